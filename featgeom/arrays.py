@@ -1,0 +1,117 @@
+"""What callers hand in (numpy, torch, lists, memory maps), brought to one form and checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featgeom.errors import BadArgument
+
+Floats = NDArray[np.floating[Any]]
+Float64 = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+BLOCK_BYTES = 1 << 26  # how much of a memory-mapped array is looked at in one step
+
+
+def as_numpy(value: ArrayLike, name: str) -> NDArray[Any]:
+    """The same values as a numpy array; torch tensors on any device included."""
+    given: Any = value
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()
+        if str(given.dtype) == "torch.bfloat16":
+            given = given.float()
+        given = given.numpy()
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise BadArgument(f"{name}: not an array of numbers ({error})") from None
+    if array.dtype.kind not in "fiub":
+        raise BadArgument(f"{name}: expected numbers, got an array of {array.dtype}")
+    return array
+
+
+def as_points(
+    value: ArrayLike, name: str = "points", dimension: int | None = None, allow_empty: bool = False
+) -> Floats:
+    """Points as a finite C-contiguous array of shape (n, d), float32 or float64.
+
+    float32 and float64 keep their precision and are not copied when already contiguous (a memory map
+    stays one); every other type is converted to float64, which holds it exactly (integers beyond 2^53
+    are refused).
+
+    Raises BadArgument for another shape, another dimension than ``dimension``, NaN, infinity, or no
+    points at all.
+
+    >>> as_points([[1, 2], [3, 4]]).dtype
+    dtype('float64')
+    """
+    array = as_numpy(value, name)
+    if array.ndim != 2:
+        raise BadArgument(f"{name}: expected shape (n, d), got {array.shape}")
+    if dimension is not None and array.shape[1] != dimension:
+        raise BadArgument(f"{name}: expected dimension {dimension}, got {array.shape[1]}")
+    if array.shape[1] == 0:
+        raise BadArgument(f"{name}: the dimension is 0")
+    if not allow_empty and len(array) == 0:
+        raise BadArgument(f"{name}: no points")
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
+        lowest, highest = int(array.min()), int(array.max())
+        if max(abs(lowest), abs(highest)) > 2**53:
+            raise BadArgument(f"{name}: integers beyond 2^53 are not exact in float64")
+    if array.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        array = array.astype(np.float64)
+    array = np.ascontiguousarray(array)
+    for block in blocks(array):
+        if not np.isfinite(block).all():
+            raise BadArgument(f"{name}: contains NaN or infinity")
+    return array
+
+
+def as_float64(
+    value: ArrayLike, name: str = "points", dimension: int | None = None, allow_empty: bool = False
+) -> Float64:
+    """Like `as_points`, in float64 (which holds float32 exactly)."""
+    return as_points(value, name, dimension, allow_empty).astype(np.float64, copy=False)
+
+
+def as_vector(value: ArrayLike, name: str, length: int | None = None) -> Float64:
+    """A finite float64 vector of shape (length,)."""
+    array = as_numpy(value, name)
+    if array.ndim != 1 or (length is not None and len(array) != length):
+        wanted = "(n,)" if length is None else f"({length},)"
+        raise BadArgument(f"{name}: expected shape {wanted}, got {array.shape}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise BadArgument(f"{name}: contains NaN or infinity")
+    return array
+
+
+def as_labels(
+    value: ArrayLike, name: str = "labels", n: int | None = None, classes: int | None = None
+) -> Ints:
+    """Class labels as int64 of shape (n,), each in [0, classes)."""
+    array = as_numpy(value, name)
+    if array.ndim != 1:
+        raise BadArgument(f"{name}: expected shape (n,), got {array.shape}")
+    if n is not None and len(array) != n:
+        raise BadArgument(f"{name}: expected {n} labels, got {len(array)}")
+    if array.dtype.kind == "f" and not np.array_equal(array, np.floor(array)):
+        raise BadArgument(f"{name}: class labels must be whole numbers")
+    labels = array.astype(np.int64)
+    if len(labels) and labels.min() < 0:
+        raise BadArgument(f"{name}: label {labels.min()} is negative")
+    if classes is not None and len(labels) and labels.max() >= classes:
+        raise BadArgument(
+            f"{name}: label {labels.max()} is out of range for {classes} classes (0 to {classes - 1})"
+        )
+    return labels
+
+
+def blocks(array: NDArray[Any], block_bytes: int = BLOCK_BYTES) -> list[NDArray[Any]]:
+    """Consecutive row blocks (views) of at most about ``block_bytes`` each."""
+    row_bytes = max(1, array[:1].nbytes)
+    step = max(1, block_bytes // row_bytes)
+    return [array[start : start + step] for start in range(0, len(array), step)]

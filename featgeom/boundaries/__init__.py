@@ -1,0 +1,1 @@
+"""Where classes tie: flip points, crossings, slices and arrangements in feature space."""

@@ -1,0 +1,48 @@
+"""Exact arithmetic on floating-point arrays: every float32 and float64 is an integer times a power of two."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floating = NDArray[np.floating[Any]]
+
+
+def fraction(value: float) -> Fraction:
+    """The exact value of one float."""
+    return Fraction(float(value))
+
+
+def dot(left: Floating, right: Floating) -> Fraction:
+    """The exact inner product of two vectors.
+
+    >>> dot(np.array([0.1, 0.2]), np.array([1.0, 1.0])) == Fraction(0.1) + Fraction(0.2)
+    True
+    """
+    return sum((fraction(a) * fraction(b) for a, b in zip(left, right, strict=True)), Fraction(0))
+
+
+def norm2(vector: Floating) -> Fraction:
+    """The exact squared length of a vector."""
+    return dot(vector, vector)
+
+
+def lowest(points: Floating, directions: Floating) -> list[Fraction]:
+    """The exact minimum over points (n, d) of ⟨point, direction⟩, for each direction (q, d)."""
+    return [min(dot(point, direction) for point in points) for direction in directions]
+
+
+def combination(weights: list[Fraction], points: Floating) -> list[Fraction]:
+    """The exact point Σ weights_i points_i."""
+    return [
+        sum((w * fraction(x) for w, x in zip(weights, column, strict=True)), Fraction(0))
+        for column in points.T
+    ]
+
+
+def at_most_root(value: Fraction, square: Fraction) -> bool:
+    """Whether value ≤ √square, exactly."""
+    return value <= 0 or value * value <= square

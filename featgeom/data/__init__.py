@@ -1,0 +1,1 @@
+"""Dataset sources, brought to images and labels."""

@@ -1,0 +1,1 @@
+"""Classifier and images to features, and their store on disk."""

@@ -1,0 +1,1 @@
+"""Maximum-margin machines, the head beside them, and neural collapse."""

@@ -1,0 +1,1 @@
+"""Checkpoints to classifiers: a backbone, an affine head and its pixel space."""

@@ -1,0 +1,1 @@
+"""What needs the network's derivative: inversion, pixel flips, morphs and pixel slices."""

@@ -1,0 +1,1 @@
+"""Cells of the head, their adjacency, and regions with a guaranteed class."""

@@ -1,0 +1,47 @@
+"""Rounding as part of a proof: bounds on what floating-point arithmetic may have done.
+
+The bounds are those of Higham, *Accuracy and Stability of Numerical Algorithms* (2002), section 3.1. They
+hold for any order of summation and with fused multiply-add, so for whatever BLAS does on any device that
+rounds to nearest in the stated type (TF32 and other reduced modes must be off).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from featgeom.arrays import Float64, Floats
+from featgeom.errors import BadArgument
+
+
+def unit_roundoff(dtype: DTypeLike) -> float:
+    """The largest relative error of one rounded operation: 2^-24 for float32, 2^-53 for float64."""
+    return float(np.finfo(np.dtype(dtype)).eps) / 2
+
+
+def gamma(n: int, dtype: DTypeLike) -> float:
+    """The factor γ_n = n·u / (1 − n·u) that bounds n successive roundings.
+
+    >>> gamma(64, "float64") < 7.2e-15
+    True
+    """
+    nu = n * unit_roundoff(dtype)
+    if nu >= 0.5:
+        raise BadArgument(f"{n} operations in {np.dtype(dtype)} leave no significant digit")
+    return nu / (1 - nu)
+
+
+def product_error(left: Floats, right: Floats, dtype: DTypeLike) -> Float64:
+    """A bound on |fl(left @ right.T) − left @ right.T| when the product is computed in ``dtype``.
+
+    Shapes: left (n, d), right (m, d), result (n, 1) * (1, m) broadcast to (n, m). By Cauchy-Schwarz the
+    bound is γ_d ‖left_i‖ ‖right_j‖, which costs no second product. Underflow is covered by an absolute term.
+
+    >>> a = np.full((1, 4), 0.1); b = np.full((1, 4), 3.0)
+    >>> bool(abs((a @ b.T)[0, 0] - 1.2) <= product_error(a, b, "float64")[0, 0] + 1e-16)
+    True
+    """
+    d = left.shape[1]
+    norms = [1.0000001 * np.sqrt(np.einsum("ij,ij->i", m, m, dtype=np.float64)) for m in (left, right)]
+    tiny = d * float(np.finfo(np.dtype(dtype)).tiny)
+    return gamma(d + 1, dtype) * norms[0][:, None] * norms[1][None, :] + tiny

@@ -1,0 +1,1 @@
+"""Whole analyses composed from the floors below, and what a run stores."""

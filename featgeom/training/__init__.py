@@ -1,0 +1,1 @@
+"""Reference networks, recipes, and series of checkpoints."""
