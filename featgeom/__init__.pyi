@@ -13,4 +13,6 @@ from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
+from .regions.cells import Cells as Cells
+from .regions.domains import Box as Box
 from .status import Status as Status
