@@ -15,4 +15,6 @@ from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
+from .margins.collapse import NeuralCollapse as NeuralCollapse
+from .margins.collapse import neural_collapse as neural_collapse
 from .status import Status as Status
