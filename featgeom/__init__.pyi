@@ -9,12 +9,14 @@ from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
 from .head import AffineHead as AffineHead
+from .margins.collapse import NeuralCollapse as NeuralCollapse
+from .margins.collapse import neural_collapse as neural_collapse
 from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
-from .margins.collapse import NeuralCollapse as NeuralCollapse
-from .margins.collapse import neural_collapse as neural_collapse
+from .report.opened import OpenedRun as OpenedRun
+from .report.opened import open_run as open_run
 from .status import Status as Status
