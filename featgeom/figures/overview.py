@@ -93,7 +93,7 @@ def confusion(record: Record, split: str, classes: tuple[str, ...]) -> Drawing:
     if count <= 12:
         for i, j in zip(*np.nonzero(counts)):
             dark = share[i, j] < 0.5
-            text = f"{100 * share[i, j]:.0f}" if share[i, j] >= 0.005 else "<1"
+            text = f"{100 * share[i, j]:.0f}" if share[i, j] >= 0.01 else "<1"
             axes.text(j, i, text, ha="center", va="center",
                       fontsize=6, color="white" if dark else "black")  # fmt: skip
     figure.colorbar(image, ax=axes, label="share of the label's samples", shrink=0.8)
