@@ -12,9 +12,10 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64, Floats, as_float64, as_points
 from featgeom.certificates.hulls import HullDistance
 from featgeom.errors import BadArgument
+from featgeom.hulls.membership import ExtremePoints, Membership, decide
 from featgeom.hulls.oracle import LARGEST, MEMORY, Oracle
-from featgeom.hulls.projection import Working, project_all
-from featgeom.status import Stats, StatusArray
+from featgeom.hulls.projection import nothing, project_all
+from featgeom.status import Stats, Status, StatusArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +89,62 @@ class ConvexHull:
         began, passes = time.perf_counter(), self.oracle.passes
         asked = self._queries(queries)
         floor = _tolerances(rtol, atol, max_passes)
-        work, status = project_all(self.oracle, asked, None, rtol, floor, max_passes)
-        weights = _weights(work, len(self))
+        found = project_all(self.oracle, asked, None, rtol, floor, max_passes)
         left_out = np.full(len(asked), -1, dtype=np.int64)
-        claim = HullDistance(self.points, asked, work.lower, work.upper, weights, work.normal, left_out)
-        stats = Stats(int(work.steps.sum()), self.oracle.passes - passes, time.perf_counter() - began)
-        return HullProjection(
-            status, work.upper, work.lower, asked + work.residual, weights, work.normal, claim, stats
+        claim = HullDistance(
+            self.points, asked, found.lower, found.upper, found.weights, found.normal, left_out
         )
+        stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
+        return HullProjection(
+            found.status,
+            found.upper,
+            found.lower,
+            asked + found.residual,
+            found.weights,
+            found.normal,
+            claim,
+            stats,
+        )
+
+    def contains(self, queries: ArrayLike, max_passes: int = 1000) -> Membership:
+        """Which queries (q, d) lie in the hull: INSIDE or OUTSIDE, each proved, or UNDECIDED.
+
+        Raises BadArgument for queries of another shape or dimension, NaN or infinity.
+
+        >>> square = ConvexHull([[0, 0], [2, 0], [0, 2], [2, 2]])
+        >>> square.contains([[1, 1], [2, 1], [0, 0], [3, 1]]).status
+        array([INSIDE, INSIDE, INSIDE, OUTSIDE], dtype=object)
+        """
+        began, passes = time.perf_counter(), self.oracle.passes
+        asked = self._queries(queries)
+        _tolerances(0.0, None, max_passes)
+        found = project_all(self.oracle, asked, None, 0.5, None, max_passes)
+        status, claim = decide(self.points, asked, found, np.full(len(asked), -1, dtype=np.int64))
+        stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
+        return Membership(status, found.upper, found.lower, found.weights, found.normal, claim, stats)
+
+    def extreme_points(self, rtol: float = 1e-6, max_passes: int = 1000) -> ExtremePoints:
+        """Which points are vertices of the hull, and how far each is from the hull of all the others.
+
+        A point with an exact copy among the others is at distance zero and is no vertex. The gap of each
+        distance is at most ``rtol`` of it where it is proved a vertex.
+
+        >>> square = ConvexHull([[0, 0], [2, 0], [0, 2], [2, 2], [1, 1]])
+        >>> square.extreme_points().mask
+        array([ True,  True,  True,  True, False])
+        """
+        began, passes = time.perf_counter(), self.oracle.passes
+        _tolerances(rtol, None, max_passes)
+        asked = self._queries(self.points)
+        own = np.arange(len(self))
+        if len(self) == 1:
+            found = nothing(1, self.dimension)
+        else:
+            found = project_all(self.oracle, asked, own, rtol, None, max_passes)
+        status, claim = decide(self.points, asked, found, own)
+        stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
+        mask = np.asarray(status == Status.OUTSIDE, dtype=bool)
+        return ExtremePoints(mask, found.upper, found.lower, status, found.weights, claim, stats)
 
     def _queries(self, queries: ArrayLike) -> Float64:
         asked = as_float64(queries, "queries", self.dimension, allow_empty=True)
@@ -114,10 +163,3 @@ def _tolerances(rtol: float, atol: float | None, max_passes: int) -> float | Non
     if max_passes < 1:
         raise BadArgument(f"max_passes: expected 1 or more, got {max_passes}")
     return atol
-
-
-def _weights(work: Working, n: int) -> csr_array:
-    """The weights (q, n) of the nearest points, sparse."""
-    inner = np.arange(work.rows.shape[1])[None, :] < work.support[:, None]
-    start = np.concatenate([[0], np.cumsum(work.support)])
-    return csr_array((work.weights[inner], work.rows[inner], start), shape=(len(work.support), n))

@@ -52,6 +52,7 @@ class Oracle:
         self.block = max(4, min(32, 2048 // d))
         self.count = -(-n // self.block)
         self.passes = 0
+        self._thinned: dict[int, Oracle] = {}
         self._mapped = _memory_map(points)
         total = np.zeros(d)
         for part in self._parts():
@@ -66,7 +67,7 @@ class Oracle:
             raise BadArgument(
                 f"points: a radius of {self.radius:.0e} cannot be squared in float64; rescale them"
             )
-        self._power = min(100, max(-100, -math.frexp(self.radius)[1])) if self.radius else 0
+        self._power = -math.frexp(self.radius)[1] if self.radius else 0
         self.slack = 1.01 * gamma(d + 8, np.float32) * self.radius + 2.0**-120 * d * self.radius
         self._held: Tensor | None = None
         if n * d * 4 <= memory // 2:
@@ -85,16 +86,25 @@ class Oracle:
             yield part
             self.release()
 
+    def thinned(self, stride: int) -> Oracle:
+        """The oracle of every ``stride``-th point alone."""
+        if stride not in self._thinned:
+            self._thinned[stride] = Oracle(
+                np.ascontiguousarray(self.points[::stride]), str(self.device), self.memory
+            )
+            self.release()
+        return self._thinned[stride]
+
     def release(self) -> None:
         """Give the pages of a memory-mapped file back to the system."""
         if self._mapped is not None and hasattr(self._mapped, "madvise"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def _prepared(self, part: Floats) -> Tensor:
-        """Centred, scaled points in float32 on the device; float32 points stay in float32 throughout."""
-        centre = self.centre.astype(part.dtype)
-        apart = part - centre
-        apart *= part.dtype.type(2.0**self._power)
+        """Centred, scaled points in float32 on the device (float32 points stay so throughout)."""
+        dtype = part.dtype if abs(self._power) < 90 else np.dtype(np.float64)
+        apart = part.astype(dtype, copy=False) - self.centre.astype(dtype)
+        apart *= dtype.type(2.0**self._power)
         return torch.from_numpy(apart.astype(np.float32, copy=False)).to(self.device)
 
     def _stretches(self) -> Iterator[tuple[int, Tensor]]:
@@ -114,17 +124,33 @@ class Oracle:
         keep = min(keep, self.count)
         values = torch.full((keep + 1, q), math.inf)
         numbers = torch.full((keep + 1, q), -1, dtype=torch.int64)
+        precision = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")  # the slack holds for true float32 alone
+        try:
+            self._look(directions, values, numbers)
+        finally:
+            torch.set_float32_matmul_precision(precision)
+        scaled = values.T.to(torch.float64).numpy() * 2.0**-self._power
+        return Lowest(
+            np.ascontiguousarray(scaled[:, :keep]),
+            np.ascontiguousarray(numbers[:keep].T.numpy()),
+            np.ascontiguousarray(scaled[:, keep]),
+        )
+
+    def _look(self, directions: Float64, values: Tensor, numbers: Tensor) -> None:
+        """Merge the lowest blocks of every stretch of points into ``values`` and ``numbers`` (keep, q)."""
+        keep, q = values.shape
         across = torch.from_numpy(np.ascontiguousarray(directions.T, dtype=np.float32)).to(self.device)
         for first, stretch in self._stretches():
 
             def look(start: int, stop: int, first: int = first, stretch: Tensor = stretch) -> None:
                 some = slice(start, stop)
                 minima = self._minima(stretch, across[:, some])
-                few = min(keep + 1, len(minima))
+                few = min(keep, len(minima))
                 value, number = torch.topk(minima, few, dim=0, largest=False)
                 value = torch.cat([values[:, some], value.cpu()])
                 number = torch.cat([numbers[:, some], number.cpu() + first])
-                value, order = torch.topk(value, keep + 1, dim=0, largest=False)
+                value, order = torch.topk(value, keep, dim=0, largest=False)
                 values[:, some] = value
                 numbers[:, some] = number.gather(0, order)
 
@@ -133,12 +159,6 @@ class Oracle:
             else:
                 for start in range(0, q, 16384):
                     look(start, min(q, start + 16384))
-        scaled = values.T.to(torch.float64).numpy() * 2.0**-self._power
-        return Lowest(
-            np.ascontiguousarray(scaled[:, :keep]),
-            np.ascontiguousarray(numbers[:keep].T.numpy()),
-            np.ascontiguousarray(scaled[:, keep]),
-        )
 
     def _minima(self, stretch: Tensor, across: Tensor) -> Tensor:
         """The least value of each block in each direction, shape (blocks, q)."""

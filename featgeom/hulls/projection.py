@@ -1,9 +1,8 @@
 """Projection of many queries on one hull: passes over all points, and a small exact problem for each query.
 
 Each round makes one pass over all points for the queries that are still open, adds to each query's working
-set those points that lie beyond its supporting plane, and solves on the working set (`minimum_norm`). A query
-is done when no point, looked at in float64 wherever float32 cannot exclude it, lies far enough beyond the
-plane to matter.
+set those points that lie beyond its supporting plane, and solves on the working set. A query is done when no
+point, looked at in float64 wherever float32 cannot exclude it, lies far enough beyond the plane to matter.
 """
 
 from __future__ import annotations
@@ -11,216 +10,72 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Ints
-from featgeom.hulls.minimum_norm import UNIT, compiled, dot, least_norm
+from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import Oracle
 from featgeom.hulls.parallel import in_parallel
+from featgeom.hulls.working_set import ADD, DONE, FAR, LIMIT, OPEN, SPARE, advance
 from featgeom.status import Status, StatusArray, status_array
 
-KEEP = 48  # blocks that a pass reports for each query
-ADD = 16  # points that enter a working set in one round
-SPARE = 64  # points that a working set keeps beside its support
 FLOOR = 1e-13  # default absolute tolerance, in lengths of the problem
-TINY = 1e-150  # more than underflow can hide in a length
-
-OPEN, DONE, STALLED = 0, 1, 2
-
-
-@dataclass
-class Working:
-    """What is known of each query: its working set (support first), its residual p − q, its bounds."""
-
-    rows: Ints  # (q, room) rows of the points; the first ``support`` of them carry weight
-    weights: Float64  # (q, room)
-    total: Ints  # (q,)
-    support: Ints  # (q,)
-    residual: Float64  # (q, d)
-    normal: Float64  # (q, d), the residual at unit length
-    upper: Float64  # (q,)
-    lower: Float64  # (q,)
-    level: Float64  # (q,), the length of the residual as computed
-    steps: Ints  # (q,)
+STRIDE = 16  # how thinned the points are for the first rounds
+COARSE = 500  # fewer points than this are not worth rounds of their own
 
 
-@compiled
-def _beyond(point, query, normal):  # type: ignore[no-untyped-def]
-    """⟨point − query, normal⟩ in float64."""
-    total = 0.0
-    for i in range(normal.shape[0]):
-        total += (np.float64(point[i]) - query[i]) * normal[i]
-    return total
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """Projections of q queries: bounds (q,), weights (q, n), residuals p − q and proving normals (q, d)."""
+
+    status: StatusArray
+    upper: Float64
+    lower: Float64
+    weights: csr_array
+    residual: Float64
+    normal: Float64
+    steps: int
 
 
-@compiled
-def _scan(points, first, last, own, query, normal, known, level, found, depth, count):  # type: ignore[no-untyped-def]
-    """Look at points[first:last] in float64; note those below ``level``, deepest first; least and count."""
-    least = np.inf
-    room = found.shape[0]
-    for row in range(first, last):
-        if row == own:
-            continue
-        value = _beyond(points[row], query, normal)
-        least = min(least, value)
-        if value >= level or (count == room and value >= depth[count - 1]):
-            continue
-        new = True
-        for j in range(known.shape[0]):
-            if known[j] == row:
-                new = False
-        for j in range(count):
-            if found[j] == row:
-                new = False
-        if not new:
-            continue
-        at = min(count, room - 1)
-        while at > 0 and depth[at - 1] > value:
-            depth[at], found[at] = depth[at - 1], found[at - 1]
-            at -= 1
-        depth[at], found[at] = value, row
-        count = min(count + 1, room)
-    return least, count
+def nothing(n: int, d: int) -> Projected:
+    """What is known of n points beside the hull of no points: they are infinitely far from it."""
+    return Projected(
+        status_array(n, Status.SOLVED),
+        np.full(n, np.inf),
+        np.full(n, np.inf),
+        csr_array((n, n)),
+        np.zeros((n, d)),
+        np.zeros((n, d)),
+        0,
+    )
 
 
-@compiled
-def _judge(points, size, own, query, normal, level, known, values, numbers, rest, slack, error, goal, found):  # type: ignore[no-untyped-def]
-    """The least ⟨x − query, normal⟩ over all points, proved, and the points found beyond the plane.
+class _Working:
+    """What is known of each query while it is worked on: its working set (support first), its bounds."""
 
-    ``values`` (k,) ascending and ``rest`` are the float32 view of the blocks, relative to the query. Looks
-    first at as many blocks as could give new points; only when they leave the gap below ``goal`` at all that
-    float32 cannot exclude. Returns the proved minimum (−inf where a deeper look is not worth it), the number
-    of points found, and whether blocks beyond those listed would have to be looked at.
-    """
-    n = points.shape[0]
-    depth = np.empty(found.shape[0])
-    least, count = np.inf, 0
-    home = own // size if own >= 0 else -1
-    if home >= 0:
-        least, count = _scan(
-            points, home * size, min(n, home * size + size), own, query, normal, known, level, found, depth, 0
-        )
-    few = min(found.shape[0], numbers.shape[0])
-    for k in range(numbers.shape[0]):
-        if k >= few and level - least > goal:
-            return -np.inf, count, False
-        if values[k] - slack >= (level if k < few else min(least, level)):
-            break
-        block = numbers[k]
-        if block >= 0 and block != home:
-            low, count = _scan(
-                points,
-                block * size,
-                min(n, block * size + size),
-                own,
-                query,
-                normal,
-                known,
-                level,
-                found,
-                depth,
-                count,
-            )
-            least = min(least, low)
-    if level - least > goal:
-        return -np.inf, count, False
-    far = rest - slack < min(least, level) and level - (rest - slack) > goal
-    return min(least, rest - slack, level) - error, count, far
+    def __init__(self, oracle: Oracle, queries: Float64, rtol: float, atol: float | None) -> None:
+        q, d = queries.shape
+        self.rtol = rtol
+        self.residual = oracle.centre - queries
+        distance = np.sqrt(np.einsum("ij,ij->i", self.residual, self.residual))
+        self.reach = (oracle.radius + distance) * (1 + 2 * (d + 8) * UNIT)
+        self.floor = FLOOR * self.reach if atol is None else np.full(q, atol)
+        known = distance > 0
+        self.normal = np.full((q, d), 1 / np.sqrt(d))
+        self.normal[known] = self.residual[known] / distance[known, None]
+        self.proof = self.normal.copy()
+        self.rows = np.zeros((q, SPARE + 2 * ADD), dtype=np.int64)
+        self.weights = np.zeros((q, SPARE + 2 * ADD))
+        self.total, self.support, self.steps = (np.zeros(q, dtype=np.int64) for _ in range(3))
+        self.upper, self.level = np.full(q, np.inf), np.full(q, np.inf)
+        self.lower = np.zeros(q)
 
-
-@compiled
-def _solve(points, query, rows, weights, total, support, rtol, residual):  # type: ignore[no-untyped-def]
-    """The projection on the hull of the working set; reorders it, support first. Support, steps, mass."""
-    d = query.shape[0]
-    atoms = np.empty((total, d))
-    for j in range(total):
-        row, atom = points[rows[j]], atoms[j]
-        for i in range(d):
-            atom[i] = np.float64(row[i]) - query[i]
-    active = np.empty(total, dtype=np.int64)
-    share = np.zeros(total)
-    for j in range(support):
-        active[j], share[j] = j, weights[j]
-    support, steps = least_norm(atoms, active, share, support, rtol, 100 * total + 1000, residual)
-    used = np.zeros(total, dtype=np.bool_)
-    before = rows[:total].copy()
-    mass = 0.0
-    for j in range(support):
-        used[active[j]] = True
-        rows[j], weights[j] = before[active[j]], share[j]
-        mass += share[j] * np.sqrt(dot(atoms[active[j]], atoms[active[j]]))
-    at = support
-    for j in range(total):
-        if not used[j]:
-            rows[at] = before[j]
-            at += 1
-    return support, steps, mass
-
-
-@compiled
-def _advance(  # type: ignore[no-untyped-def]
-    points, size, queries, own, todo, start, stop, values, numbers, rest, slack, reach,
-    rtol, floor, inner, last, everything,
-    rows, weights, total, support, residual, normal, upper, lower, level, steps, state,
-):  # fmt: skip
-    """One round for the queries todo[start:stop]: judge the pass, extend the working sets, solve on them."""
-    d = queries.shape[1]
-    found = np.empty(ADD, dtype=np.int64)
-    for a in range(start, stop):
-        i = todo[a]
-        query = queries[i]
-        goal = max(rtol * level[i], floor[i])
-        error = 1.01 * (d + 8) * UNIT * reach[i]
-        wide = slack + error
-        known = rows[i, : total[i]]
-        if everything:
-            least, count, far = _judge(
-                points, size, own[i], query, normal[i], level[i], known,
-                np.full(numbers.shape[1], -np.inf), numbers[0], np.inf, wide, error, np.inf, found,
-            )  # fmt: skip
-        else:
-            ceiling = np.inf if last else goal
-            least, count, far = _judge(
-                points, size, own[i], query, normal[i], level[i], known,
-                values[a], numbers[a], rest[a], wide, error, ceiling, found,
-            )  # fmt: skip
-        if level[i] < np.inf:
-            proved = (least - TINY) * (1 - 2 * (d + 8) * UNIT)
-            lower[i] = max(lower[i], proved)
-            if upper[i] - lower[i] <= max(rtol * upper[i], floor[i]):
-                state[a] = DONE
-                continue
-        if far and not last:
-            state[a] = STALLED
-            continue
-        if last:
-            continue
-        if count == 0 and level[i] < np.inf:
-            state[a] = STALLED
-            continue
-        drop = min(max(0, total[i] + count - support[i] - SPARE), total[i] - support[i])
-        if drop > 0:
-            for j in range(support[i], total[i] - drop):
-                rows[i, j] = rows[i, j + drop]
-            total[i] -= drop
-        for j in range(count):
-            rows[i, total[i] + j] = found[j]
-        total[i] += count
-        support[i], taken, mass = _solve(
-            points, query, rows[i], weights[i], total[i], support[i], inner, residual[i]
-        )
-        steps[i] += taken
-        length = np.sqrt(dot(residual[i], residual[i]))
-        level[i] = length
-        spread = 1.01 * (2 * support[i] + 16) * UNIT * mass
-        new = 0.0
-        if mass > 0.0:
-            new = length * (1 + (d + 8) * UNIT) + spread + TINY
-        upper[i] = new
-        if length <= 16 * UNIT * reach[i]:
-            state[a] = DONE
-            continue
-        for j in range(d):
-            normal[i, j] = residual[i, j] / length
+    def reserve(self, todo: Ints) -> None:
+        """Room for what one more round may add."""
+        room = int(self.total[todo].max()) + 2 * ADD
+        if room > self.rows.shape[1]:
+            extra = ((0, 0), (0, room))
+            self.rows, self.weights = np.pad(self.rows, extra), np.pad(self.weights, extra)
 
 
 def project_all(
@@ -230,78 +85,93 @@ def project_all(
     rtol: float = 1e-6,
     atol: float | None = None,
     max_passes: int = 1000,
-) -> tuple[Working, StatusArray]:
-    """Projections of queries (q, d) on the hull of the oracle's points, with their statuses.
+) -> Projected:
+    """Projections of queries (q, d) on the hull of the oracle's points.
 
-    Where ``own`` names a row for a query, that row is left out of the hull.
+    Where ``own`` (q,) names a row for a query, that row is left out of the hull.
     """
     q, d = queries.shape
-    apart = oracle.centre - queries
-    distance = np.sqrt(np.einsum("ij,ij->i", apart, apart))
-    reach = (oracle.radius + distance) * (1 + 2 * (d + 8) * UNIT)
-    floor = FLOOR * reach if atol is None else np.full(q, atol)
-    normal = np.divide(
-        apart, distance[:, None], where=distance[:, None] > 0, out=np.ones_like(apart) / np.sqrt(d)
-    )
-    work = Working(
-        np.zeros((q, SPARE + 2 * ADD), dtype=np.int64),
-        np.zeros((q, SPARE + 2 * ADD)),
-        np.zeros(q, dtype=np.int64),
-        np.zeros(q, dtype=np.int64),
-        apart.copy(),
-        normal,
-        np.full(q, np.inf),
-        np.zeros(q),
-        np.full(q, np.inf),
-        np.zeros(q, dtype=np.int64),
-    )
-    status = status_array(q, Status.ITERATION_LIMIT)
     mine = np.full(q, -1, dtype=np.int64) if own is None else np.ascontiguousarray(own, dtype=np.int64)
-    todo = np.arange(q)
+    batch = int(min(20_000, max(64, oracle.memory // (32 * (d + SPARE + 2 * ADD)))))
+    parts = [
+        _project(oracle, queries[start : start + batch], mine[start : start + batch], rtol, atol, max_passes)
+        for start in range(0, max(q, 1), batch)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    from scipy.sparse import vstack
+
+    return Projected(
+        np.concatenate([p.status for p in parts]),
+        np.concatenate([p.upper for p in parts]),
+        np.concatenate([p.lower for p in parts]),
+        csr_array(vstack([p.weights for p in parts])),
+        np.concatenate([p.residual for p in parts]),
+        np.concatenate([p.normal for p in parts]),
+        sum(p.steps for p in parts),
+    )
+
+
+def _project(
+    oracle: Oracle, queries: Float64, own: Ints, rtol: float, atol: float | None, max_passes: int
+) -> Projected:
+    """One batch: first on a thinned hull, which costs little and aims well, then on all points."""
+    work = _Working(oracle, queries, rtol, atol)
+    if len(oracle) >= COARSE * STRIDE:
+        work.rtol = max(rtol, 1e-2)
+        _rounds(oracle.thinned(STRIDE), queries, np.where(own % STRIDE, -1, own // STRIDE), 100, work)
+        work.rtol = rtol
+        work.rows *= STRIDE
+        work.lower[:] = 0.0
+    status = _rounds(oracle, queries, own, max_passes, work)
+    inner = np.arange(work.rows.shape[1])[None, :] < work.support[:, None]
+    start = np.concatenate([[0], np.cumsum(work.support)])
+    weights = csr_array((work.weights[inner], work.rows[inner], start), shape=(len(queries), len(oracle)))
+    return Projected(
+        status, work.upper, work.lower, weights, work.residual, work.proof, int(work.steps.sum())
+    )
+
+
+def _rounds(oracle: Oracle, queries: Float64, own: Ints, max_passes: int, work: _Working) -> StatusArray:
+    """Rounds until no query is open, or as many as allowed; how each ended."""
+    status = status_array(len(queries), Status.ITERATION_LIMIT)
+    todo = np.arange(len(queries))
     for number in range(max_passes + 1):
-        last = number == max_passes
-        room = int((work.total[todo].max() if len(todo) else 0) + 2 * ADD)
-        if room > work.rows.shape[1]:
-            extra = ((0, 0), (0, room))
-            work.rows, work.weights = np.pad(work.rows, extra), np.pad(work.weights, extra)
-        state = _round(oracle, queries, mine, todo, reach, rtol, floor, last, work)
-        status[todo[state == DONE]] = Status.SOLVED
-        status[todo[state == STALLED]] = Status.PRECISION_LIMIT
-        todo = todo[state == OPEN]
-        if len(todo) == 0 or last:
+        if len(todo) == 0:
             break
-    return work, status
+        work.reserve(todo)
+        keep = 32 + 2 * int(work.support[todo].max())
+        state = _round(oracle, queries, own, todo, keep, number == max_passes, work)
+        status[todo[state == DONE]] = Status.SOLVED
+        status[todo[state == LIMIT]] = Status.PRECISION_LIMIT
+        todo = todo[state == OPEN]
+    return status
 
 
 def _round(
-    oracle: Oracle, queries: Float64, own: Ints, todo: Ints, reach: Float64, rtol: float, floor: Float64,
-    last: bool, work: Working,
-) -> Ints:  # fmt: skip
+    oracle: Oracle, queries: Float64, own: Ints, todo: Ints, keep: int, last: bool, work: _Working
+) -> Ints:
     """One pass for the open queries and what follows from it; which of them are done, or cannot go on."""
     directions = work.normal[todo]
-    low = oracle.lowest(directions, KEEP)
+    low = oracle.lowest(directions, keep)
     offset = np.einsum("ij,ij->i", oracle.centre - queries[todo], directions)
     values, rest = low.values + offset[:, None], low.rest + offset
-    state = np.zeros(len(todo), dtype=np.int64)
-    inner = 0.01 * min(rtol, 1e-4)
+    state = np.full(len(todo), OPEN)
 
-    def run(ids: Ints, values: Float64, numbers: Ints, rest: Float64, state: Ints, everything: bool) -> None:
-        in_parallel(
-            lambda start, stop: _advance(
-                oracle.points, oracle.block, queries, own, ids, start, stop, values, numbers, rest,
-                oracle.slack, reach, rtol, floor, inner, last, everything,
-                work.rows, work.weights, work.total, work.support, work.residual, work.normal,
-                work.upper, work.lower, work.level, work.steps, state,
-            ),
-            len(ids),
-            64,
+    def run(start: int, stop: int) -> None:
+        advance(
+            oracle.points, oracle.block, queries, own, todo, start, stop, values, low.blocks, rest,
+            oracle.slack, work.reach, work.rtol, work.floor, last,
+            work.rows, work.weights, work.total, work.support, work.residual, work.normal, work.proof,
+            work.upper, work.lower, work.level, work.steps, state,
         )  # fmt: skip
 
-    run(todo, values, low.blocks, rest, state, False)
-    deeper = np.flatnonzero(state == STALLED)
-    if len(deeper) and oracle.count > KEEP:
-        every = np.arange(oracle.count)[None, :]
-        again = np.zeros(len(deeper), dtype=np.int64)
-        run(todo[deeper], values[deeper], every, rest[deeper], again, True)
-        state[deeper] = again
+    in_parallel(run, len(todo), 64)
+    far = np.flatnonzero(state == FAR)
+    if len(far):
+        wider = min(8 * keep, oracle.count)
+        some = max(1, oracle.memory // (256 * wider))
+        for start in range(0, len(far), some):
+            which = far[start : start + some]
+            state[which] = _round(oracle, queries, own, todo[which], wider, last, work)
     return state
