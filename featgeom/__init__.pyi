@@ -19,4 +19,7 @@ from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
 from .report.opened import OpenedRun as OpenedRun
 from .report.opened import open_run as open_run
+from .hulls.hull import ConvexHull as ConvexHull
+from .hulls.separation import separate as separate
+from .hulls.separation import separate_all as separate_all
 from .status import Status as Status
