@@ -17,6 +17,10 @@ from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
+from .regions.cells import Cells as Cells
+from .regions.domains import Box as Box
+from .report.opened import OpenedRun as OpenedRun
+from .report.opened import open_run as open_run
 from .status import Status as Status
 from .training.loop import TrainingRun as TrainingRun
 from .training.loop import train as train
