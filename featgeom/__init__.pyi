@@ -11,6 +11,8 @@ from .features.store import open_features as open_features
 from .head import AffineHead as AffineHead
 from .margins.collapse import NeuralCollapse as NeuralCollapse
 from .margins.collapse import neural_collapse as neural_collapse
+from .margins.machine import LinearSVM as LinearSVM
+from .margins.machine import max_margin as max_margin
 from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
@@ -23,3 +25,5 @@ from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
 from .hulls.separation import separate_all as separate_all
 from .status import Status as Status
+from .training.loop import TrainingRun as TrainingRun
+from .training.loop import train as train
