@@ -9,6 +9,9 @@ from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
 from .head import AffineHead as AffineHead
+from .hulls.hull import ConvexHull as ConvexHull
+from .hulls.separation import separate as separate
+from .hulls.separation import separate_all as separate_all
 from .margins.collapse import NeuralCollapse as NeuralCollapse
 from .margins.collapse import neural_collapse as neural_collapse
 from .margins.machine import LinearSVM as LinearSVM
@@ -21,9 +24,6 @@ from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
 from .report.opened import OpenedRun as OpenedRun
 from .report.opened import open_run as open_run
-from .hulls.hull import ConvexHull as ConvexHull
-from .hulls.separation import separate as separate
-from .hulls.separation import separate_all as separate_all
 from .status import Status as Status
 from .training.loop import TrainingRun as TrainingRun
 from .training.loop import train as train
