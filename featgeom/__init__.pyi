@@ -22,6 +22,7 @@ from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
+from .regions.guard import Guard as Guard
 from .report.opened import OpenedRun as OpenedRun
 from .report.opened import open_run as open_run
 from .status import Status as Status
