@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from featgeom_cli.common import (
     Console,
     device_option,

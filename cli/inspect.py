@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+
 from featgeom_cli.common import Console, featgeom_command, network_options
 from featgeom_cli.extract import pixel_spec
 
