@@ -11,6 +11,9 @@ from .features.store import open_features as open_features
 from .head import AffineHead as AffineHead
 from .margins.collapse import NeuralCollapse as NeuralCollapse
 from .margins.collapse import neural_collapse as neural_collapse
+from .margins.comparison import HeadComparison as HeadComparison
+from .margins.comparison import compare_head as compare_head
+from .margins.estimator import MaxMarginClassifier as MaxMarginClassifier
 from .margins.machine import LinearSVM as LinearSVM
 from .margins.machine import max_margin as max_margin
 from .models.checkpoints import save_checkpoint as save_checkpoint
