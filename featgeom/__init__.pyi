@@ -14,6 +14,9 @@ from .hulls.separation import separate as separate
 from .hulls.separation import separate_all as separate_all
 from .margins.collapse import NeuralCollapse as NeuralCollapse
 from .margins.collapse import neural_collapse as neural_collapse
+from .margins.comparison import HeadComparison as HeadComparison
+from .margins.comparison import compare_head as compare_head
+from .margins.estimator import MaxMarginClassifier as MaxMarginClassifier
 from .margins.machine import LinearSVM as LinearSVM
 from .margins.machine import max_margin as max_margin
 from .models.checkpoints import save_checkpoint as save_checkpoint
