@@ -46,3 +46,22 @@ def combination(weights: list[Fraction], points: Floating) -> list[Fraction]:
 def at_most_root(value: Fraction, square: Fraction) -> bool:
     """Whether value ≤ √square, exactly."""
     return value <= 0 or value * value <= square
+
+
+def integers(array: Floating) -> tuple[NDArray[np.object_], int]:
+    """Python integers and one exponent e with array = integers · 2^e exactly, for fast exact products.
+
+    >>> integers(np.array([0.5, 3.0]))
+    (array([1, 6], dtype=object), -1)
+    """
+    mantissa, exponent = np.frexp(np.asarray(array, np.float64))
+    whole = np.ldexp(mantissa, 53).astype(np.int64).astype(object)
+    exponent = exponent.astype(np.int64) - 53
+    used = exponent[mantissa != 0]
+    if not used.size:
+        return whole, 0
+    common = int(used.min())
+    shifts = np.where(mantissa != 0, exponent - common, 0).astype(object)
+    whole = whole << shifts
+    spare = min((int(v) & -int(v)).bit_length() - 1 for v in whole.ravel() if v)
+    return whole >> spare, common + spare
