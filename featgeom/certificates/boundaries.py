@@ -11,46 +11,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import at_most_root, fraction, integers
+from featgeom.certificates.exact import ExactHead, at_most_root, fraction
 from featgeom.status import Status
 
 Array = NDArray[Any]
 Row = tuple[Status, str]
-
-
-class _Head:
-    """The exact logits of a head, and the exact normals of its boundaries."""
-
-    def __init__(self, weight: Array, bias: Array) -> None:
-        self.weight, self.exponent = integers(weight)
-        self.bias = [fraction(value) for value in bias]
-        self._gaps: dict[tuple[int, int], Fraction] = {}
-
-    def logits(self, point: Array) -> list[Fraction]:
-        values, exponent = integers(point)
-        scale = Fraction(2) ** (self.exponent + exponent)
-        return [int(v) * scale + b for v, b in zip(self.weight @ values, self.bias, strict=True)]
-
-    def gap2(self, a: int, b: int) -> Fraction:
-        """‖w_a − w_b‖²."""
-        if (a, b) not in self._gaps:
-            row = self.weight[a] - self.weight[b]
-            self._gaps[a, b] = int((row * row).sum()) * Fraction(4) ** self.exponent
-        return self._gaps[a, b]
-
-    def normal(self, ref: int, classes: Array, multipliers: Array) -> tuple[list[Fraction], Fraction]:
-        """Σ λ_k (w_ref − w_k) and Σ λ_k (b_ref − b_k)."""
-        values, exponent = integers(multipliers)
-        scale = Fraction(2) ** (self.exponent + exponent)
-        normal = [int(v) * scale for v in values @ (self.weight[ref] - self.weight[classes])]
-        offset = sum(
-            (
-                fraction(m) * (self.bias[ref] - self.bias[k])
-                for m, k in zip(multipliers, classes, strict=True)
-            ),
-            Fraction(0),
-        )
-        return normal, offset
 
 
 def _entries(multipliers: csr_array, i: int) -> tuple[Array, Array]:
@@ -126,7 +91,7 @@ class TieClaim(Claim):
         reason = _well_formed(self, count) or self._misfit(count)
         if reason:
             return refuted(count, reason)
-        head = _Head(self.weight, self.bias)
+        head = ExactHead(self.weight, self.bias)
         return Verdicts.collect([self._check(head, i) for i in range(count)])
 
     def _misfit(self, count: int) -> str:
@@ -143,7 +108,7 @@ class TieClaim(Claim):
             return "a sample does not exist"
         return ""
 
-    def _check(self, head: _Head, i: int) -> Row:
+    def _check(self, head: ExactHead, i: int) -> Row:
         found = self._check_point(head, i)
         if found[0] is not Status.PROVED:
             return found
@@ -151,7 +116,7 @@ class TieClaim(Claim):
         entries = _entries(self.multipliers, i)
         return _check_lower_bound(head, z, tied, self.lower, self.upper, *entries, self.lower_bound[i])
 
-    def _check_point(self, head: _Head, i: int) -> Row:
+    def _check_point(self, head: ExactHead, i: int) -> Row:
         z, p, tied = self.features[self.owner[i]], self.point[i], [int(k) for k in self.tied[i]]
         if ((p < self.lower) | (p > self.upper)).any():
             return Status.REFUTED, "the point lies outside the domain"
@@ -169,7 +134,7 @@ class TieClaim(Claim):
 
 
 def _check_lower_bound(
-    head: _Head,
+    head: ExactHead,
     z: Array,
     tied: list[int],
     lower: Array,
@@ -228,7 +193,7 @@ class NearestTieClaim(TieClaim):
         reason = _well_formed(self, count) or self._misfit(count) or self._misfit_rivals()
         if reason:
             return refuted(count, reason)
-        head = _Head(self.weight, self.bias)
+        head = ExactHead(self.weight, self.bias)
         rows: list[dict[int, int]] = [{} for _ in range(count)]
         for row, (i, k) in enumerate(zip(self.rival_of, self.rival, strict=True)):
             rows[int(i)][int(k)] = row
@@ -250,7 +215,7 @@ class NearestTieClaim(TieClaim):
             return "the multipliers of rivals are not a matrix"
         return "" if np.isfinite(m.data).all() else "the multipliers of rivals are not numbers"
 
-    def _check_all(self, head: _Head, i: int, rows: dict[int, int]) -> Row:
+    def _check_all(self, head: ExactHead, i: int, rows: dict[int, int]) -> Row:
         own = int(self.tied[i, 0])
         found = self._check_point(head, i)
         if found[0] is not Status.PROVED:
@@ -306,10 +271,10 @@ class EmptyTieClaim(Claim):
         reason = _well_formed(self, count)
         if reason:
             return refuted(count, reason)
-        head = _Head(self.weight, self.bias)
+        head = ExactHead(self.weight, self.bias)
         return Verdicts.collect([self._check(head, i) for i in range(count)])
 
-    def _check(self, head: _Head, i: int) -> Row:
+    def _check(self, head: ExactHead, i: int) -> Row:
         tied = [int(k) for k in self.tied[i]]
         classes, values = _entries(self.multipliers, i)
         multipliers = [fraction(m) for m in values]
