@@ -107,7 +107,7 @@ def _walk_chunk(head: AffineHead, a: Float64, b: Float64) -> tuple[Ints, Float64
 
 @numba.njit(cache=True)
 def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[int, bool]:
-    """Walk the envelope of l_k(t) = (1 − t) a_k + t b_k; the second answer is whether rounding is excluded."""
+    """Walk the envelope of (1 − t) a_k + t b_k; the second answer is whether rounding is excluded."""
     classes = len(at_a)
     current = 0
     for k in range(1, classes):
