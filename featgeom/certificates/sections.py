@@ -45,11 +45,11 @@ def _misfit(claim: Any) -> str:
 @dataclass(frozen=True, eq=False)
 class SectionClaim(Claim):
     """With m directions, statement i < m: every point p of the plane that is in the hull has, in coordinates
-    of the plane, ⟨Bν_i, p⟩ ≤ ``offsets[i]``, where B are the axes and ν_i is ``normals[i]``. Statement m + i:
-    the point ``places[i]`` of the plane is within ``errors[i]`` of the hull.
+    of the plane, ⟨Bν_i, p⟩ ≤ ``offsets[i]``, where B are the axes and ν_i is ``normals[i]``. Statement m + j:
+    the point ``places[j]`` of the plane is within ``errors[j]`` of the hull.
 
-    The first is ⟨ν_i, x − origin⟩ ≤ offset for every x of the hull; the second is shown by ``weights`` (m, n),
-    taken relative to their sum.
+    The first is ⟨ν_i, x − origin⟩ ≤ offset for every x of the hull. The second is shown by the ``weights``
+    (m, n), taken relative to their sum.
     """
 
     points: Array
