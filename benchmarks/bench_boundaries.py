@@ -57,7 +57,7 @@ def slices(rng: np.random.Generator) -> None:
             visible = len(slice_cells(h, plane, window).polygons)
             print(
                 f"slice, C = {classes:5d}, {name}, {visible:4d} cells: exact {ours * 1e3:7.1f} ms; "
-                f"grid of argmax in the plane {grid * 1e3:8.1f} ms; {grid / ours:6.1f} times faster"
+                f"grid of argmax {grid * 1e3:8.1f} ms; {grid / ours:6.1f} times faster"
             )
 
 
@@ -80,8 +80,8 @@ def flips(head: AffineHead, z: np.ndarray) -> None:
             worst = max(worst, abs(np.sqrt(problem.value) / found.distance[i, j] - 1))
     each = (time.perf_counter() - start) / solved
     print(
-        f"flips, {len(z)} × {head.classes - 1} in the orthant: {ours:.2f} s, {ours / count * 1e6:.1f} µs each, "
-        f"{each / (ours / count):.0f} times faster than cvxpy + Clarabel (largest difference {worst:.1e})"
+        f"flips, {len(z)} × {head.classes - 1}, orthant: {ours:.2f} s, {ours / count * 1e6:.1f} µs each, "
+        f"{each / (ours / count):.0f} times faster than cvxpy + Clarabel (they differ by {worst:.1e})"
     )
     nearest = seconds(lambda: flip_points(head, z, None, "orthant"), 1)
     print(f"nearest flip of {len(z)} samples: {nearest:.2f} s")

@@ -42,6 +42,8 @@ def product_error(left: Floats, right: Floats, dtype: DTypeLike) -> Float64:
     True
     """
     d = left.shape[1]
-    norms = [1.0000001 * np.sqrt(np.einsum("ij,ij->i", m, m, dtype=np.float64)) for m in (left, right)]
+    # A length whose squares underflow is too small by less than this.
+    lost = np.sqrt(d * float(np.finfo(np.float64).tiny))
+    norms = [1.0000001 * np.sqrt(np.einsum("ij,ij->i", m, m, dtype=np.float64)) + lost for m in (left, right)]
     tiny = d * float(np.finfo(np.dtype(dtype)).tiny)
     return gamma(d + 1, dtype) * norms[0][:, None] * norms[1][None, :] + tiny

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from featgeom.arrays import Float64, Ints, as_float64
 from featgeom.boundaries.bounds import logit_error
 from featgeom.certificates.crossings import CrossingClaim
-from featgeom.certificates.exact import ExactHead
+from featgeom.certificates.heads import ExactHead
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.status import Stats, Status, StatusArray, status_array

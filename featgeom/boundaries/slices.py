@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.envelope import envelope
 from featgeom.boundaries.planes import Plane, Window, as_window
-from featgeom.certificates.slices import SliceClaim
+from featgeom.certificates.partitions import SliceClaim
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.status import Stats, Status

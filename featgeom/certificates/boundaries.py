@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import ExactHead, at_most_root, fraction
+from featgeom.certificates.exact import at_most_root, fraction
+from featgeom.certificates.heads import ExactHead
 from featgeom.status import Status
 
 Array = NDArray[Any]

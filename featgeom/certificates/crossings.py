@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import ExactHead, fraction
+from featgeom.certificates.exact import fraction
+from featgeom.certificates.heads import ExactHead
 from featgeom.status import Status
 
 Array = NDArray[Any]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import combination, dot, fraction, integers
+from featgeom.certificates.exact import combination, dot, fraction, lowest
+from featgeom.certificates.slices import integers
 from featgeom.status import Status
 
 Array = NDArray[Any]
@@ -20,14 +21,8 @@ Row = tuple[Status, str]
 
 def _highest(points: Array, origin: Array, normals: Array) -> list[Fraction]:
     """The exact maximum over all points of ⟨normal, point − origin⟩, for each normal."""
-    values, at = integers(points)
-    zero, fine = integers(origin)
-    result = []
-    for normal in normals:
-        along, scale = integers(normal)
-        top = Fraction(int((values @ along).max())) * Fraction(2) ** (at + scale)
-        result.append(top - int(zero @ along) * Fraction(2) ** (fine + scale))
-    return result
+    tops = lowest(points, -normals)
+    return [-top - dot(origin, normal) for top, normal in zip(tops, normals, strict=True)]
 
 
 def _misfit(claim: Any) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from featgeom import AffineHead, Status, crossings
-from featgeom.certificates.exact import ExactHead
+from featgeom.certificates.heads import ExactHead
 from featgeom.errors import BadArgument
 
 

@@ -1,0 +1,112 @@
+"""Labelled images in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featgeom.arrays import Ints, as_labels
+from featgeom.errors import BadArgument, BadData
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images of pixel space with their labels.
+
+    ``images`` (n, c, h, w) is uint8, which means value/255, or float32; ``labels`` (n,) is int64 and counts
+    into ``classes``, the names. ``name`` says where they came from, without the folder; ``split`` is
+    "train", "test" or "all".
+
+    Raises BadData for NaN, no images, or labels out of range.
+
+    >>> images = ImageSet(np.zeros((3, 1, 2, 2), np.uint8), [0, 1, 0], ("a", "b"), "none", "all")
+    >>> len(images), images.take([1]).labels, images.pixels([0]).dtype
+    (3, array([1]), dtype('float32'))
+    """
+
+    images: NDArray[Any]
+    labels: Ints
+    classes: tuple[str, ...]
+    name: str
+    split: str
+
+    def __init__(
+        self, images: NDArray[Any], labels: ArrayLike, classes: tuple[str, ...], name: str, split: str
+    ) -> None:
+        if images.ndim != 4 or 0 in images.shape:
+            raise BadData(f"{name}: expected images of shape (n, c, h, w), got {images.shape}")
+        if images.dtype != np.uint8:
+            if images.dtype.kind != "f":
+                raise BadData(f"{name}: images must be uint8 or floats, not {images.dtype}")
+            images = images.astype(np.float32, copy=False)
+            if not np.isfinite(images).all():
+                first = int((~np.isfinite(images)).any(axis=(1, 2, 3)).argmax())
+                raise BadData(f"{name}: image {first} of {split} contains NaN or infinity")
+        try:
+            checked = as_labels(labels, "labels", len(images), len(classes))
+        except BadArgument as error:
+            raise BadData(f"{name}, {split}: {error}") from None
+        for key, value in (("images", images), ("labels", checked), ("classes", tuple(classes))):
+            object.__setattr__(self, key, value)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "split", split)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        c, h, w = self.images.shape[1:]
+        return c, h, w
+
+    def take(self, rows: ArrayLike | slice) -> ImageSet:
+        """These rows alone (indices, a mask or a slice), in the order given."""
+        chosen = rows if isinstance(rows, slice) else np.asarray(rows)
+        return ImageSet(self.images[chosen], self.labels[chosen], self.classes, self.name, self.split)
+
+    def pixels(self, rows: ArrayLike | slice = slice(None)) -> NDArray[np.float32]:
+        """Rows as float32 in pixel space: uint8 becomes value/255."""
+        chosen = self.images[rows if isinstance(rows, slice) else np.asarray(rows)]
+        if chosen.dtype == np.uint8:
+            return chosen.astype(np.float32) / np.float32(255)
+        return chosen.astype(np.float32)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over shape, type, images and labels."""
+        digest = hashlib.sha256(f"{self.images.dtype} {self.images.shape}\n".encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """What they are: equal records mean equal images and labels."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "n": len(self),
+            "shape": list(self.shape),
+            "dtype": str(self.images.dtype),
+            "classes": list(self.classes),
+            "sha256": self.hash,
+        }
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        return f"<ImageSet {self.name} {self.split}: {len(self)} of {shape}, {len(self.classes)} classes>"
+
+
+def concatenate(parts: list[ImageSet], split: str) -> ImageSet:
+    """One set of several of one source, in order."""
+    first = parts[0]
+    if len(parts) == 1:
+        return ImageSet(first.images, first.labels, first.classes, first.name, split)
+    images = np.concatenate([part.images for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    return ImageSet(images, labels, first.classes, first.name, split)

@@ -1,0 +1,91 @@
+"""From the name of a source of images to an ImageSet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from featgeom.data.cifar import read_cifar10, read_cifar100
+from featgeom.data.digits import read_digits
+from featgeom.data.folder import folder_splits, read_folder
+from featgeom.data.idx import read_fashion_mnist, read_mnist
+from featgeom.data.images import ImageSet, concatenate
+from featgeom.data.npz import npz_splits, read_npz
+from featgeom.errors import BadArgument, BadData, nearest_name
+
+BOTH = ["train", "test"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of source: what stands after its colon ("" for nothing), its splits, and how one is read."""
+
+    operand: str
+    read: Callable[[Path, str], ImageSet]
+    splits: Callable[[Path], list[str]] = lambda _: BOTH
+
+
+SOURCES = {
+    "digits": Source("", lambda _, split: read_digits(split)),
+    "cifar10": Source("DIR", read_cifar10),
+    "cifar100": Source("DIR", read_cifar100),
+    "mnist": Source("DIR", read_mnist),
+    "fashion-mnist": Source("DIR", read_fashion_mnist),
+    "folder": Source("DIR", read_folder, folder_splits),
+    "npz": Source("FILE", read_npz, npz_splits),
+}
+
+
+def load_images(source: str, split: str | None = None) -> ImageSet:
+    """Load labelled images of one source.
+
+    ``source`` is digits, cifar10:DIR, cifar100:DIR, mnist:DIR, fashion-mnist:DIR, folder:DIR (one folder a
+    class) or npz:FILE. ``split`` is "train", "test", or "both" for all in one; without it, the test images
+    where the source has them, else all.
+
+    Raises BadArgument for an unknown source or split, BadData for what is missing or damaged.
+
+    >>> load_images("digits", split="test")
+    <ImageSet digits test: 500 of 1x8x8, 10 classes>
+    >>> load_images("digit")
+    Traceback (most recent call last):
+    featgeom.errors.BadArgument: unknown source of images 'digit'; did you mean 'digits'?
+    """
+    kind, path = parse_source(source)
+    available = kind.splits(path)
+    if split is None:
+        split = "test" if "test" in available else "both"
+    parts = load_splits(source, split)
+    return next(iter(parts.values())) if len(parts) == 1 else concatenate(list(parts.values()), "all")
+
+
+def load_splits(source: str, split: str = "both") -> dict[str, ImageSet]:
+    """Load the splits of a source apart: {"train": ..., "test": ...}, or {"all": ...} where it has none.
+
+    "both" takes whatever the source has.
+
+    >>> {name: len(images) for name, images in load_splits("digits").items()}
+    {'train': 1297, 'test': 500}
+    """
+    kind, path = parse_source(source)
+    available = kind.splits(path)
+    if split not in ("both", "all", *available):
+        raise BadArgument(f"{source}: no split '{split}'; it has {', '.join(available)}")
+    chosen = available if split in ("both", "all") else [split]
+    parts = {name: kind.read(path, name) for name in chosen}
+    if len({part.classes for part in parts.values()}) > 1:
+        raise BadData(f"{source}: its splits have different classes")
+    return parts
+
+
+def parse_source(source: str) -> tuple[Source, Path]:
+    """The kind of a source and the path it names."""
+    name, _, operand = source.partition(":")
+    if name not in SOURCES:
+        raise BadArgument(f"unknown source of images '{name}'{nearest_name(name, list(SOURCES))}")
+    kind = SOURCES[name]
+    if bool(operand) != bool(kind.operand):
+        right = f"{name}:{kind.operand}" if kind.operand else name
+        raise BadArgument(f"images '{source}': write {right}")
+    return kind, Path(operand).expanduser()

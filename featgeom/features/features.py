@@ -1,0 +1,143 @@
+"""Features: what the last hidden layer makes of labelled images, with the head that reads them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from featgeom.arrays import Floats, Ints, as_labels, as_points, blocks
+from featgeom.data.npz import read_arrays
+from featgeom.errors import BadArgument, BadData
+from featgeom.head import AffineHead
+
+LOGIT_TOLERANCE = 1e-4  # of the largest logit: what float32 may do to W·z + b
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """The features of n labelled images and the head that turns them into logits.
+
+    ``features`` (n, d) and ``logits`` (n, C) are float32 (as the network computed them) and may be memory
+    maps; ``labels`` and ``predictions`` (n,) are int64; ``classes`` are the C names. ``residual`` is
+    max |W·z + b − logits| over all samples. ``made_from`` tells classifier and images, with their hashes,
+    and ``store`` the folder, where there is one.
+    """
+
+    features: Floats
+    labels: Ints
+    logits: Floats
+    predictions: Ints
+    head: AffineHead
+    classes: tuple[str, ...]
+    name: str
+    split: str
+    residual: float = 0.0
+    made_from: dict[str, Any] | None = None
+    store: Path | None = None
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of feature space, d."""
+        return self.features.shape[1]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of samples predicted as labelled."""
+        return float((self.predictions == self.labels).mean())
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over features, labels and head."""
+        digest = hashlib.sha256()
+        for array in (self.features, self.labels, self.head.weight, self.head.bias):
+            digest.update(f"{array.dtype} {array.shape}\n".encode())
+            for block in blocks(array):
+                digest.update(np.ascontiguousarray(block).data)
+        return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: ArrayLike | slice) -> FeatureSet:
+        """These rows alone (indices, a mask or a slice), in the order given, in memory."""
+        chosen = rows if isinstance(rows, slice) else np.asarray(rows)
+        columns = ("features", "labels", "logits", "predictions")
+        parts: dict[str, Any] = {
+            column: np.ascontiguousarray(getattr(self, column)[chosen]) for column in columns
+        }
+        return replace(self, **parts, store=None)
+
+    def __repr__(self) -> str:
+        size = f"{len(self)} x {self.dimension}, {len(self.classes)} classes"
+        return f"<FeatureSet {self.name} {self.split}: {size}>"
+
+
+def feature_splits(file: str | Path) -> list[str | None]:
+    """The splits that an .npz file has features of: train, test, or None for features without a split."""
+    names = read_arrays(Path(file).expanduser())
+    return [split for split in ("train", "test") if f"features_{split}" in names] or [None]
+
+
+def load_features(file: str | Path, split: str | None = None) -> FeatureSet:
+    """Take features, labels and head from an .npz file, whatever computed them.
+
+    Keys: ``features`` (n, d), ``labels`` (n,), ``weight`` (C, d), ``bias`` (C,), and optionally ``logits``
+    (n, C) and ``classes`` (C,). With ``split``, the first two and logits end in it: ``features_train``;
+    ``y`` and ``y_train`` stand for labels, ``fc_weight`` and ``fc_bias`` for the head as well. float32 and
+    float64 keep their precision.
+
+    Raises BadData for missing keys, shapes that do not fit, NaN, labels out of range, or logits that are not
+    W·z + b.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     arrays = dict(features=np.eye(2), labels=[0, 1], weight=np.eye(2), bias=[0.0, 0.0])
+    ...     np.savez(f"{folder}/f.npz", **arrays)
+    ...     load_features(f"{folder}/f.npz").predictions
+    array([0, 1])
+    """
+    path = Path(file).expanduser()
+    arrays = read_arrays(path)
+    end = f"_{split}" if split else ""
+
+    def find(*names: str) -> Any:
+        present = next((name for name in names if name in arrays), None)
+        if present is None:
+            raise BadData(f"{path}: no '{names[0]}' in it; it has {', '.join(sorted(arrays)) or 'nothing'}")
+        return arrays[present]
+
+    try:
+        points = as_points(find(f"features{end}"), "features")
+        head = AffineHead(find("weight", "fc_weight"), find("bias", "fc_bias"))
+        if head.dimension != points.shape[1]:
+            raise BadArgument(f"features have dimension {points.shape[1]}, the head {head.dimension}")
+        labels = as_labels(find(f"labels{end}", f"y{end}"), "labels", len(points), head.classes)
+        computed = head.logits(points)
+        logits = as_points(arrays.get(f"logits{end}", computed), "logits", head.classes)
+        if len(logits) != len(points):
+            raise BadArgument(f"{len(points)} features but {len(logits)} rows of logits")
+    except BadArgument as error:
+        raise BadData(f"{path}: {error}") from None
+    residual = float(np.abs(computed - logits).max())
+    if residual > LOGIT_TOLERANCE * max(1.0, float(np.abs(logits).max())):
+        raise BadData(f"{path}: the logits are not weight·features + bias, they differ by {residual:.3g}")
+    classes = tuple(map(str, arrays.get("classes", np.arange(head.classes))))
+    if len(classes) != head.classes:
+        raise BadData(f"{path}: {len(classes)} class names for a head of {head.classes} classes")
+    return FeatureSet(
+        points,
+        labels,
+        logits,
+        logits.argmax(axis=1),
+        head,
+        classes,
+        f"npz:{path.name}",
+        split or "all",
+        residual,
+    )

@@ -1,0 +1,180 @@
+"""Neural collapse: how near features and head are to the simplex that training drives them towards."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
+
+from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points, blocks
+from featgeom.head import AffineHead
+from featgeom.status import Stats
+
+
+@dataclass(frozen=True)
+class SimplexDeviation:
+    """How far C vectors are from a simplex of equal lengths and equal angles (both 0 at the simplex).
+
+    ``norms`` is std/mean of the lengths, ``angles`` the mean of |cos + 1/(C−1)| over pairs; inf where a
+    vector of length zero, or fewer than two vectors, leave it undefined.
+    """
+
+    norms: float
+    angles: float
+
+
+@dataclass(frozen=True, eq=False)
+class NeuralCollapse:
+    """NC1 to NC4 in feature space; each tends to 0 as training collapses. ``inf`` means undefined.
+
+    ``nc2`` is of the centred class means, ``nc2_head`` of the head's rows. ``classes`` lists the classes
+    that have samples: NC1 to NC3 are about these alone. ``counts`` are their samples: where every count is
+    1, NC1 is 0 for want of evidence. ``means`` (classes, d) are the class means.
+    """
+
+    nc1: float
+    nc2: SimplexDeviation
+    nc2_head: SimplexDeviation
+    nc3: float
+    nc4: float
+    classes: Ints
+    counts: Ints
+    means: Float64
+    stats: Stats
+
+
+def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralCollapse:
+    """Measures NC1 to NC4 of Papyan, Han and Donoho (2020, arXiv 2008.08186, section 2).
+
+    x: features (n, d), float32 or float64, memory maps included (read twice, in blocks). y: labels (n,).
+
+    NC1 is tr(Σ_W Σ_B⁺)/C with Σ_W the mean of the classes' covariances and Σ_B the covariance of the class
+    means, every class of equal weight; NC2 the deviation from equal norms and equal angles; NC3
+    ‖W/‖W‖_F − M/‖M‖_F‖_F² with M the centred class means; NC4 the share of samples where the head and the
+    nearest class mean disagree.
+
+    Raises BadArgument for shapes that do not fit or labels the head has no class for.
+
+    >>> x = np.array([[3.0, 0.0], [3.0, 0.0], [-3.0, 0.0], [-3.0, 0.0]])
+    >>> result = neural_collapse(x, [0, 0, 1, 1], AffineHead([[1.0, 0.0], [-1.0, 0.0]]))
+    >>> result.nc1, result.nc2, result.nc4
+    (0.0, SimplexDeviation(norms=0.0, angles=0.0), 0.0)
+    """
+    started = time.perf_counter()
+    points = as_points(x, "x", head.dimension)
+    labels = as_labels(y, "y", len(points), head.classes)
+    classes, slot, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    means = class_means(points, slot, counts)
+    centre = means.mean(axis=0)
+    centred = means - centre
+    noise = _rounding_noise(means)
+    centred[np.linalg.norm(centred, axis=1) <= noise] = 0
+    basis, spread = _span(centred, noise)
+    nc1, nc4 = _within(points, slot, counts, centre, centred, basis, spread, head, classes)
+    return NeuralCollapse(
+        nc1=nc1,
+        nc2=simplex_deviation(centred),
+        nc2_head=simplex_deviation(head.weight[classes]),
+        nc3=_duality_gap(head.weight[classes], centred) if len(spread) else np.inf,
+        nc4=nc4,
+        classes=classes,
+        counts=counts,
+        means=means,
+        stats=Stats(passes=2, seconds=time.perf_counter() - started),
+    )
+
+
+def class_means(points: Floats, slot: Ints, counts: Ints) -> Float64:
+    """The mean of each class, (C, d) in float64; ``slot`` (n,) says which class a point belongs to.
+
+    >>> class_means(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1]), np.array([2, 1]))
+    array([[2.],
+           [5.]])
+    """
+    sums = np.zeros((len(counts), points.shape[1]))
+    start = 0
+    for block in blocks(points):
+        rows = slot[start : start + len(block)]
+        start += len(block)
+        member = csr_array((np.ones(len(rows)), rows, np.arange(len(rows) + 1)), (len(rows), len(counts)))
+        sums += np.asarray(member.T @ block.astype(np.float64, copy=False))
+    return sums / counts[:, None]
+
+
+def simplex_deviation(vectors: ArrayLike) -> SimplexDeviation:
+    """How far the rows of ``vectors`` (C, d) are from equal norms and equal angles (NC2).
+
+    >>> simplex_deviation([[1.0, 0.0], [-1.0, 0.0]])
+    SimplexDeviation(norms=0.0, angles=0.0)
+    """
+    rows = np.asarray(vectors, np.float64)
+    rows = rows / max(float(np.abs(rows).max(initial=0.0)), np.finfo(float).tiny)
+    norms = np.linalg.norm(rows, axis=1)
+    count = len(rows)
+    if count < 2:
+        return SimplexDeviation(np.inf, np.inf)
+    spread = float(norms.std() / norms.mean()) if norms.any() else np.inf
+    if not norms.all():
+        return SimplexDeviation(spread, np.inf)
+    unit = rows / norms[:, None]
+    cosines = (unit @ unit.T)[np.triu_indices(count, 1)]
+    return SimplexDeviation(spread, float(np.abs(cosines + 1 / (count - 1)).mean()))
+
+
+def _rounding_noise(means: Float64) -> float:
+    """The length below which a difference of class means may be nothing but rounding."""
+    return float(max(means.shape) * np.finfo(np.float64).eps * np.linalg.norm(means))
+
+
+def _span(centred: Float64, noise: float) -> tuple[Float64, Float64]:
+    """An orthonormal basis (d, r) of the span of the centred means, and their singular values (r,).
+
+    Directions in which the means differ by no more than ``noise`` are left out.
+    """
+    _, values, rows = np.linalg.svd(centred, full_matrices=False)
+    keep = (values > noise) & (np.arange(len(values)) < len(centred) - 1)
+    return rows[keep].T, values[keep]
+
+
+def _within(
+    points: Floats,
+    slot: Ints,
+    counts: Ints,
+    centre: Float64,
+    centred: Float64,
+    basis: Float64,
+    spread: Float64,
+    head: AffineHead,
+    classes: Ints,
+) -> tuple[float, float]:
+    """NC1 and NC4 in one pass.
+
+    Both need the features only within the span of the centred means: Σ_B⁺ lives there, and so does the
+    difference between the distances to two class means.
+    """
+    anchors = centred @ basis
+    half = np.einsum("ij,ij->i", anchors, anchors) / 2
+    total, disagree, start = 0.0, 0, 0
+    for block in blocks(points):
+        rows = slot[start : start + len(block)]
+        start += len(block)
+        wide = block.astype(np.float64, copy=False)
+        shadow = (wide - centre) @ basis
+        nearest = classes[(shadow @ anchors.T - half).argmax(axis=1)]
+        disagree += int((nearest != head.logits(wide).argmax(axis=1)).sum())
+        deviation = (shadow - anchors[rows]) / spread
+        total += float((np.einsum("ij,ij->i", deviation, deviation) / counts[rows]).sum())
+    # Σ_W = mean over C classes, Σ_B⁺ = C U S⁻² Uᵀ, and the definition divides by C once more.
+    nc1 = total / len(classes) if len(spread) else np.inf
+    return nc1, disagree / len(points)
+
+
+def _duality_gap(weight: Float64, centred: Float64) -> float:
+    """NC3: squared Frobenius distance of the normalised head and the normalised class means."""
+    norms = np.linalg.norm(weight), np.linalg.norm(centred)
+    if not all(norms):
+        return np.inf
+    return float(np.linalg.norm(weight / norms[0] - centred / norms[1]) ** 2)

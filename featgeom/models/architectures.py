@@ -1,0 +1,122 @@
+"""Architectures by name: the built-in ones, and functions in a user's own file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from featgeom.errors import BadArgument, nearest_name
+from featgeom.models.cifar_resnet import of_depth
+from featgeom.models.pixel_spec import PixelSpec
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A way to build a network, the images it takes, and what code it is.
+
+    ``fingerprint`` is the SHA-256 of the user's file, or "built-in".
+    """
+
+    name: str
+    factory: Callable[..., nn.Module]
+    pixels: PixelSpec
+    fingerprint: str = "built-in"
+
+    @property
+    def classes_option(self) -> str | None:
+        """The factory's argument that sets the number of classes, where it has one."""
+        names = inspect.signature(self.factory).parameters
+        return next((name for name in ("num_classes", "classes", "n_classes") if name in names), None)
+
+    def build(self, **options: object) -> nn.Module:
+        """The network, with fresh weights.
+
+        Raises BadArgument, with the factory's own words, where it fails or returns something else.
+        """
+        try:
+            network = self.factory(**options)
+        except Exception as error:
+            words = str(error).strip().splitlines() or ["no message"]
+            raise BadArgument(f"{self.name} raised {type(error).__name__}: {words[0]}") from error
+        if not isinstance(network, nn.Module):
+            raise BadArgument(f"{self.name} returned a {type(network).__name__}, not a torch.nn.Module")
+        return network
+
+
+ARCHITECTURES: dict[str, Architecture] = {}
+
+
+def register(name: str, factory: Callable[..., nn.Module], pixels: PixelSpec | None = None) -> None:
+    """Make an architecture known by name.
+
+    ``factory`` is called with keyword options; the argument ``num_classes``, where it has one, is taken from
+    the checkpoint. ``pixels`` holds where neither the checkpoint nor the user says otherwise.
+
+    >>> register("one_layer", lambda num_classes=10: nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes)))
+    >>> find_architecture("one_layer").build(num_classes=3)[1].out_features
+    3
+    >>> del ARCHITECTURES["one_layer"]
+    """
+    ARCHITECTURES[name] = Architecture(name, factory, pixels or PixelSpec())
+
+
+CIFAR = PixelSpec((3, 32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+for _depth in (20, 32, 44, 56, 110):
+    register(f"cifar_resnet{_depth}", of_depth(_depth), CIFAR)
+
+
+def find_architecture(name: str) -> Architecture:
+    """The architecture of a built-in name or of ``FILE.py:FUNCTION``.
+
+    The file is the user's own and is run. Raises BadArgument for a missing file or function.
+
+    >>> find_architecture("cifar_resnet20").pixels.shape
+    (3, 32, 32)
+    >>> find_architecture("cifar_resnt20")
+    Traceback (most recent call last):
+    featgeom.errors.BadArgument: unknown architecture 'cifar_resnt20'; did you mean 'cifar_resnet20'?
+    """
+    file, separator, function = name.rpartition(":")
+    if separator and file.endswith(".py"):
+        return _from_file(Path(file).expanduser(), function)
+    if name.endswith(".py"):
+        raise BadArgument(f"architecture '{name}': say which function builds the network: {name}:FUNCTION")
+    if name not in ARCHITECTURES:
+        raise BadArgument(f"unknown architecture '{name}'{nearest_name(name, list(ARCHITECTURES))}")
+    return ARCHITECTURES[name]
+
+
+def _from_file(file: Path, function: str) -> Architecture:
+    if not file.is_file():
+        raise BadArgument(f"architecture file {file}: no such file")
+    code = file.read_bytes()
+    fingerprint = hashlib.sha256(code).hexdigest()
+    module_name = f"featgeom_user_{file.stem}_{fingerprint[:12]}"
+    module = sys.modules.get(module_name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(module_name, file)
+        assert spec is not None  # the name ends in .py
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module  # dataclasses and the like look their module up
+        sys.path.insert(0, str(file.parent.resolve()))  # so that it may import its neighbours
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[module_name]
+            words = str(error).strip().splitlines() or ["no message"]
+            raise BadArgument(f"{file} raised {type(error).__name__}: {words[0]}") from error
+        finally:
+            sys.path.pop(0)
+    found = getattr(module, function, None)
+    if not callable(found):
+        here = [n for n, v in vars(module).items() if callable(v) and v.__module__ == module_name]
+        raise BadArgument(f"{file} has no function '{function}'{nearest_name(function, here)}")
+    return Architecture(f"{file.name}:{function}", found, PixelSpec(), fingerprint)

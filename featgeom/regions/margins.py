@@ -1,0 +1,156 @@
+"""Margins of the head, each with a bound on what rounding may have done to it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featgeom.arrays import Float64, Floats, Ints, as_points
+from featgeom.certificates.affine import exact_logits
+from featgeom.head import AffineHead
+from featgeom.rounding import gamma, product_error, unit_roundoff
+
+BLOCK_ENTRIES = 1 << 21  # of the features or logits that are in memory at once, per array
+U = unit_roundoff(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Margins:
+    """Which cell each feature lies in, and how far its logit stands above the others.
+
+    ``classes`` (n,): the class of largest logit, decided exactly; the lowest index where several tie.
+    ``margins`` (n, C): l_c − l_k in logits, for the own class c; zero at c itself. ``error`` (n, C): how far
+    rounding may have moved each. ``smallest`` (n,): a proved lower bound on the least margin over all rivals
+    (zero for a tie), ``rival`` (n,): who has it. ``float32_safe`` (n,): proved that every evaluation of the
+    head in float32, in any order of summation, gives the same class.
+    """
+
+    classes: Ints
+    margins: Float64
+    error: Float64
+    rival: Ints
+    smallest: Float64
+    float32_safe: NDArray[np.bool_]
+
+
+def margins(head: AffineHead, z: ArrayLike) -> Margins:
+    """The margins of features (n, d) to all classes; memory is that of the result, (n, C).
+
+    >>> head = AffineHead([[1.0, 0.0], [0.0, 1.0]])
+    >>> found = margins(head, [[3.0, 1.0], [2.0, 2.0]])
+    >>> found.classes, found.margins[:, 1], found.float32_safe
+    (array([0, 0]), array([2., 0.]), array([ True, False]))
+    """
+    points = as_points(z, "features", head.dimension, allow_empty=True)
+    parts = [margins_of_block(head, points[block]) for block in point_blocks(head, len(points))]
+    columns = ("classes", "margins", "error", "rival", "smallest", "float32_safe")
+    return Margins(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns})
+
+
+def point_blocks(head: AffineHead, n: int) -> list[slice]:
+    """Slices of range(n) so short that features and logits of each fit well into memory."""
+    step = max(1, BLOCK_ENTRIES // max(head.dimension, head.classes))
+    return [slice(start, min(n, start + step)) for start in range(0, max(n, 1), step)]
+
+
+def margins_of_block(head: AffineHead, points: Floats) -> Margins:
+    """The margins of a block of features that fits into memory."""
+    z = points.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = z @ head.weight.T + head.bias
+        error = 1.001 * (product_error(z, head.weight, np.float64) + U * np.abs(logits))
+    error = np.where(np.isfinite(logits) & np.isfinite(error), error, np.inf)
+    logits = np.nan_to_num(logits, nan=0.0)
+    rows = np.arange(len(z))
+    classes = logits.argmax(axis=1)
+    open_rows = _not_settled(logits, error, classes)
+    exact = {int(i): _settle(head, points[i], logits[i], error[i]) for i in open_rows}
+    for i, values in exact.items():
+        classes[i] = _argmax(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = logits[rows, classes][:, None] - logits
+        error = error[rows, classes][:, None] + error + U * np.abs(result)
+    for i, values in exact.items():
+        for k, value in values.items():
+            result[i, k] = float_below(values[int(classes[i])] - value)
+            error[i, k] = 2 * U * abs(result[i, k]) + 5e-324 if result[i, k] else 0.0
+    result[rows, classes] = 0.0
+    error[rows, classes] = 0.0
+    lower = proved_margins(result, error, classes)
+    for i, values in exact.items():  # these are below the exact values as they stand
+        lower[i, list(values)] = result[i, list(values)]
+        lower[i, classes[i]] = np.inf
+    rival = lower.argmin(axis=1)
+    safe = np.all(lower > float32_needs(head, z, classes), axis=1)
+    return Margins(classes, result, error, rival, lower[rows, rival], safe)
+
+
+def proved_margins(margins: Float64, error: Float64, classes: Ints) -> Float64:
+    """Lower bounds on the true margins (n, C); infinite at the own class."""
+    with np.errstate(invalid="ignore"):
+        lower = margins - error
+    lower = np.where(np.isnan(lower), -np.inf, lower)
+    lower -= U * np.abs(np.where(np.isfinite(lower), lower, 0.0))
+    lower[np.arange(len(classes)), classes] = np.inf
+    return lower
+
+
+def float32_needs(head: AffineHead, z: Float64, classes: Ints) -> Float64:
+    """Margins (n, C) beyond which float32 cannot change the order of the own logit and logit k.
+
+    Features, weights and biases are rounded to float32 (two roundings a product), then summed with the bias
+    in any order: γ_{d+3} times the sum of the magnitudes bounds the error of a logit.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        magnitude = np.abs(z) @ np.abs(head.weight).T + np.abs(head.bias)
+        largest = float(np.finfo(np.float32).max)
+        smallest = (head.dimension + 1) * float(np.finfo(np.float32).tiny)
+        factor = 1.000001 * gamma(head.dimension + 4, np.float32)
+        each = np.where(magnitude < largest / 4, factor * magnitude + smallest, np.inf)
+        too_large = (np.abs(z).max(axis=1, initial=0.0) > largest / 4)[:, None]
+        each = np.where(too_large | (np.abs(head.weight).max(axis=1) > largest / 4), np.inf, each)
+        # A value below the normal range of float32 is rounded by up to tiny, and then multiplied.
+        lost = float(np.finfo(np.float32).tiny) * (
+            np.abs(z).sum(axis=1)[:, None] + np.abs(head.weight).sum(axis=1) + head.dimension
+        )
+        return each + lost + (each + lost)[np.arange(len(z)), classes][:, None]
+
+
+def float_below(value: Fraction) -> float:
+    """The largest float that is not above ``value``.
+
+    >>> float_below(Fraction(1, 3)) <= Fraction(1, 3) < math.nextafter(float_below(Fraction(1, 3)), 1)
+    True
+    """
+    try:
+        nearest = float(value)
+    except OverflowError:
+        return float(np.finfo(np.float64).max) if value > 0 else -math.inf
+    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
+
+
+def _not_settled(logits: Float64, error: Float64, classes: Ints) -> NDArray[np.int64]:
+    rows = np.arange(len(classes))
+    with np.errstate(invalid="ignore"):
+        floor = (logits - error)[rows, classes]
+        above = logits + error
+    above[rows, classes] = -np.inf
+    return np.flatnonzero(~(floor > above.max(axis=1)))
+
+
+def _settle(head: AffineHead, z: NDArray[Any], logits: Float64, error: Float64) -> dict[int, Fraction]:
+    """The exact logits of those classes that rounding cannot keep apart from the best."""
+    with np.errstate(invalid="ignore"):
+        near = np.flatnonzero(~(logits + error < (logits - error).max()))
+    values = exact_logits(np.broadcast_to(z, (len(near), len(z))), head.weight, head.bias, near)
+    return {int(k): value for k, value in zip(near, values, strict=True)}
+
+
+def _argmax(values: dict[int, Fraction]) -> int:
+    best = max(values.values())
+    return min(k for k, value in values.items() if value == best)

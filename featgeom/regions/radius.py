@@ -1,0 +1,171 @@
+"""How far a feature is from the boundary of its cell: balls that are proved to have one class."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
+
+from featgeom.arrays import Float64, Floats, Ints, as_points
+from featgeom.certificates.balls import BallClaim, least_distance
+from featgeom.head import AffineHead
+from featgeom.regions.domains import Box, Domain
+from featgeom.regions.margins import Margins, U, margins_of_block, point_blocks, proved_margins
+from featgeom.status import Stats
+
+NEWTON_STEPS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Radii:
+    """The distance of each feature to the boundary of its cell, in feature space.
+
+    ``classes`` (n,): the class. ``ball`` (n,): a proved lower bound, tight to rounding, on the radius of the
+    largest ball around the feature in which every point of feature space has that class; ``ball_rival``
+    (n,): the class beyond it. ``radius`` (n,), ``rival`` (n,): the same among the points of the domain only,
+    so never less than ``ball``; inf where no point of the domain has another class. For a hull domain
+    ``radius`` is the ball itself. A radius speaks of features and the head, not of images.
+    """
+
+    classes: Ints
+    radius: Float64
+    rival: Ints
+    ball: Float64
+    ball_rival: Ints
+    certificate: BallClaim
+    stats: Stats
+
+
+def radius(head: AffineHead, z: ArrayLike, domain: Domain) -> Radii:
+    """Distances to the nearest boundary of features (n, d), read in blocks (a memory map is fine).
+
+    >>> head = AffineHead([[1.0, 0.0], [0.0, 1.0]])
+    >>> found = radius(head, [[3.0, 1.0]], Box.space(2))
+    >>> round(float(found.radius[0]), 9), found.rival
+    (1.414213562, array([1]))
+    """
+    start = time.perf_counter()
+    points = as_points(z, "features", head.dimension, allow_empty=True)
+    norms = pair_norms(head)
+    parts = [
+        _radius_of_block(head, points[block], norms, domain) for block in point_blocks(head, len(points))
+    ]
+    classes, ball, ball_rival, best, rival = (np.concatenate([part[i] for part in parts]) for i in range(5))
+    rows, columns, steps = (
+        np.concatenate(
+            [part[5][i] + (offset if i == 0 else 0) for part, offset in zip(parts, _offsets(parts))]
+        )
+        for i in range(3)
+    )
+    box = domain if isinstance(domain, Box) else Box.space(head.dimension)
+    claim = BallClaim(
+        points=points,
+        weight=head.weight,
+        bias=head.bias,
+        lo=box.lo,
+        hi=box.hi,
+        own=classes,
+        radius=best,
+        steps=csr_array((steps, (rows, columns)), shape=(len(points), head.classes)),
+    )
+    stats = Stats(passes=1, seconds=time.perf_counter() - start)
+    return Radii(classes, best, rival, ball, ball_rival, claim, stats)
+
+
+def pair_norms(head: AffineHead) -> Float64:
+    """Upper bounds on ‖w_c − w_k‖, (C, C), tight to rounding; exactly zero where the rows are equal."""
+    w = head.weight
+    result = np.zeros((head.classes, head.classes))
+    for c in range(head.classes):
+        difference = w[c] - w
+        scale = np.abs(difference).max(axis=1)
+        unit = difference / np.where(scale > 0, scale, 1.0)[:, None]
+        result[c] = scale * np.sqrt(np.einsum("ij,ij->i", unit, unit))
+    return result * (1 + (head.dimension + 8) * U)
+
+
+def _offsets(parts: list[tuple]) -> list[int]:
+    return list(np.cumsum([0] + [len(part[0]) for part in parts[:-1]]))
+
+
+def _radius_of_block(head: AffineHead, points: Floats, norms: Float64, domain: Domain) -> tuple:
+    found: Margins = margins_of_block(head, points)
+    classes = found.classes
+    rows = np.arange(len(classes))
+    # Twice the allowance for rounding, so that a check which sums in another order agrees. The class is
+    # decided exactly, so no margin is below zero.
+    lower = np.maximum(proved_margins(found.margins, 2 * found.error, classes), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        distances = lower / norms[classes] * (1 - 4 * U)
+    # Equal rows: the margin is the same everywhere, so it never ends, or the two tie everywhere.
+    distances = np.where(np.isnan(distances), 0.0, distances)
+    distances[rows, classes] = np.inf
+    rival = distances.argmin(axis=1)
+    ball = distances[rows, rival]
+    nothing = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    if not isinstance(domain, Box) or domain.name == "space":
+        return classes, ball, rival, ball, rival, nothing
+    return classes, ball, rival, *_within(head, points.astype(np.float64), classes, distances, domain)
+
+
+def _within(head: AffineHead, z: Float64, classes: Ints, distances: Float64, box: Box) -> tuple:
+    """Distances inside the box: rivals are taken in the order of their distance in the whole space."""
+    n = len(z)
+    order = np.argsort(distances, axis=1)
+    best = np.full(n, np.inf)
+    rival = distances.argmin(axis=1)
+    kept: list[tuple[Ints, Ints, Float64]] = []
+    alive = np.arange(n)
+    exact_pairs: list[tuple[Ints, Ints, Float64, Float64]] = []
+    for rank in range(head.classes - 1):
+        column = order[alive, rank]
+        alive, column = (a[distances[alive, column] < best[alive]] for a in (alive, column))
+        if len(alive) == 0:
+            break
+        step = steps_to_boundary(head, z[alive], classes[alive], column, box)
+        found = least_distance(
+            z[alive], head.weight, head.bias, box.lo, box.hi, classes[alive], column, step, caution=3.0
+        )
+        found = np.maximum(found, distances[alive, column])
+        exact_pairs.append((alive, column, step, found))
+        closer = found < best[alive]
+        best[alive[closer]] = found[closer]
+        rival[alive[closer]] = column[closer]
+    for rows, columns, step, _ in exact_pairs:
+        needed = distances[rows, columns] < best[rows]  # the ball alone does not prove these
+        kept.append((rows[needed], columns[needed], step[needed]))
+    if not kept:
+        kept.append((np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)))
+    evidence = tuple(np.concatenate(parts) for parts in zip(*kept, strict=True))
+    return best, rival, evidence
+
+
+def steps_to_boundary(head: AffineHead, z: Float64, own: Ints, rivals: Ints, box: Box) -> Float64:
+    """The τ for which clip(z − τ(w_own − w_rival), box) is the nearest tie of the two in the box, (m,).
+
+    Along τ the margin is convex, piecewise linear and falling, so Newton's method from zero climbs to its
+    root without passing it. Where the two never tie in the box, τ is infinite.
+    """
+    v = head.weight[own] - head.weight[rivals]
+    offset = head.bias[own] - head.bias[rivals]
+    step = np.zeros(len(z))
+    open_rows = np.arange(len(z))
+    for _ in range(NEWTON_STEPS):
+        some = v[open_rows]
+        free = z[open_rows] - step[open_rows, None] * some
+        moved = np.clip(free, box.lo, box.hi)
+        margin = np.einsum("ij,ij->i", some, moved) + offset[open_rows]
+        slope = np.einsum("ij,ij->i", some, some * (moved == free))
+        going = (margin > 0) & (slope > 0)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            further = step[open_rows] + np.where(going, margin / slope, 0.0)
+        going &= np.isfinite(further) & (further > step[open_rows] * (1 + 1e-15))
+        step[open_rows[going]] = further[going]
+        step[open_rows[(margin > 0) & (slope == 0)]] = np.inf
+        open_rows = open_rows[going]
+        if len(open_rows) == 0:
+            break
+    return step

@@ -1,0 +1,146 @@
+"""Laws of the neural-collapse measures."""
+
+import os
+
+import numpy as np
+import pytest
+
+import featgeom as fg
+from featgeom.errors import BadArgument
+
+
+def textbook(x, y, weight):
+    """NC1 and NC3 written down as in the paper, with d × d matrices."""
+    classes = np.unique(y)
+    means = np.array([x[y == c].mean(0) for c in classes])
+    centred = means - means.mean(0)
+    within = sum(np.cov(x[y == c].T, bias=True) for c in classes) / len(classes)
+    between = centred.T @ centred / len(classes)
+    nc1 = np.trace(within @ np.linalg.pinv(between, rcond=1e-10, hermitian=True)) / len(classes)
+    w = weight[classes]
+    nc3 = ((w / np.linalg.norm(w) - centred / np.linalg.norm(centred)) ** 2).sum()
+    return nc1, nc3
+
+
+def sample(seed, n=300, d=7, classes=4, unbalanced=False):
+    rng = np.random.default_rng(seed)
+    share = np.arange(1, classes + 1) if unbalanced else np.ones(classes)
+    y = np.concatenate([np.arange(classes), rng.choice(classes, n - classes, p=share / share.sum())])
+    x = 2 * rng.normal(size=(classes, d))[y] + rng.normal(size=(n, d))
+    return x, y, fg.AffineHead(rng.normal(size=(classes, d)), rng.normal(size=classes))
+
+
+@pytest.mark.parametrize(("d", "classes"), [(7, 4), (2, 5), (1, 3), (12, 2)])
+@pytest.mark.parametrize("unbalanced", [False, True])
+def test_agrees_with_the_textbook(d, classes, unbalanced):
+    x, y, head = sample(1, d=d, classes=classes, unbalanced=unbalanced)
+    if d == 1:  # np.cov squeezes one dimension away
+        x = np.hstack([x, np.zeros_like(x)])
+        head = fg.AffineHead(np.hstack([head.weight, np.zeros_like(head.weight)]), head.bias)
+    result = fg.neural_collapse(x, y, head)
+    nc1, nc3 = textbook(x, y, head.weight)
+    np.testing.assert_allclose([result.nc1, result.nc3], [nc1, nc3], rtol=1e-9)
+    nearest = ((x[:, None] - result.means) ** 2).sum(2).argmin(1)
+    assert result.nc4 == np.mean(nearest != head.classify(x))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_all_vanish_at_a_simplex(classes):
+    corners = np.eye(classes) - 1 / classes
+    y = np.repeat(np.arange(classes), 3)
+    result = fg.neural_collapse(5 + 3 * corners[y], y, fg.AffineHead(2 * corners))
+    measures = [
+        result.nc1,
+        result.nc2.norms,
+        result.nc2.angles,
+        result.nc2_head.norms,
+        result.nc2_head.angles,
+        result.nc3,
+        result.nc4,
+    ]
+    np.testing.assert_allclose(measures, 0, atol=1e-14)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_moves_with_rotation_translation_and_scale(scale):
+    x, y, head = sample(2)
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(7, 7)))[0]
+    shift = np.full(7, 0.5)
+    moved = scale * (x + shift) @ turn.T
+    weight = head.weight @ turn.T / scale
+    moved_head = fg.AffineHead(weight, head.bias - head.weight @ shift)
+    a, b = fg.neural_collapse(x, y, head), fg.neural_collapse(moved, y, moved_head)
+    np.testing.assert_allclose(
+        [b.nc1, b.nc2.norms, b.nc2.angles, b.nc3, b.nc4],
+        [a.nc1, a.nc2.norms, a.nc2.angles, a.nc3, a.nc4],
+        rtol=1e-9,
+    )
+
+
+def test_a_common_offset_does_not_invent_directions():
+    x, y, head = sample(4, d=9, classes=3)
+    far = fg.neural_collapse(x + 1e6, y, head)
+    np.testing.assert_allclose(far.nc1, fg.neural_collapse(x, y, head).nc1, rtol=1e-6)
+
+
+def test_a_missing_class_is_left_out():
+    x, y, head = sample(5)
+    present = y != 2
+    result = fg.neural_collapse(x[present], y[present], head)
+    assert result.classes.tolist() == [0, 1, 3]
+    nc1, nc3 = textbook(x[present], y[present], head.weight)
+    np.testing.assert_allclose([result.nc1, result.nc3], [nc1, nc3], rtol=1e-9)
+
+
+def test_one_sample_a_class_has_no_spread_within():
+    x, _, head = sample(6, n=4)
+    result = fg.neural_collapse(x, np.arange(4), head)
+    assert result.nc1 == 0
+    assert result.counts.tolist() == [1, 1, 1, 1]
+
+
+def test_constant_features_leave_everything_but_nc4_undefined():
+    _, y, head = sample(7)
+    result = fg.neural_collapse(np.full((len(y), 7), 0.3), y, head)
+    assert [result.nc1, result.nc2.norms, result.nc2.angles, result.nc3] == [np.inf] * 4
+    assert result.nc4 in (0.0, 1.0)
+
+
+def test_one_class_leaves_all_but_nc4_undefined():
+    x, _, head = sample(8)
+    result = fg.neural_collapse(x, np.zeros(len(x), int), head)
+    assert [result.nc1, result.nc2.norms, result.nc2.angles, result.nc3] == [np.inf] * 4
+    assert result.nc4 == np.mean(head.classify(x) != 0)
+
+
+def test_a_memory_map_in_blocks_gives_the_same(tmp_path, monkeypatch):
+    x, y, head = sample(9)
+    np.save(tmp_path / "x.npy", x.astype(np.float32))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    whole = fg.neural_collapse(np.asarray(mapped), y, head)
+    from featgeom import arrays
+
+    monkeypatch.setattr(arrays.blocks, "__defaults__", (7 * 4 * 11,))
+    pieces = fg.neural_collapse(mapped, y, head)
+    np.testing.assert_allclose([pieces.nc1, pieces.nc3], [whole.nc1, whole.nc3], rtol=1e-12)
+    assert pieces.nc4 == whole.nc4
+
+
+def test_refuses_what_does_not_fit():
+    x, y, head = sample(10)
+    with pytest.raises(BadArgument, match="dimension 7"):
+        fg.neural_collapse(x[:, :3], y, head)
+    with pytest.raises(BadArgument, match="out of range for 4 classes"):
+        fg.neural_collapse(x, y + 1, head)
+
+
+def test_resnet20_features():
+    root = os.environ.get("FEATGEOM_DATA")
+    if not root:
+        pytest.skip("FEATGEOM_DATA is not set: no real features to measure")
+    data = np.load(f"{root}/features/resnet20.npz")
+    x, y, w = data["features_train"], data["y_train"], data["fc_weight"]
+    result = fg.neural_collapse(x, y, fg.AffineHead(w, data["fc_bias"]))
+    nc1, nc3 = textbook(x.astype(float), y, w.astype(float))
+    np.testing.assert_allclose([result.nc1, result.nc3], [nc1, nc3], rtol=1e-8)
+    assert 0 < result.nc4 < 0.02

@@ -1,0 +1,192 @@
+"""Every way to store weights gives the same network; every bad file gives one clear line."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import featgeom as fg
+from featgeom.errors import BadArgument, BadCheckpoint, BadData, Unsupported
+from featgeom.models.architectures import find_architecture
+from featgeom.models.checkpoints import read_checkpoint
+
+ARCH = "cifar_resnet20"
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return find_architecture(ARCH).build()
+
+
+def prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+NESTINGS = {
+    "plain": lambda s: s,
+    "state_dict": lambda s: {"state_dict": s, "epoch": 3, "best_prec1": np.float64(0.9)},
+    "model": lambda s: {"model": s, "optimizer": {"state": {0: {"step": torch.ones(1)}}, "param_groups": []}},
+    "net": lambda s: {"net": s, "acc": 0.9},
+    "nested twice": lambda s: {"model": {"state_dict": s}},
+    "module.": lambda s: {"state_dict": prefixed("module.", s)},
+    "two prefixes": lambda s: prefixed("_orig_mod.module.", s),
+}
+
+
+@pytest.mark.parametrize("nesting", NESTINGS)
+@pytest.mark.parametrize("ending", [".pt", ".pth", ".th"])
+def test_same_network_however_nested(network: nn.Module, tmp_path: Path, nesting: str, ending: str) -> None:
+    path = tmp_path / f"weights{ending}"
+    torch.save(NESTINGS[nesting](network.state_dict()), path, _use_new_zipfile_serialization=ending != ".th")
+    clf = fg.load_classifier(path, ARCH)
+    assert clf.weights_hash == fg.load_classifier(network, pixels=clf.pixels).weights_hash
+    assert clf.residual < 1e-4
+    assert not clf.tapped.training
+
+
+def test_own_checkpoint_needs_no_architecture(network: nn.Module, tmp_path: Path) -> None:
+    pixels = find_architecture(ARCH).pixels
+    names = tuple("abcdefghij")
+    for name in ("one", "two"):
+        fg.save_checkpoint(
+            tmp_path / f"{name}.safetensors", network, ARCH, {"num_classes": 10}, pixels, names
+        )
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    clf = fg.load_classifier(tmp_path / "one.safetensors")
+    assert (clf.arch, clf.pixels, clf.classes) == (ARCH, pixels, names)
+
+
+def test_number_of_classes_is_taken_from_the_checkpoint(tmp_path: Path) -> None:
+    torch.save(find_architecture(ARCH).build(num_classes=7).state_dict(), tmp_path / "seven.pt")
+    assert fg.load_classifier(tmp_path / "seven.pt", ARCH).head.classes == 7
+
+
+class Runs:
+    """A pickle of this calls a function when it is loaded."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("this must never be printed",)
+
+
+def write_bad_files(folder: Path, state: dict[str, torch.Tensor]) -> dict[str, str]:
+    """Bad files by name, with a piece of the line that each must give."""
+    (folder / "empty.pth").touch()
+    (folder / "text.pth").write_text("these are not weights\n")
+    (folder / "code.pth").write_bytes(pickle.dumps({"state_dict": Runs()}))
+    torch.save({"state_dict": state, "hook": Runs()}, folder / "code_zip.pt")
+    save_file(state, folder / "whole.safetensors")
+    whole = (folder / "whole.safetensors").read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[:-1000])
+    (folder / "head_only.safetensors").write_bytes(whole[:20])
+    torch.save(state, folder / "whole.pt")
+    (folder / "cut.pt").write_bytes((folder / "whole.pt").read_bytes()[:-5000])
+    torch.save({"epoch": 3}, folder / "none.pt")
+    torch.save([1, 2], folder / "list.pt")
+    bad = {k: v.clone() for k, v in state.items()}
+    bad["linear.weight"][0, 0] = float("nan")
+    torch.save(bad, folder / "nan.pt")
+    (folder / "folder.pt").mkdir()
+    return {
+        "missing.pth": "no such file",
+        "folder.pt": "not a file",
+        "empty.pth": "empty",
+        "text.pth": "not a PyTorch checkpoint",
+        "code.pth": "this pickle is refused, because it is no pickle of plain weights",
+        "code_zip.pt": "this pickle is refused, because it would run code (print)",
+        "cut.safetensors": "truncated",
+        "head_only.safetensors": "truncated",
+        "cut.pt": "truncated",
+        "none.pt": "no weights found",
+        "list.pt": "no weights found",
+        "nan.pt": "1 of 640 weights in 'linear.weight' are NaN",
+    }
+
+
+def test_bad_files(network: nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, piece in write_bad_files(tmp_path, network.state_dict()).items():
+        with pytest.raises(BadCheckpoint) as caught:
+            fg.load_classifier(tmp_path / name, ARCH)
+        line = str(caught.value)
+        assert piece in line, name
+        assert name in line
+        assert "\n" not in line
+    assert capsys.readouterr().out == ""
+
+
+def test_wrong_architecture_lists_keys_with_the_nearest(network: nn.Module, tmp_path: Path) -> None:
+    torch.save(find_architecture("cifar_resnet32").build().state_dict(), tmp_path / "r32.pt")
+    with pytest.raises(BadCheckpoint, match=r"72 unexpected: 'layer1\.3\..*nearest: 'layer1\..*64 more"):
+        fg.load_classifier(tmp_path / "r32.pt", ARCH)
+    state = network.state_dict()
+    state["fc.weight"], state["conv1.weight"] = state.pop("linear.weight"), torch.zeros(16, 1, 3, 3)
+    torch.save(state, tmp_path / "renamed.pt")
+    with pytest.raises(BadCheckpoint) as caught:
+        fg.load_classifier(tmp_path / "renamed.pt", ARCH)
+    line = str(caught.value)
+    assert "1 missing: 'linear.weight'" in line
+    assert "1 unexpected: 'fc.weight'" in line
+    assert "'conv1.weight' (16, 1, 3, 3), wanted (16, 3, 3, 3)" in line
+
+
+def test_wrong_number_of_classes(tmp_path: Path) -> None:
+    (tmp_path / "fixed.py").write_text(
+        "from torch import nn\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(16, 10))\n"
+    )
+    torch.save(nn.Sequential(nn.Flatten(), nn.Linear(16, 7)).state_dict(), tmp_path / "seven.pt")
+    with pytest.raises(
+        BadCheckpoint, match="wrong number of classes: the checkpoint has 7, the architecture 10"
+    ):
+        fg.load_classifier(tmp_path / "seven.pt", f"{tmp_path}/fixed.py:net")
+    torch.save(nn.Sequential(nn.Flatten(), nn.Linear(16, 10)).state_dict(), tmp_path / "ten.pt")
+    pixels = fg.PixelSpec((1, 4, 4))
+    with pytest.raises(BadArgument, match="3 names for a head of 10 classes"):
+        fg.load_classifier(tmp_path / "ten.pt", f"{tmp_path}/fixed.py:net", classes="abc", pixels=pixels)
+
+
+def test_unknown_names(network: nn.Module, tmp_path: Path) -> None:
+    torch.save(network.state_dict(), tmp_path / "w.pt")
+    (tmp_path / "arch.py").write_text(
+        "def build_network():\n    return 1\ndef fails():\n    raise KeyError('k')\n"
+    )
+    (tmp_path / "broken.py").write_text("import no_such_module_at_all\n")
+    cases = {
+        "cifar_resnt20": "did you mean 'cifar_resnet20'",
+        f"{tmp_path}/none.py:f": "no such file",
+        f"{tmp_path}/arch.py": "say which function",
+        f"{tmp_path}/arch.py:build_netwrk": "did you mean 'build_network'",
+        f"{tmp_path}/arch.py:build_network": "returned a int, not a torch.nn.Module",
+        f"{tmp_path}/arch.py:fails": "raised KeyError: 'k'",
+        f"{tmp_path}/broken.py:f": "raised ModuleNotFoundError",
+    }
+    for arch, piece in cases.items():
+        with pytest.raises(BadArgument) as caught:
+            fg.load_classifier(tmp_path / "w.pt", arch)
+        assert piece in str(caught.value), arch
+    with pytest.raises(BadArgument, match="holds weights alone"):
+        fg.load_classifier(tmp_path / "w.pt")
+    with pytest.raises(BadCheckpoint, match="neither a checkpoint file"):
+        fg.load_classifier("digitz")
+    (tmp_path / "w.ckpt").write_text("x")
+    with pytest.raises(Unsupported, match=r"reads \.pt"):
+        read_checkpoint(tmp_path / "w.ckpt")
+
+
+def test_grey_images_into_a_colour_network(network: nn.Module, tmp_path: Path) -> None:
+    torch.save(network.state_dict(), tmp_path / "w.pt")
+    clf = fg.load_classifier(tmp_path / "w.pt", ARCH)
+    with pytest.raises(BadData, match="images are 1x32x32, but this classifier takes 3x32x32"):
+        clf.features(IMAGES[:, :1])
+    with pytest.raises(BadData, match="images are 1x28x28, but this classifier takes 3x32x32"):
+        fg.load_classifier(tmp_path / "w.pt", ARCH, probe=np.zeros((2, 1, 28, 28), np.uint8))
+    free = fg.load_classifier(network)  # no shape known: the network itself objects
+    assert free.pixels.shape is None
+    with pytest.raises(BadData, match="cannot take images of 1x32x32"):
+        free.features(IMAGES[:, :1])

@@ -1,0 +1,89 @@
+"""A guaranteed hull lies in its cell; a broken one names who breaks it."""
+
+import numpy as np
+import pytest
+
+from featgeom import AffineHead, Cells
+from featgeom.errors import BadArgument
+from featgeom.status import Status
+
+
+def test_hull_of_predicted_points_stays_in_its_cell(head, rng):
+    cells = Cells(head)
+    z = rng.standard_normal((200, 4))
+    found = cells.margins(z)
+    for c in range(head.classes):
+        mine = z[(found.classes == c) & (found.smallest > 0)]
+        if len(mine) == 0:
+            continue
+        result = cells.guarantee(mine, c)
+        assert result.status is Status.GUARANTEED
+        assert result.certificate.check().tally == {"PROVED": 1}
+        mixed = rng.dirichlet(np.ones(len(mine)), 50) @ mine
+        assert (cells.margins(mixed).classes == c).all()
+        assert cells.radius(mine).ball.min() == pytest.approx(result.distance, rel=1e-9, abs=1e-14)
+
+
+def test_breakers_are_exactly_the_points_outside(head, rng):
+    cells = Cells(head)
+    z = rng.standard_normal((100, 4))
+    found = cells.margins(z)
+    for c in range(head.classes):
+        result = cells.guarantee(z, c)
+        outside = np.flatnonzero((found.classes != c) | (found.smallest <= 0))
+        assert result.breakers.tolist() == outside.tolist()
+        assert result.status is (Status.BROKEN if len(outside) else Status.GUARANTEED)
+        assert set(result.certificate.check().tally) == {"PROVED"}
+        assert (result.worst_margin <= 0) == bool(len(outside))
+
+
+def test_inflation_is_the_last_factor_that_stays(rng):
+    head = AffineHead(rng.standard_normal((4, 3)), rng.standard_normal(4))
+    cells = Cells(head)
+    z = rng.standard_normal((300, 3))
+    found = cells.margins(z)
+    mine = z[(found.classes == found.classes[0]) & (found.smallest > 0)]
+    result = cells.guarantee(mine, int(found.classes[0]))
+    assert 1 < result.inflation < np.inf
+
+    def scaled(factor):
+        return result.centre + factor * (mine - result.centre)
+
+    c = int(found.classes[0])
+    assert cells.guarantee(scaled(result.inflation * (1 - 1e-9)), c).status is Status.GUARANTEED
+    assert cells.guarantee(scaled(result.inflation * (1 + 1e-9)), c).status is Status.BROKEN
+
+
+def test_a_single_point_and_one_class_data():
+    cells = Cells(AffineHead([[1.0, 0.0], [0.0, 1.0]]))
+    result = cells.guarantee([[2.0, 1.0]], 0)
+    assert (result.status, result.inflation, result.worst_margin) == (Status.GUARANTEED, np.inf, 1.0)
+    assert result.certificate.check().tally == {"PROVED": 1}
+
+
+def test_a_tie_breaks_a_guarantee():
+    result = Cells(AffineHead([[1.0, 0.0], [0.0, 1.0]])).guarantee([[2.0, 1.0], [1.0, 1.0]], 0)
+    assert (result.status, result.worst_margin, result.breakers.tolist()) == (Status.BROKEN, 0.0, [1])
+    assert result.breaker_rivals.tolist() == [1]
+    assert result.certificate.check().tally == {"PROVED": 1}
+
+
+@pytest.mark.parametrize("c", [-1, 2, 0.5, True, "cat"])
+def test_a_class_that_is_none_is_refused(c):
+    with pytest.raises(BadArgument, match="class"):
+        Cells(AffineHead([[1.0, 0.0], [0.0, 1.0]])).guarantee([[1.0, 0.0]], c)
+
+
+def test_real_classes(resnet20):
+    head = AffineHead(resnet20["fc_weight"], resnet20["fc_bias"])
+    z, labels = resnet20["features_train"], resnet20["y_train"]
+    cells = Cells(head)
+    predicted = cells.margins(z).classes
+    for c in range(10):
+        every = cells.guarantee(z[labels == c], c)
+        assert every.status is Status.BROKEN
+        assert len(every.breakers) == (predicted[labels == c] != c).sum()
+        right = cells.guarantee(z[(labels == c) & (predicted == c)], c)
+        assert right.status is Status.GUARANTEED
+        for result in (every, right):
+            assert set(result.certificate.check().tally) == {"PROVED"}
