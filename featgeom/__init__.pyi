@@ -47,5 +47,7 @@ from .regions.domains import Box as Box
 from .report.opened import OpenedRun as OpenedRun
 from .report.opened import open_run as open_run
 from .status import Status as Status
+from .training.head import HeadTraining as HeadTraining
+from .training.head import train_head as train_head
 from .training.loop import TrainingRun as TrainingRun
 from .training.loop import train as train
