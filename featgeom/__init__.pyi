@@ -11,6 +11,16 @@ from .features.store import open_features as open_features
 from .head import AffineHead as AffineHead
 from .margins.collapse import NeuralCollapse as NeuralCollapse
 from .margins.collapse import neural_collapse as neural_collapse
+from .hulls.hull import ConvexHull as ConvexHull
+from .hulls.separation import separate as separate
+from .hulls.separation import separate_all as separate_all
+from .margins.collapse import NeuralCollapse as NeuralCollapse
+from .margins.collapse import neural_collapse as neural_collapse
+from .margins.comparison import HeadComparison as HeadComparison
+from .margins.comparison import compare_head as compare_head
+from .margins.estimator import MaxMarginClassifier as MaxMarginClassifier
+from .margins.machine import LinearSVM as LinearSVM
+from .margins.machine import max_margin as max_margin
 from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
@@ -21,4 +31,8 @@ from .pixels.inversion import Inversion as Inversion
 from .pixels.inversion import invert as invert
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
+from .report.opened import OpenedRun as OpenedRun
+from .report.opened import open_run as open_run
 from .status import Status as Status
+from .training.loop import TrainingRun as TrainingRun
+from .training.loop import train as train

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +18,45 @@ from featgeom.errors import BadData
 KEYS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test"), "all": ("images", "labels")}
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Every array of an .npz file. Objects, whose pickle could run code, are refused."""
+def read_arrays(path: Path, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file, or ``only`` those of these names that it has.
+
+    Objects, whose pickle could run code, are refused.
+    """
+    with _open(path) as archive:
+        return {key: archive[key] for key in archive.files if only is None or key in only}
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """The archive; whatever is wrong with it becomes BadData."""
     if not path.is_file():
         raise BadData(f"{path}: no such file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise BadData(f"{path}: not an .npz file")
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        refused = "Object arrays" in str(error) or "pickled" in str(error)
-        why = "object arrays or pickles are refused" if refused else "not an .npz file, or damaged"
-        raise BadData(
-            f"{path}: {why} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-        ) from None
+                raise BadData(f"{path}: a single array, not an .npz file")
+            yield archive
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        if "Object arrays" in str(error):
+            raise BadData(
+                f"{path}: holds Python objects, which are refused: reading them runs code"
+            ) from None
+        raise BadData(f"{path}: not an .npz file, or damaged") from None
 
 
 def npz_splits(path: Path) -> list[str]:
     """Which splits the keys of the file make up."""
-    if not path.is_file():
-        raise BadData(f"{path}: no such file")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = set(archive.files)
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
-        raise BadData(f"{path}: not an .npz file, or damaged") from None
+    with _open(path) as archive:
+        names = set(archive.files)
     splits = [split for split, keys in KEYS.items() if names.issuperset(keys)]
     if not splits:
         raise BadData(
@@ -56,21 +71,20 @@ def read_npz(path: Path, split: str) -> ImageSet:
     An array ``classes`` of names may lie beside them; else classes are numbered up to the largest label of
     the file.
     """
-    arrays = read_arrays(path)
     image_key, label_key = KEYS[split]
+    label_keys = [keys[1] for keys in KEYS.values()]
+    arrays = read_arrays(path, [image_key, *label_keys, "classes"])
     images = _channels_first(arrays[image_key], f"{path}: {image_key}")
-    found = {key: arrays[key].reshape(len(arrays[key]), -1) for _, key in KEYS.values() if key in arrays}
-    for key, labels in found.items():
-        if labels.shape[1] != 1 or labels.dtype.kind not in "iub":
-            raise BadData(
-                f"{path}: {key} must be whole numbers of shape (n,), "
-                f"got {arrays[key].dtype} {arrays[key].shape}"
-            )
-    if "classes" in arrays:
-        classes = tuple(map(str, arrays["classes"]))
-    else:
-        classes = tuple(map(str, range(1 + max(int(labels.max(initial=0)) for labels in found.values()))))
-    return ImageSet(images, found[label_key][:, 0], classes, f"npz:{path.name}", split)
+    labels = {key: _flat_labels(arrays[key], f"{path}: {key}") for key in label_keys if key in arrays}
+    count = 1 + max(int(column.max(initial=0)) for column in labels.values())
+    classes = tuple(map(str, arrays.get("classes", np.arange(count))))
+    return ImageSet(images, labels[label_key], classes, f"npz:{path.name}", split)
+
+
+def _flat_labels(labels: NDArray[Any], where: str) -> NDArray[Any]:
+    if labels.dtype.kind not in "iub" or labels.ndim == 0 or labels.shape[1:] not in ((), (1,)):
+        raise BadData(f"{where} must be whole numbers of shape (n,), got {labels.dtype} {labels.shape}")
+    return labels.ravel()
 
 
 def _channels_first(images: NDArray[Any], where: str) -> NDArray[Any]:

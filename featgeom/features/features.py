@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from featgeom.arrays import Floats, Ints, as_labels, as_points
+from featgeom.arrays import Floats, Ints, as_labels, as_points, blocks
 from featgeom.data.npz import read_arrays
 from featgeom.errors import BadArgument, BadData
 from featgeom.head import AffineHead
@@ -49,6 +51,16 @@ class FeatureSet:
         """The share of samples predicted as labelled."""
         return float((self.predictions == self.labels).mean())
 
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over features, labels and head."""
+        digest = hashlib.sha256()
+        for array in (self.features, self.labels, self.head.weight, self.head.bias):
+            digest.update(f"{array.dtype} {array.shape}\n".encode())
+            for block in blocks(array):
+                digest.update(np.ascontiguousarray(block).data)
+        return digest.hexdigest()
+
     def __len__(self) -> int:
         return len(self.features)
 
@@ -64,6 +76,12 @@ class FeatureSet:
     def __repr__(self) -> str:
         size = f"{len(self)} x {self.dimension}, {len(self.classes)} classes"
         return f"<FeatureSet {self.name} {self.split}: {size}>"
+
+
+def feature_splits(file: str | Path) -> list[str | None]:
+    """The splits that an .npz file has features of: train, test, or None for features without a split."""
+    names = read_arrays(Path(file).expanduser())
+    return [split for split in ("train", "test") if f"features_{split}" in names] or [None]
 
 
 def load_features(file: str | Path, split: str | None = None) -> FeatureSet:

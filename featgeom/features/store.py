@@ -8,19 +8,18 @@ moment, ends as the same bytes as one that was not.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from featgeom.errors import BadData
 from featgeom.features.features import FeatureSet
 from featgeom.features.shard import Layout
-from featgeom.files import write_json
+from featgeom.files import read_json, write_json
 from featgeom.head import AffineHead
 
 MANIFEST, JOURNAL = "manifest.json", "progress.json"
@@ -51,12 +50,14 @@ class StoreWriter:
         head: AffineHead,
         labels: NDArray[np.int64],
         block: int,
-        overwrite: bool,
+        overwrite: bool = False,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         n, (classes, d) = len(labels), head.weight.shape
+        given = np.dtype(dtype).newbyteorder("<")
         f4, f8, i8 = np.dtype("<f4"), np.dtype("<f8"), np.dtype("<i8")
         shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
-            "features": (f4, (n, d)),
+            "features": (given, (n, d)),
             "logits": (f4, (n, classes)),
             "labels": (i8, (n,)),
             "predictions": (i8, (n,)),
@@ -82,7 +83,7 @@ class StoreWriter:
 
     def _resume(self) -> None:
         """Take over the blocks of an interrupted run that are still what their hashes say."""
-        journal = _read_json(self.folder / JOURNAL)
+        journal = read_json(self.folder / JOURNAL)
         _refuse_other(self.folder, journal, self.identity)
         partial = self.folder / PARTIAL
         if journal.get("circumstances") != self.circumstances or not partial.exists():
@@ -152,6 +153,28 @@ class StoreWriter:
         self.complete = True
 
 
+def save_features(features: FeatureSet, folder: str | Path) -> FeatureSet:
+    """Store features that came from elsewhere; what is stored already and equal is opened as it is.
+
+    float32 and float64 keep their precision. Raises BadData where the folder holds other features.
+    """
+    made_from = {
+        "arrays": features.hash,
+        "images": {"name": features.name, "split": features.split},
+        "classes": list(features.classes),
+    }
+    n, block = len(features), BLOCK_ROWS
+    dtype = features.features.dtype
+    writer = StoreWriter(Path(folder), made_from, {}, features.head, features.labels, block, dtype=dtype)
+    if not writer.complete:
+        rows = range(writer.rows_done, n, block)
+        writer.fill(
+            (features.features[i : i + block], features.logits[i : i + block], features.residual)
+            for i in rows
+        )
+    return open_features(folder)
+
+
 def open_features(folder: str | Path, verify: bool = False) -> FeatureSet:
     """Open a store as memory maps: nothing but its manifest is read.
 
@@ -195,17 +218,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         unfinished = (folder / JOURNAL).is_file()
         why = "unfinished; run the extraction again to complete them" if unfinished else f"no {MANIFEST}"
         raise BadData(f"{folder}: no features there ({why})")
-    return _read_json(folder / MANIFEST)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise BadData(f"{path}: damaged ({error})") from None
-    if not isinstance(record, dict):
-        raise BadData(f"{path}: damaged (not a JSON object)")
-    return record
+    return read_json(folder / MANIFEST)
 
 
 def _refuse_other(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

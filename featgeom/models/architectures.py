@@ -15,6 +15,7 @@ from torch import nn
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.models.cifar_resnet import of_depth
 from featgeom.models.pixel_spec import PixelSpec
+from featgeom.models.reference import REFERENCE
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def register(name: str, factory: Callable[..., nn.Module], pixels: PixelSpec | N
 CIFAR = PixelSpec((3, 32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 for _depth in (20, 32, 44, 56, 110):
     register(f"cifar_resnet{_depth}", of_depth(_depth), CIFAR)
+for _name, _factory in REFERENCE.items():
+    register(_name, _factory)
 
 
 def find_architecture(name: str) -> Architecture:

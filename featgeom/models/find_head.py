@@ -14,7 +14,6 @@ from featgeom.models.tap import Call, Ending, Reduction, Tap, network_output, re
 
 TOLERANCE = 1e-4  # of the largest logit: what float32 arithmetic may do to W·φ(x) + b on the way
 PROBE_LIMIT = 1 << 15  # the widest layer of unknown kind whose matrix is found by trying unit vectors
-ENDINGS: tuple[Ending, ...] = ("logits", "log_softmax", "softmax")
 
 
 @dataclass(frozen=True)
@@ -134,18 +133,23 @@ def _judge(
     b = torch.zeros(len(weight), device=weight.device) if bias is None else bias
     logits = features.double() @ weight.double().T + b.double()
     scale = float(logits.abs().max())
-    ends = {
-        "logits": logits,
-        "log_softmax": logits.log_softmax(1),
-        "softmax": logits.softmax(1),
+    residuals: dict[Ending, float] = {
+        "logits": float((logits - output).abs().max()),
+        "log_softmax": float((logits.log_softmax(1) - output).abs().max()),
+        "softmax": _softmax_residual(logits, output.double()),
     }
-    residuals = {ending: float((ends[ending] - output.double()).abs().max()) for ending in ENDINGS}
-    # A softmax squeezes logits into [0, 1], so that only an agreement on that scale counts for it.
-    limits = {"logits": TOLERANCE * max(1.0, scale), "log_softmax": TOLERANCE * max(1.0, scale)}
-    agreeing = [ending for ending in ENDINGS if residuals[ending] <= limits.get(ending, 1e-6)]
+    agreeing = [ending for ending in residuals if residuals[ending] <= TOLERANCE * max(1.0, scale)]
     ending: Ending = agreeing[0] if agreeing else "logits"
     tap = Tap(call.layer, call.call, kind, reduction, ending)
     return Candidate(tap, weight, b, residuals[ending], scale)
+
+
+def _softmax_residual(logits: Tensor, output: Tensor) -> float:
+    """How far the logarithm of ``output`` is from that of the softmax, which hides nothing near 0 and 1."""
+    if output.min() < 0 or (output.sum(1) - 1).abs().max() > TOLERANCE:
+        return float("inf")
+    seen = output > 1e-30  # below, float32 loses digits
+    return float((logits.log_softmax(1)[seen] - output[seen].log()).abs().max())
 
 
 def _explain(tried: list[Candidate]) -> str:

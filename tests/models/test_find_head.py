@@ -123,6 +123,13 @@ class Scaled(PoolLinear):
         return 2 * super().forward(x)
 
 
+class ScaledSoftmax(PoolLinear):
+    """Saturated, so that every probability is near 0 or 1 whatever the scale is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.softmax(2 * super().forward(x), dim=1)
+
+
 class ReluLogits(PoolLinear):
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(super().forward(x))
@@ -143,6 +150,11 @@ def test_no_affine_head_names_the_candidates() -> None:
             NoAffineHead, match=r"tried: Linear 'layers\.0' misses them by [0-9.e-]+ \(largest"
         ):
             fg.load_classifier(module, probe=IMAGES)
+    saturated = nn.Linear(D, C)
+    nn.init.constant_(saturated.weight, 0.0)
+    saturated.bias = nn.Parameter(torch.tensor([30.0, 0.0, 0.0, -1.0]))
+    with pytest.raises(NoAffineHead, match=r"tried: Linear 'layers\.0' misses them by"):
+        fg.load_classifier(ScaledSoftmax(saturated), probe=IMAGES)
     with pytest.raises(NoAffineHead, match="no Linear layer or convolution"):
         fg.load_classifier(Functional(), probe=IMAGES)
     with pytest.raises(Unsupported, match="not one logit for each of two classes"):

@@ -1,0 +1,58 @@
+"""`featgeom analyze`: extraction, all standard studies, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featgeom_cli.common import (
+    Console,
+    device_option,
+    featgeom_command,
+    network_options,
+    out_option,
+    seed_option,
+)
+from featgeom_cli.extract import made_run, split_option
+
+EXAMPLE = """
+featgeom analyze                                  the built-in digits network
+featgeom analyze net.pth cifar10:DIR --arch cifar_resnet20 -o RUN
+featgeom analyze net.safetensors folder:DIR --arch models.py:my_net -o RUN
+featgeom analyze features.npz -o RUN              arrays from anywhere
+"""
+
+
+@featgeom_command(EXAMPLE)
+@click.argument("checkpoint", default="digits")
+@click.argument("images", required=False)
+@out_option
+@network_options
+@split_option
+@device_option
+@seed_option
+def analyze(console: Console, out: Path | None, device: str, **options: Any) -> None:
+    """Tell the shape of a network's last hidden layer: features, every standard study, a report.
+
+    CHECKPOINT is a file (.pt .pth .th .safetensors), the name of a built-in network, or an .npz file with
+    features, labels and head. IMAGES is a source such as digits, cifar10:DIR, mnist:DIR, folder:DIR or
+    npz:FILE. The run folder then holds features, results and report.html; a command that was interrupted
+    carries on where it stopped.
+    """
+    from featgeom.report.page import write_report
+    from featgeom.studies.analysis import analyze as run_studies
+
+    run = made_run(console, out, device=device, **options)
+    records = []
+    for record in run_studies(run, device=device, progress=console.progress):
+        records.append(record)
+        console.note(f"{record.title}: {record.seconds:.1f} s")
+    report = write_report(run)
+    document = {"run": str(run.folder), "report": str(report), "results": [r.to_json() for r in records]}
+    text = "\n\n".join(record.to_text() for record in records)
+    console.result(document, f"{text}\n\nReport: {report}")
+
+
+command = analyze

@@ -1,0 +1,109 @@
+"""`featgeom extract`: features of images, to disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from featgeom_cli.common import (
+    Console,
+    device_option,
+    featgeom_command,
+    network_options,
+    numbers,
+    out_option,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from featgeom.models.pixel_spec import PixelSpec
+    from featgeom.studies.run import Run
+
+EXAMPLE = "featgeom extract net.pth cifar10:DIR --arch cifar_resnet20 -o RUN"
+
+split_option = click.option(
+    "--split",
+    type=click.Choice(["train", "test", "both"]),
+    default="both",
+    show_default=True,
+    help="Which part of the images; with both, hulls come from train and questions from test.",
+)
+
+
+@featgeom_command(EXAMPLE)
+@click.argument("checkpoint")
+@click.argument("images", required=False)
+@out_option
+@network_options
+@split_option
+@device_option
+@seed_option
+def extract(console: Console, out: Path | None, device: str, **options: Any) -> None:
+    """Compute the features of IMAGES by the network in CHECKPOINT and store them in a run folder.
+
+    Interrupted, it carries on where it stopped, with the same bytes as an undisturbed run.
+    """
+    run = made_run(console, out, device=device, **options)
+    splits = {split: len(run.features(split)) for split in run.splits}
+    model = run.asked["model"]
+    lines = [f"{split}: {n:,} × {model['dimension']:,} features" for split, n in splits.items()]
+    console.result(
+        {"run": str(run.folder), "model": model, "samples": splits}, "\n".join([*lines, f"Run: {run.folder}"])
+    )
+
+
+def made_run(
+    console: Console,
+    out: Path | None,
+    *,
+    device: str,
+    checkpoint: str,
+    images: str | None,
+    arch: str | None,
+    split: str,
+    seed: int,
+    shape: str | None,
+    mean: str | None,
+    std: str | None,
+) -> Run:
+    """The run that the options of `extract` and `analyze` describe, with its features."""
+    from featgeom.studies.analysis import arrays_run, extract_run
+
+    folder = out or Path("runs") / Path(checkpoint).stem
+    if checkpoint.endswith(".npz"):
+        if images is not None:
+            raise click.UsageError(
+                "features from an .npz file bring their labels; IMAGES has no use with them"
+            )
+        return arrays_run(folder, checkpoint, seed=seed)
+    if images is None:
+        if checkpoint != "digits":
+            raise click.UsageError(
+                "missing argument 'IMAGES', such as cifar10:DIR, mnist:DIR, folder:DIR or npz:FILE"
+            )
+        images = "digits"
+    pixels = pixel_spec(shape, mean, std)
+    run = extract_run(
+        folder, checkpoint, images, arch=arch, pixels=pixels, split=split, seed=seed, device=device,
+        progress=console.progress,
+    )  # fmt: skip
+    console.note(f"{run.asked['model']['name']} on {run.asked['data']['name']}: features are in {run.folder}")
+    return run
+
+
+def pixel_spec(shape: str | None, mean: str | None, std: str | None) -> PixelSpec | None:
+    """The pixel space given by options; None where none of them is given."""
+    if shape is None and mean is None and std is None:
+        return None
+    from featgeom.models.pixel_spec import PixelSpec
+
+    return PixelSpec(
+        shape=numbers(shape, int, "--shape"),
+        mean=numbers(mean, float, "--mean"),
+        std=numbers(std, float, "--std"),
+    )
+
+
+command = extract

@@ -1,0 +1,70 @@
+"""`featgeom train`: reference networks by recipe, with a series of checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featgeom_cli.common import Console, featgeom_command, out_option, seed_option
+
+EXAMPLE = """
+featgeom train --list
+featgeom train digits -o digits-run
+featgeom train digits -o two-digits --classes 3,8 --steps 5000 --optimiser adam --rate 0.001
+"""
+
+
+@featgeom_command(EXAMPLE)
+@click.argument("recipe", required=False)
+@out_option
+@click.option("--list", "listed", is_flag=True, help="Name every recipe and leave.")
+@click.option("--images", help="Another source of images, such as cifar10:DIR.")
+@click.option("--classes", help="A subset of the classes, as NAME,NAME,...")
+@click.option("--loss", help="Another loss.")
+@click.option("--optimiser", help="Another optimiser.")
+@click.option("--rate", type=float, help="Another learning rate.")
+@click.option("--batch", type=int, help="Samples a step sees; 0 for all.")
+@click.option("--steps", type=int, help="Another number of steps.")
+@click.option("--per-decade", type=int, help="Checkpoints for every factor 10 in steps.")
+@seed_option
+def train(
+    console: Console, recipe: str | None, out: Path | None, listed: bool, seed: int, **changes: Any
+) -> None:
+    """Train the network of RECIPE and write a series of checkpoints, equally spaced in log t.
+
+    Interrupted, it carries on where it stopped and ends with the same bytes as an undisturbed training.
+    """
+    from featgeom.training.recipes import RECIPES
+
+    if listed:
+        width = max(map(len, RECIPES))
+        lines = [f"{name:<{width}}  {known.summary}" for name, known in RECIPES.items()]
+        console.result({name: known.to_json() for name, known in RECIPES.items()}, "\n".join(lines))
+        return
+    if recipe is None:
+        raise click.UsageError("missing argument 'RECIPE'; --list names them")
+    from featgeom.training.loop import train as run_training
+
+    overrides = {key: value for key, value in changes.items() if value is not None}
+    if "classes" in overrides:
+        overrides["classes"] = tuple(overrides["classes"].split(","))
+    folder = out or Path("runs") / f"train-{recipe}"
+    run = run_training(recipe, folder, seed=seed, progress=console.progress, **overrides)
+    rows = [
+        f"{r['step']:>9,.0f}  {r['loss']:>10.3g}  {r['train_accuracy']:>8.4f}  {r['test_accuracy']:>8.4f}"
+        for r in run.history
+    ]
+    document = {
+        "folder": str(run.folder),
+        "recipe": run.recipe.to_json(),
+        "seed": run.seed,
+        "checkpoints": [str(checkpoint.path) for checkpoint in run.checkpoints],
+        "history": list(run.history),
+    }
+    head = f"{'step':>9}  {'loss':>10}  {'train':>8}  {'test':>8}"
+    console.result(document, "\n".join([head, *rows, f"Last checkpoint: {run.last}"]))
+
+
+command = train

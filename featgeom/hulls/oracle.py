@@ -1,0 +1,206 @@
+"""Passes over all points: for many directions at once, where the points lie lowest.
+
+A pass is a matrix product in float32, tiled to the cache, of which only the minimum of each small block of
+points is kept. The points are centred and scaled by a power of two first, so that float32 has its digits
+where the points differ; `Oracle.slack` bounds what rounding can have done, and whoever needs a proof looks at
+the blocks that the bound cannot exclude in float64.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from featgeom.arrays import Float64, Floats, Ints, blocks
+from featgeom.errors import BadArgument
+from featgeom.hulls.parallel import in_parallel, workers
+from featgeom.rounding import gamma
+
+MEMORY = 1 << 31  # bytes that the passes over one hull may hold beside the points
+LARGEST = 1e140  # lengths beyond this, or below its inverse, cannot be squared safely
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Lowest:
+    """The blocks in which the points lie lowest, for each of q directions.
+
+    ``values`` (q, keep) approximates the least ⟨x − centre, u⟩ of the blocks numbered ``blocks`` (q, keep),
+    ascending; no other block lies below ``rest`` (q,). All are true to within the slack of the oracle.
+    """
+
+    values: Float64
+    blocks: Ints
+    rest: Float64
+
+
+class Oracle:
+    """The points of one hull, ready for passes on a device."""
+
+    def __init__(self, points: Floats, device: str = "cpu", memory: int = MEMORY) -> None:
+        self.points = points
+        self.device = _device(device)
+        self.memory = memory
+        n, d = points.shape
+        self.block = max(4, min(32, 2048 // d))
+        self.count = -(-n // self.block)
+        self.passes = 0
+        self._thinned: dict[int, Oracle] = {}
+        self._mapped = _memory_map(points)
+        total = np.zeros(d)
+        for part in self._parts():
+            total += part.sum(axis=0, dtype=np.float64)
+        self.centre: Float64 = (total / n).astype(points.dtype).astype(np.float64)
+        square = 0.0
+        for part in self._parts():
+            apart = part - self.centre
+            square = max(square, float(np.einsum("ij,ij->i", apart, apart).max()))
+        self.radius = math.sqrt(square) * (1 + 4 * gamma(d + 4, np.float64))
+        if not self.radius < LARGEST or 0 < self.radius < 1 / LARGEST:
+            raise BadArgument(
+                f"points: a radius of {self.radius:.0e} cannot be squared in float64; rescale them"
+            )
+        self.power = -math.frexp(self.radius)[1] if self.radius else 0
+        self.slack = 1.01 * gamma(d + 8, np.float32) * self.radius + 2.0**-120 * d * self.radius
+        self._held: Tensor | None = None
+        if n * d * 4 <= memory // 2:
+            self._held = torch.empty((n, d), dtype=torch.float32, device=self.device)
+            row = 0
+            for part in self._parts():
+                self._held[row : row + len(part)] = self.prepared(part)
+                row += len(part)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def _parts(self) -> Iterator[Floats]:
+        """Blocks of points; the pages of a memory map are given back after each."""
+        for part in blocks(self.points, min(self.memory // 8, 1 << 26)):
+            yield part
+            self.release()
+
+    def thinned(self, stride: int) -> Oracle:
+        """The oracle of every ``stride``-th point alone."""
+        if stride not in self._thinned:
+            self._thinned[stride] = Oracle(
+                np.ascontiguousarray(self.points[::stride]), str(self.device), self.memory
+            )
+            self.release()
+        return self._thinned[stride]
+
+    def distances(self, point: Float64) -> Float64:
+        """The distance of every point from one point (d,), in float64."""
+        result = np.empty(len(self))
+        row = 0
+        for part in self._parts():
+            apart = part - point
+            result[row : row + len(part)] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
+            row += len(part)
+        return result
+
+    def release(self) -> None:
+        """Give the pages of a memory-mapped file back to the system."""
+        if self._mapped is not None and hasattr(self._mapped, "madvise"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+
+    def prepared(self, part: Floats) -> Tensor:
+        """Centred, scaled points in float32 on the device (float32 points stay so throughout)."""
+        dtype = part.dtype if abs(self.power) < 90 else np.dtype(np.float64)
+        apart = part.astype(dtype, copy=False) - self.centre.astype(dtype)
+        apart *= dtype.type(2.0**self.power)
+        return torch.from_numpy(apart.astype(np.float32, copy=False)).to(self.device)
+
+    def _stretches(self) -> Iterator[tuple[int, Tensor]]:
+        """The points in long runs, each with the number of its first block."""
+        rows = max(1, self.memory // (8 * 4 * self.points.shape[1]) // self.block) * self.block
+        for start in range(0, len(self), rows):
+            if self._held is not None:
+                yield start // self.block, self._held[start : start + rows]
+            else:
+                yield start // self.block, self.prepared(self.points[start : start + rows])
+                self.release()
+
+    def lowest(self, directions: Float64, keep: int) -> Lowest:
+        """One pass: the ``keep`` lowest blocks for each direction (q, d) of unit length."""
+        self.passes += 1
+        q = len(directions)
+        keep = min(keep, self.count)
+        values = torch.full((keep + 1, q), math.inf)
+        numbers = torch.full((keep + 1, q), -1, dtype=torch.int64)
+        precision = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")  # the slack holds for true float32 alone
+        try:
+            self._look(directions, values, numbers)
+        finally:
+            torch.set_float32_matmul_precision(precision)
+        scaled = values.T.to(torch.float64).numpy() * 2.0**-self.power
+        return Lowest(
+            np.ascontiguousarray(scaled[:, :keep]),
+            np.ascontiguousarray(numbers[:keep].T.numpy()),
+            np.ascontiguousarray(scaled[:, keep]),
+        )
+
+    def _look(self, directions: Float64, values: Tensor, numbers: Tensor) -> None:
+        """Merge the lowest blocks of every stretch of points into ``values`` and ``numbers`` (keep, q)."""
+        keep, q = values.shape
+        across = torch.from_numpy(np.ascontiguousarray(directions.T, dtype=np.float32)).to(self.device)
+        for first, stretch in self._stretches():
+
+            def look(start: int, stop: int, first: int = first, stretch: Tensor = stretch) -> None:
+                some = slice(start, stop)
+                minima = self._minima(stretch, across[:, some])
+                few = min(keep, len(minima))
+                value, number = torch.topk(minima, few, dim=0, largest=False)
+                value = torch.cat([values[:, some], value.cpu()])
+                number = torch.cat([numbers[:, some], number.cpu() + first])
+                value, order = torch.topk(value, keep, dim=0, largest=False)
+                values[:, some] = value
+                numbers[:, some] = number.gather(0, order)
+
+            if self.device.type == "cpu":
+                in_parallel(look, q, min(1000, max(1, -(-q // workers()))))
+            else:
+                for start in range(0, q, 16384):
+                    look(start, min(q, start + 16384))
+
+    def _minima(self, stretch: Tensor, across: Tensor) -> Tensor:
+        """The least value of each block in each direction, shape (blocks, q)."""
+        n, q, block = len(stretch), across.shape[1], self.block
+        whole = n // block
+        result = torch.empty((-(-n // block), q), device=self.device)
+        tile = (1024 if self.device.type == "cpu" else 16384) // block * block
+        product = torch.empty((min(tile, n), q), device=self.device)
+        for start in range(0, whole * block, tile):
+            stop = min(start + tile, whole * block)
+            part = product[: stop - start]
+            torch.mm(stretch[start:stop], across, out=part)
+            rows = slice(start // block, stop // block)
+            torch.amin(part.view(-1, block, q), dim=1, out=result[rows])
+        if whole * block < n:
+            result[whole] = (stretch[whole * block :] @ across).amin(dim=0)
+        return result
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BadArgument(f"device: {name!r} is not available here ({str(error).splitlines()[0]})") from None
+    return device
+
+
+def _memory_map(array: Any) -> Any:
+    """The mmap object under an array, if it is a view of a memory-mapped file."""
+    while array is not None:
+        if isinstance(array, np.memmap) and getattr(array, "_mmap", None) is not None:
+            return array._mmap  # type: ignore[attr-defined]
+        array = getattr(array, "base", None)
+    return None

@@ -1,0 +1,178 @@
+"""Projection of many queries on one hull: passes over all points, and a small exact problem for each query.
+
+Each round makes one pass over all points for the queries that are still open, adds to each query's working
+set those points that lie beyond its supporting plane, and solves on the working set. A query is done when no
+point, looked at in float64 wherever float32 cannot exclude it, lies far enough beyond the plane to matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from featgeom.arrays import Float64, Ints
+from featgeom.hulls.minimum_norm import UNIT
+from featgeom.hulls.oracle import Oracle
+from featgeom.hulls.parallel import in_parallel
+from featgeom.hulls.working_set import ADD, DONE, FAR, LIMIT, OPEN, SPARE, advance
+from featgeom.status import Status, StatusArray, status_array
+
+FLOOR = 1e-13  # default absolute tolerance, in lengths of the problem
+STRIDE = 16  # how thinned the points are for the first rounds
+COARSE = 500  # fewer points than this are not worth rounds of their own
+
+
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """Projections of q queries: bounds (q,), weights (q, n), residuals p − q and proving normals (q, d)."""
+
+    status: StatusArray
+    upper: Float64
+    lower: Float64
+    weights: csr_array
+    residual: Float64
+    normal: Float64
+    steps: int
+
+
+def nothing(n: int, d: int) -> Projected:
+    """What is known of n points beside the hull of no points: they are infinitely far from it."""
+    return Projected(
+        status_array(n, Status.SOLVED),
+        np.full(n, np.inf),
+        np.full(n, np.inf),
+        csr_array((n, n)),
+        np.zeros((n, d)),
+        np.zeros((n, d)),
+        0,
+    )
+
+
+class _Working:
+    """What is known of each query while it is worked on: its working set (support first), its bounds."""
+
+    def __init__(self, oracle: Oracle, queries: Float64, rtol: float, atol: float | None) -> None:
+        q, d = queries.shape
+        self.rtol = rtol
+        self.residual = oracle.centre - queries
+        distance = np.sqrt(np.einsum("ij,ij->i", self.residual, self.residual))
+        self.reach = (oracle.radius + distance) * (1 + 2 * (d + 8) * UNIT)
+        self.floor = FLOOR * self.reach if atol is None else np.full(q, atol)
+        known = distance > 0
+        self.normal = np.full((q, d), 1 / np.sqrt(d))
+        self.normal[known] = self.residual[known] / distance[known, None]
+        self.proof = self.normal.copy()
+        self.rows = np.zeros((q, SPARE + 2 * ADD), dtype=np.int64)
+        self.weights = np.zeros((q, SPARE + 2 * ADD))
+        self.total, self.support, self.steps, self.stuck = np.zeros((4, q), dtype=np.int64)
+        self.upper, self.level = np.full(q, np.inf), np.full(q, np.inf)
+        self.lower = np.zeros(q)
+
+    def reserve(self, todo: Ints) -> None:
+        """Room for what one more round may add."""
+        room = int(self.total[todo].max()) + 2 * ADD
+        if room > self.rows.shape[1]:
+            extra = ((0, 0), (0, room))
+            self.rows, self.weights = np.pad(self.rows, extra), np.pad(self.weights, extra)
+
+
+def project_all(
+    oracle: Oracle,
+    queries: Float64,
+    own: Ints | None = None,
+    rtol: float = 1e-6,
+    atol: float | None = None,
+    max_passes: int = 1000,
+) -> Projected:
+    """Projections of queries (q, d) on the hull of the oracle's points.
+
+    Where ``own`` (q,) names a row for a query, that row is left out of the hull.
+    """
+    q, d = queries.shape
+    mine = np.full(q, -1, dtype=np.int64) if own is None else np.ascontiguousarray(own, dtype=np.int64)
+    batch = int(min(20_000, max(64, oracle.memory // (32 * (d + SPARE + 2 * ADD)))))
+    parts = [
+        _project(oracle, queries[start : start + batch], mine[start : start + batch], rtol, atol, max_passes)
+        for start in range(0, max(q, 1), batch)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    from scipy.sparse import vstack
+
+    return Projected(
+        np.concatenate([p.status for p in parts]),
+        np.concatenate([p.upper for p in parts]),
+        np.concatenate([p.lower for p in parts]),
+        csr_array(vstack([p.weights for p in parts])),
+        np.concatenate([p.residual for p in parts]),
+        np.concatenate([p.normal for p in parts]),
+        sum(p.steps for p in parts),
+    )
+
+
+def _project(
+    oracle: Oracle, queries: Float64, own: Ints, rtol: float, atol: float | None, max_passes: int
+) -> Projected:
+    """One batch: first on a thinned hull, which costs little and aims well, then on all points."""
+    work = _Working(oracle, queries, rtol, atol)
+    if len(oracle) >= COARSE * STRIDE:
+        work.rtol = max(rtol, 1e-2)
+        _rounds(oracle.thinned(STRIDE), queries, np.where(own % STRIDE, -1, own // STRIDE), 100, work)
+        work.rtol = rtol
+        work.rows *= STRIDE
+        work.lower[:] = 0.0
+        work.stuck[:] = 0
+    status = _rounds(oracle, queries, own, max_passes, work)
+    inner = np.arange(work.rows.shape[1])[None, :] < work.support[:, None]
+    start = np.concatenate([[0], np.cumsum(work.support)])
+    weights = csr_array((work.weights[inner], work.rows[inner], start), shape=(len(queries), len(oracle)))
+    return Projected(
+        status, work.upper, work.lower, weights, work.residual, work.proof, int(work.steps.sum())
+    )
+
+
+def _rounds(oracle: Oracle, queries: Float64, own: Ints, max_passes: int, work: _Working) -> StatusArray:
+    """Rounds until no query is open, or as many as allowed; how each ended."""
+    status = status_array(len(queries), Status.ITERATION_LIMIT)
+    todo = np.arange(len(queries))
+    for number in range(max_passes + 1):
+        if len(todo) == 0:
+            break
+        work.reserve(todo)
+        keep = 32 + 2 * int(work.support[todo].max())
+        state = _round(oracle, queries, own, todo, keep, number == max_passes, work)
+        status[todo[state == DONE]] = Status.SOLVED
+        status[todo[state == LIMIT]] = Status.PRECISION_LIMIT
+        todo = todo[state == OPEN]
+    return status
+
+
+def _round(
+    oracle: Oracle, queries: Float64, own: Ints, todo: Ints, keep: int, last: bool, work: _Working
+) -> Ints:
+    """One pass for the open queries and what follows from it; which of them are done, or cannot go on."""
+    directions = work.normal[todo]
+    low = oracle.lowest(directions, keep)
+    offset = np.einsum("ij,ij->i", oracle.centre - queries[todo], directions)
+    values, rest = low.values + offset[:, None], low.rest + offset
+    state = np.full(len(todo), OPEN)
+
+    def run(start: int, stop: int) -> None:
+        advance(
+            oracle.points, oracle.block, queries, own, todo, start, stop, values, low.blocks, rest,
+            oracle.slack, work.reach, work.rtol, work.floor, last,
+            work.rows, work.weights, work.total, work.support, work.residual, work.normal, work.proof,
+            work.upper, work.lower, work.level, work.steps, work.stuck, state,
+        )  # fmt: skip
+
+    in_parallel(run, len(todo), 64)
+    far = np.flatnonzero(state == FAR)
+    if len(far):
+        wider = min(8 * keep, oracle.count)
+        some = max(1, oracle.memory // (256 * wider))
+        for start in range(0, len(far), some):
+            which = far[start : start + some]
+            state[which] = _round(oracle, queries, own, todo[which], wider, last, work)
+    return state

@@ -1,0 +1,186 @@
+"""The distance between two hulls, the plane midway, or a point that both contain: the hard-margin machine."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from featgeom.arrays import Float64, Ints, blocks
+from featgeom.certificates.hulls import HullOverlap, HullSeparation
+from featgeom.errors import BadArgument
+from featgeom.hulls.hull import ConvexHull
+from featgeom.hulls.inside import encloses
+from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, minimum_norm
+from featgeom.hulls.parallel import in_parallel
+from featgeom.status import Stats, Status
+
+TOGETHER = 8  # pairs of points that one look at both hulls proposes
+BLOCK = 1 << 26  # bytes of points that are held in float64 at once
+
+
+@dataclass(frozen=True, eq=False)
+class Separation:
+    """How two hulls lie to each other, and the proof.
+
+    The true distance lies in [``lower_bound``, ``distance``]; ``witnesses`` are the points of the first and
+    the second hull at ``distance``, with their weights. ``normal`` has unit length and points from the second
+    hull to the first; the plane ⟨normal, x⟩ = ``offset`` lies midway. Where the hulls are proved to overlap,
+    the witnesses are one point to within rounding, and the certificate determines it exactly.
+    """
+
+    status: Status
+    distance: float
+    lower_bound: float
+    witnesses: tuple[Float64, Float64]
+    weights: tuple[csr_array, csr_array]
+    normal: Float64
+    offset: float
+    certificate: HullSeparation | HullOverlap
+    stats: Stats
+
+
+class _Side:
+    """One hull about a common centre, in float64: held whole where it is small, block by block otherwise."""
+
+    def __init__(self, hull: ConvexHull, centre: Float64) -> None:
+        self.points, self.centre = hull.points, centre
+        self.release = hull.oracle.release
+        self.held = hull.points - centre if hull.points.size * 8 <= BLOCK else None
+
+    def heights(self, direction: Float64) -> Float64:
+        """⟨x − centre, direction⟩ for all points."""
+        if self.held is not None:
+            return self.held @ direction
+        values = []
+        for part in blocks(self.points, BLOCK // 2):
+            values.append((part - self.centre) @ direction)
+            self.release()
+        return np.concatenate(values)
+
+    def take(self, rows: Ints) -> Float64:
+        """The points of those rows, about the centre."""
+        return self.points[rows] - self.centre if self.held is None else self.held[rows]
+
+
+def separate(
+    hull_a: ConvexHull, hull_b: ConvexHull, rtol: float = 1e-9, max_passes: int = 10_000
+) -> Separation:
+    """The distance between two hulls: min ‖a − b‖ over a in the first and b in the second.
+
+    SEPARATED: the lower bound is proved positive; the gap is at most ``rtol`` of the distance, or the bounds
+    say how much wider. OVERLAPPING: a common point is proved. UNDECIDED: neither, as where hulls touch.
+
+    Raises BadArgument for hulls of different dimension.
+
+    >>> left, right = ConvexHull([[0.0, 0.0], [0.0, 1.0]]), ConvexHull([[3.0, 0.0], [5.0, 9.0]])
+    >>> result = separate(left, right)
+    >>> result.status, round(result.distance, 12), result.normal, result.offset
+    (SEPARATED, 3.0, array([-1.,  0.]), -1.5)
+    """
+    began = time.perf_counter()
+    if hull_a.dimension != hull_b.dimension:
+        raise BadArgument(f"hulls of dimension {hull_a.dimension} and {hull_b.dimension} share no space")
+    if not 0 <= rtol < 1:
+        raise BadArgument(f"rtol: expected a number in [0, 1), got {rtol}")
+    centre = (hull_a.oracle.centre + hull_b.oracle.centre) / 2
+    a, b = _Side(hull_a, centre), _Side(hull_b, centre)
+    many = len(hull_b)
+
+    def atoms(ids: Ints) -> Float64:
+        return a.take(ids // many) - b.take(ids % many)
+
+    def oracle(direction: Float64) -> tuple[Ints, float]:
+        low, high = a.heights(direction), -b.heights(direction)
+        i, j = _smallest(low), _smallest(high)
+        count = max(len(i), len(j))
+        pairs = np.resize(i, count) * many + np.resize(j, count)
+        return np.append(pairs, i[0] * many + j[0]), float(low[i[0]] + high[j[0]])
+
+    start = _smallest(a.heights(hull_a.oracle.centre - hull_b.oracle.centre))[0] * many
+    found = minimum_norm(oracle, atoms, [start], rtol / 2, max_passes)
+    return _conclude(hull_a, hull_b, a, b, found, began)
+
+
+def separate_all(hulls: Sequence[ConvexHull], rtol: float = 1e-9) -> dict[tuple[int, int], Separation]:
+    """`separate` for every pair (i, j), i < j, of hulls in one space.
+
+    >>> hulls = [ConvexHull([[float(x)]]) for x in (0, 1, 4)]
+    >>> {pair: round(result.distance, 12) for pair, result in separate_all(hulls).items()}
+    {(0, 1): 1.0, (0, 2): 4.0, (1, 2): 3.0}
+    """
+    pairs = list(itertools.combinations(range(len(hulls)), 2))
+    results: dict[tuple[int, int], Separation] = {}
+
+    def run(start: int, stop: int) -> None:
+        for i, j in pairs[start:stop]:
+            results[i, j] = separate(hulls[i], hulls[j], rtol)
+
+    in_parallel(run, len(pairs), 1)
+    return {pair: results[pair] for pair in pairs}
+
+
+def _smallest(values: Float64) -> Ints:
+    """Where the smallest few values are, the least first."""
+    few = min(TOGETHER, len(values))
+    rows = np.argpartition(values, few - 1)[:few]
+    return rows[np.argsort(values[rows], kind="stable")]
+
+
+def _conclude(
+    hull_a: ConvexHull, hull_b: ConvexHull, a: _Side, b: _Side, found: MinimumNorm, began: float
+) -> Separation:
+    """Rounding-proof bounds from what the kernel found, and the claim they make."""
+    many, d = len(hull_b), hull_a.dimension
+    rows_a, rows_b = found.ids // many, found.ids % many
+    weights_a = _gathered(rows_a, found.weights, len(hull_a))
+    weights_b = _gathered(rows_b, found.weights, many)
+    point_a, size_a = _combined(a, weights_a)
+    point_b, size_b = _combined(b, weights_b)
+    apart = point_a - point_b
+    length = float(np.linalg.norm(apart))
+    terms = 2 * len(found.ids) + 2 * d + 24
+    upper = length * (1 + terms * UNIT) + 1.01 * terms * UNIT * (size_a + size_b)
+    lower, normal, offset = 0.0, np.zeros(d), 0.0
+    if length > 0:
+        normal = apart / length
+        low, high = float(a.heights(normal).min()), float(b.heights(normal).max())
+        reach = (
+            hull_a.oracle.radius
+            + hull_b.oracle.radius
+            + _distance(hull_a, a.centre)
+            + _distance(hull_b, a.centre)
+        )
+        lower = max(0.0, (low - high - 1.01 * (d + 8) * UNIT * reach) * (1 - 2 * (d + 8) * UNIT))
+        offset = float(a.centre @ normal + (low + high) / 2)
+    status = Status.SEPARATED if lower > 0 else Status.UNDECIDED
+    witnesses = (point_a + a.centre, point_b + b.centre)
+    claim: HullSeparation | HullOverlap = HullSeparation(
+        hull_a.points, hull_b.points, lower, upper, weights_a, weights_b, normal
+    )
+    if status is Status.UNDECIDED and encloses(hull_a.points[rows_a], hull_b.points[rows_b]):
+        status = Status.OVERLAPPING
+        claim = HullOverlap(hull_a.points, hull_b.points, rows_a, rows_b)
+    stats = Stats(found.passes, found.passes, time.perf_counter() - began)
+    return Separation(status, upper, lower, witnesses, (weights_a, weights_b), normal, offset, claim, stats)
+
+
+def _gathered(rows: Ints, weights: Float64, n: int) -> csr_array:
+    """Weights of pairs, summed over the points (1, n) of one side."""
+    unique, where = np.unique(rows, return_inverse=True)
+    total = np.bincount(where, weights)
+    return csr_array((total / total.sum(), unique, [0, len(unique)]), shape=(1, n))
+
+
+def _combined(side: _Side, weights: csr_array) -> tuple[Float64, float]:
+    """The weighted point about the centre, and Σ weights ‖x − centre‖, which bounds its rounding."""
+    points = side.take(weights.indices.astype(np.int64))
+    return weights.data @ points, float(weights.data @ np.linalg.norm(points, axis=1))
+
+
+def _distance(hull: ConvexHull, centre: Float64) -> float:
+    return 1.01 * float(np.linalg.norm(hull.oracle.centre - centre))

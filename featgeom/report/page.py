@@ -1,0 +1,113 @@
+"""The report of a run: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featgeom.errors import BadData
+from featgeom.files import write_whole
+from featgeom.studies.record import STANDINGS, Record, is_number
+
+if TYPE_CHECKING:
+    from featgeom.studies.run import Run
+
+ROWS_SHOWN = 60  # longer tables are cut in the page, which says where the rest is
+
+
+def write_report(run: Run) -> Path:
+    """Write RUN/report.html from the stored records, and the pictures it holds to RUN/figures.
+
+    Raises BadData where the run has no results yet.
+    """
+    records = run.results
+    if not records:
+        raise BadData(f"{run.folder}: has no results yet; `featgeom analyze` makes them")
+    sections = [section(run, record) for record in ordered(records)]
+    page = _template().render(
+        run=run.asked,
+        name=run.folder.resolve().name,
+        facts=facts(run),
+        command=command(run),
+        sections=sections,
+        standings=STANDINGS,
+        style=_resource("report.css"),
+    )
+    path = run.folder / "report.html"
+    write_whole(path, page.encode())
+    return path
+
+
+def ordered(records: Any) -> list[Record]:
+    """The overview first, the other studies by name."""
+    return [records[name] for name in sorted(records, key=lambda name: (name != "overview", name))]
+
+
+def section(run: Run, record: Record) -> dict[str, Any]:
+    """What the template needs of one record; its pictures are stored as SVG files as well."""
+    from featgeom.figures.style import svg
+
+    pictures = []
+    for drawing in drawings(record, run.classes):
+        text = svg(drawing.figure)
+        write_whole(run.folder / "figures" / f"{drawing.name}.svg", text.encode())
+        inches = drawing.figure.get_figwidth()
+        pictures.append({"name": drawing.name, "caption": drawing.caption, "svg": text, "inches": inches})
+    tables = [
+        {
+            "table": table,
+            "cells": table.cells()[:ROWS_SHOWN],
+            "left_out": max(0, len(table.rows) - ROWS_SHOWN),
+            "numeric": [all(is_number(row[j]) for row in table.rows) for j in range(len(table.columns))],
+        }
+        for table in record.tables
+    ]
+    return {"record": record, "tables": tables, "pictures": pictures}
+
+
+def drawings(record: Record, classes: tuple[str, ...]) -> list[Any]:
+    """The pictures of a record, from the module of featgeom.figures that bears its study's name."""
+    name = f"featgeom.figures.{record.study}"
+    if importlib.util.find_spec(name) is None:
+        return []
+    return list(importlib.import_module(name).draw(record, classes))
+
+
+def facts(run: Run) -> list[tuple[str, str]]:
+    """What was asked, as label and text."""
+    model, data = run.asked["model"], run.asked["data"]
+    sizes = ", ".join(f"{split} {part['samples']:,}" for split, part in data["splits"].items())
+    rows = [("Head", f"{model['dimension']:,} features → {len(model['classes']):,} classes")]
+    if model["source"]:
+        rows[:0] = [("Network", f"{model['name']} ({model['arch']})")]
+        rows += [
+            ("Self-check", f"largest |W·φ(x) + b − logits| on a batch: {model['residual']:.2g}"),
+            ("Weights", f"sha256 {model['weights_sha256'][:16]}…"),
+        ]
+    rows += [
+        ("Data", f"{data['name']}: {sizes}"),
+        ("Made", f"{run.asked['created']}, featgeom {run.asked['versions']['featgeom']}"),
+    ]
+    return rows
+
+
+def command(run: Run) -> str:
+    """The command that makes this run again."""
+    from shlex import join
+
+    return join(["featgeom", "analyze", *run.asked["command"], "-o", run.folder.name])
+
+
+def _resource(name: str) -> str:
+    return files("featgeom.report").joinpath(name).read_text("utf-8")
+
+
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_resource("report.html"))

@@ -1,0 +1,334 @@
+"""The first look at a classifier: accuracy, feature domain, margins, guaranteed hulls, neural collapse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featgeom.arrays import Float64, Floats, Ints, blocks
+from featgeom.certificates.claim import Claim
+from featgeom.features.features import FeatureSet
+from featgeom.margins.collapse import NeuralCollapse, neural_collapse
+from featgeom.regions.cells import Cells
+from featgeom.status import Status
+from featgeom.studies.record import Column, Finding, Record, Table
+from featgeom.studies.run import Run
+
+QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
+NEAREST_SHOWN = 12
+UNIT = "feature distance"
+
+
+def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
+    """Everything that the head's closed forms tell about the features of a run.
+
+    Distances are to the nearest decision boundary in feature space R^d, from the sample's own side, so they
+    are radii of balls in which the head's class cannot change; they say nothing about pixels.
+    """
+    parts = {split: Part.of(run.features(split)) for split in run.splits}
+    reference, question = parts[run.reference_split], parts[run.question_split]
+    guarantees, claims = guaranteed_hulls(reference, run.classes)
+    claims |= {f"balls-{split}": part.certificate for split, part in parts.items()}
+    collapse = neural_collapse(reference.set.features, reference.set.labels, reference.set.head)
+    domain = feature_domain(reference.set.features)
+
+    findings = [
+        Finding(f"Accuracy is {part.accuracy:.4f} on {split} ({part.correct.sum():,} of {len(part.set):,}).")
+        for split, part in parts.items()
+    ]
+    findings += [domain_finding(domain, run.reference_split), boundary_finding(question, run.question_split)]
+    findings += guarantee_findings(guarantees, run.reference_split)
+    findings.append(
+        Finding(
+            f"Neural collapse on {run.reference_split}: NC1 {collapse.nc1:.3g}, NC3 {collapse.nc3:.3g}, "
+            f"NC4 {collapse.nc4:.3g} (all 0 when collapsed)."
+        )
+    )
+    tables = [
+        accuracy_table(parts),
+        domain_table(domain),
+        *(distance_table(split, part, run.classes) for split, part in parts.items()),
+        guarantee_table(guarantees, run.reference_split, run.classes),
+        confusion_table(question, run.classes, run.question_split),
+        nearest_table(question, run.classes, run.question_split),
+        collapse_table(collapse, run.reference_split),
+    ]
+    nc = {f"nc{k}": getattr(collapse, f"nc{k}") for k in (1, 3, 4)}
+    nc |= {"nc2_norms": collapse.nc2.norms, "nc2_angles": collapse.nc2.angles}
+    values = {
+        "dimension": reference.set.dimension,
+        "classes": len(run.classes),
+        "accuracy": {split: part.accuracy for split, part in parts.items()},
+        "head_residual": run.asked["model"]["residual"],
+        "domain": domain,
+        "neural_collapse": nc,
+        "guarantees": [guarantee.summary() for guarantee in guarantees],
+    }
+    arrays: dict[str, np.ndarray] = {}
+    for split, part in parts.items():
+        arrays |= {f"{split}_distance": part.distance, f"{split}_rival": part.rival}
+        arrays |= {f"{split}_label": np.asarray(part.set.labels), f"{split}_prediction": part.predicted}
+    return Record(
+        "overview",
+        "Overview",
+        tuple(findings),
+        values,
+        tuple(tables),
+        arrays,
+        claims,
+        {"quantiles": QUANTILES},
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split with what the head says of every sample.
+
+    ``distance`` (n,) is to the nearest boundary of the predicted class's cell, ``rival`` (n,) who is there.
+    """
+
+    set: FeatureSet
+    predicted: Ints
+    correct: NDArray[np.bool_]
+    distance: Float64
+    rival: Ints
+    certificate: Claim
+
+    @classmethod
+    def of(cls, features: FeatureSet) -> Part:
+        """Classify every sample in float64 and measure its distance to the nearest boundary."""
+        radii = Cells(features.head).radius(features.features)
+        correct = radii.classes == features.labels
+        return cls(features, radii.classes, correct, radii.ball, radii.ball_rival, radii.certificate)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples whose predicted class is their label."""
+        return float(self.correct.mean())
+
+
+@dataclass(frozen=True)
+class ClassGuarantee:
+    """Whether the hull of some samples of one class lies in that class's cell."""
+
+    label: int
+    samples: str
+    count: int
+    status: Status
+    worst_margin: float
+    distance: float
+    breakers: int
+    inflation: float
+
+    def summary(self) -> dict[str, Any]:
+        """For programs."""
+        return {**vars(self), "status": self.status.name}
+
+
+def guaranteed_hulls(part: Part, classes: tuple[str, ...]) -> tuple[list[ClassGuarantee], dict[str, Any]]:
+    """The guarantee of each class's hull, of all its samples and of those that are predicted right."""
+    cells = Cells(part.set.head)
+    found, claims = [], {}
+    for label in range(len(classes)):
+        mine = part.set.labels == label
+        for samples, rows in (("all", mine), ("correct", mine & part.correct)):
+            chosen = np.flatnonzero(rows)
+            if not len(chosen):
+                found.append(ClassGuarantee(label, samples, 0, Status.UNDECIDED, -np.inf, 0.0, 0, 0.0))
+                continue
+            result = cells.guarantee(part.set.features[chosen], label)
+            claims[f"{samples}-{label}"] = result.certificate
+            found.append(
+                ClassGuarantee(
+                    label, samples, len(chosen), result.status, result.worst_margin, result.distance,
+                    len(result.breakers), result.inflation,
+                )
+            )  # fmt: skip
+    return found, claims
+
+
+def guarantee_findings(guarantees: list[ClassGuarantee], split: str) -> list[Finding]:
+    """One sentence for the hulls of all samples, one for those of the correctly predicted."""
+    texts = {
+        "all": f"Of the hulls of all {split} features of a class",
+        "correct": f"Of the hulls of its correctly predicted {split} features",
+    }
+    findings = []
+    for samples, text in texts.items():
+        mine = [g for g in guarantees if g.samples == samples and g.count]
+        kept = sum(g.status is Status.GUARANTEED for g in mine)
+        meaning = "every point of such a hull, not only its samples, gets that class from the head"
+        rest = "the others hold samples of another predicted class"
+        said = f"{text}, {kept} of {len(mine)} lie whole in that class's cell"
+        findings.append(Finding(f"{said}: {meaning if kept else rest}.", "proved"))
+    return findings
+
+
+def guarantee_table(guarantees: list[ClassGuarantee], split: str, classes: tuple[str, ...]) -> Table:
+    """A row for each class and choice of samples."""
+    return Table(
+        "guarantees",
+        f"Hulls of {split} features inside their class's cell",
+        (
+            Column("class"), Column("samples"), Column("n"), Column("status"),
+            Column("worst margin", "logits"),
+            Column("distance to the boundary", UNIT), Column("samples that break it"), Column("inflation"),
+        ),
+        tuple(
+            (classes[g.label], g.samples, g.count, g.status.name, g.worst_margin, g.distance,
+             g.breakers, g.inflation)
+            for g in guarantees
+        ),
+        "The worst margin is the least by which the class's logit beats another at any sample (negative "
+        "where it loses); the distance is from the hull to the boundary of the cell. Inflation is the factor "
+        "by which the hull can be scaled about its centroid before it leaves the cell.",
+    )  # fmt: skip
+
+
+def feature_domain(features: Floats) -> dict[str, Any]:
+    """Observed bounds of the features, share of exact zeros, and whether all are at least 0 (the orthant)."""
+    low = np.full(features.shape[1], np.inf)
+    high, zeros, squares = -low, np.zeros(features.shape[1]), 0.0
+    for block in blocks(features):
+        low = np.minimum(low, block.min(axis=0))
+        high = np.maximum(high, block.max(axis=0))
+        zeros += (block == 0).sum(axis=0)
+        squares += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+    n, d = features.shape
+    return {
+        "least": float(low.min()),
+        "greatest": float(high.max()),
+        "orthant": bool(low.min() >= 0),
+        "share_of_zeros": float(zeros.sum() / (n * d)),
+        "constant_features": int((low == high).sum()),
+        "root_mean_square_norm": float(np.sqrt(squares / n)),
+        "low": low,
+        "high": high,
+    }
+
+
+def domain_finding(domain: dict[str, Any], split: str) -> Finding:
+    """What the features observed say of the domain."""
+    where = "all lie in the orthant z ≥ 0" if domain["orthant"] else "take both signs"
+    constant = f"; {domain['constant_features']} features never vary" if domain["constant_features"] else ""
+    return Finding(
+        f"The {split} features {where}, between {domain['least']:.4g} and {domain['greatest']:.4g}, with "
+        f"{100 * domain['share_of_zeros']:.1f} % exact zeros{constant}."
+    )
+
+
+def domain_table(domain: dict[str, Any]) -> Table:
+    """The observed feature domain."""
+    names = {
+        "least": "least feature", "greatest": "greatest feature", "share_of_zeros": "share of exact zeros",
+        "constant_features": "features that never vary", "orthant": "all in the orthant z ≥ 0",
+        "root_mean_square_norm": "root mean square of ‖z‖",
+    }  # fmt: skip
+    return Table(
+        "domain",
+        "Feature domain, as observed",
+        (Column("quantity"), Column("value")),
+        tuple((text, domain[key]) for key, text in names.items()),
+        "Observed bounds say where these images map to, not where every image must.",
+    )
+
+
+def boundary_finding(part: Part, split: str) -> Finding:
+    """How far samples are from a boundary, beside the size of the features."""
+    median = float(np.median(part.distance))
+    wrong = part.distance[~part.correct]
+    text = f"The median {split} sample lies {median:.4g} from the nearest boundary in feature space"
+    if len(wrong):
+        text += f", the median misclassified one {float(np.median(wrong)):.4g}"
+    return Finding(text + ".")
+
+
+def accuracy_table(parts: dict[str, Part]) -> Table:
+    """Samples and accuracy of every split."""
+    rows = tuple((name, len(p.set), int(p.correct.sum()), p.accuracy) for name, p in parts.items())
+    return Table(
+        "accuracy",
+        "Accuracy",
+        (Column("split"), Column("samples"), Column("correct"), Column("accuracy")),
+        rows,
+        "By the head in float64 on the stored features.",
+    )
+
+
+def distance_table(split: str, part: Part, classes: tuple[str, ...]) -> Table:
+    """Quantiles of the distance to the nearest boundary, by predicted class."""
+    rows = []
+    for c, name in enumerate(classes):
+        mine = part.distance[part.predicted == c]
+        quantiles = [float(q) for q in np.quantile(mine, QUANTILES)] if len(mine) else [None] * len(QUANTILES)
+        rows.append((name, len(mine), *quantiles))
+    rows.append(("all", len(part.distance), *(float(q) for q in np.quantile(part.distance, QUANTILES))))
+    heads = ("least", "10 %", "median", "90 %", "greatest")
+    return Table(
+        f"distance-{split}",
+        f"Distance of {split} samples to the nearest boundary, by predicted class",
+        (Column("predicted class"), Column("samples"), *(Column(h, UNIT) for h in heads)),
+        tuple(rows),
+        "The radius of the largest ball around the sample in which the head's class cannot change, in R^d.",
+    )
+
+
+def confusion_table(part: Part, classes: tuple[str, ...], split: str) -> Table:
+    """The pairs that are confused, most frequent first."""
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (np.asarray(part.set.labels), part.predicted), 1)
+    totals = counts.sum(axis=1)
+    np.fill_diagonal(counts, 0)
+    pairs = sorted(zip(*np.nonzero(counts)), key=lambda pair: -counts[pair])
+    rows = tuple(
+        (classes[i], classes[j], int(counts[i, j]), float(counts[i, j] / totals[i])) for i, j in pairs
+    )
+    return Table(
+        "confusion",
+        f"Confused on {split}",
+        (Column("label"), Column("predicted"), Column("samples"), Column("share of the label's samples")),
+        rows,
+    )
+
+
+def nearest_table(part: Part, classes: tuple[str, ...], split: str) -> Table:
+    """The samples nearest to a boundary."""
+    order = np.argsort(part.distance, kind="stable")[:NEAREST_SHOWN]
+    rows = tuple(
+        (int(i), classes[int(part.set.labels[i])], classes[part.predicted[i]], classes[part.rival[i]],
+         float(part.distance[i]))
+        for i in order
+    )  # fmt: skip
+    return Table(
+        "nearest",
+        f"The {len(rows)} {split} samples nearest to a boundary",
+        (Column("sample"), Column("label"), Column("predicted"), Column("across"), Column("distance", UNIT)),
+        rows,
+        "Distances of all samples are in the arrays of this result.",
+    )
+
+
+def collapse_table(collapse: NeuralCollapse, split: str) -> Table:
+    """Neural-collapse measures with what each says."""
+    return Table(
+        "collapse",
+        f"Neural collapse on {split} features",
+        (Column("measure"), Column("value"), Column("what 0 means")),
+        (
+            ("NC1", collapse.nc1, "all features of a class coincide"),
+            ("NC2, norms", collapse.nc2.norms, "class means are equally long, about their common mean"),
+            ("NC2, angles", collapse.nc2.angles, "class means are spread like a simplex"),
+            ("NC2 of the head, norms", collapse.nc2_head.norms, "rows of the head are equally long"),
+            (
+                "NC2 of the head, angles",
+                collapse.nc2_head.angles,
+                "rows of the head are spread like a simplex",
+            ),
+            ("NC3", collapse.nc3, "the head is proportional to the centred class means"),
+            ("NC4", collapse.nc4, "the head decides like the nearest class mean"),
+        ),
+        "Definitions of Papyan, Han and Donoho (2020).",
+    )

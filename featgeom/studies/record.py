@@ -1,0 +1,221 @@
+"""What a study says: findings, tables, arrays and claims, in one form for every way to show them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from featgeom.certificates.claim import Claim
+from featgeom.errors import BadArgument
+
+STANDINGS = {
+    "proved": "certified; `featgeom verify` re-checks the evidence exactly",
+    "computed": "a plain calculation on every sample, in float64 unless said otherwise",
+    "estimated": "depends on a random sample; comes with an interval",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence a study states, and on what ground: proved, computed or estimated."""
+
+    text: str
+    standing: str = "computed"
+
+    def __post_init__(self) -> None:
+        if self.standing not in STANDINGS:
+            raise BadArgument(f"standing '{self.standing}': one of {', '.join(STANDINGS)}")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its name and, where it has one, its unit."""
+
+    name: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a record: rows of plain values under columns with units, and a note on how to read it.
+
+    >>> table = Table("speeds", "Speeds", (Column("who"), Column("speed", "m/s")), (("A", 1.5),))
+    >>> print(table.to_text())
+    who  speed
+         [m/s]
+    A      1.5
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    note: str = ""
+
+    def column(self, name: str) -> list[Any]:
+        """The values under one heading."""
+        index = [c.name for c in self.columns].index(name)
+        return [row[index] for row in self.rows]
+
+    def cells(self) -> list[list[str]]:
+        """Every value as a reader sees it."""
+        return [[shown(value) for value in row] for row in self.rows]
+
+    def to_text(self) -> str:
+        """Aligned monospace text: words to the left, numbers to the right, units in a line of their own."""
+        units = [f"[{c.unit}]" if c.unit else "" for c in self.columns]
+        grid = [[c.name for c in self.columns], *([units] if any(units) else []), *self.cells()]
+        widths = [max(len(row[j]) for row in grid) for j in range(len(self.columns))]
+        right = [all(is_number(row[j]) for row in self.rows) for j in range(len(self.columns))]
+        lines = [
+            "  ".join(text.rjust(w) if r else text.ljust(w) for text, w, r in zip(row, widths, right))
+            for row in grid
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The whole result of one study.
+
+    ``values`` holds named figures for programs, ``tables`` what people read, ``arrays`` what is known of
+    every sample, ``claims`` what is proved.
+    """
+
+    study: str
+    title: str
+    findings: tuple[Finding, ...]
+    values: dict[str, Any] = field(default_factory=dict)
+    tables: tuple[Table, ...] = ()
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def table(self, name: str) -> Table:
+        """One table by name."""
+        return next(table for table in self.tables if table.name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but arrays and claims, as a JSON document."""
+        return plain(
+            {
+                "study": self.study,
+                "title": self.title,
+                "findings": [{"text": f.text, "standing": f.standing} for f in self.findings],
+                "values": self.values,
+                "tables": [
+                    {
+                        "name": t.name,
+                        "title": t.title,
+                        "columns": [{"name": c.name, "unit": c.unit} for c in t.columns],
+                        "rows": t.rows,
+                        "note": t.note,
+                    }
+                    for t in self.tables
+                ],
+                "settings": self.settings,
+                "seconds": self.seconds,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
+        """A stored record, with its arrays; claims are read by `verify` only."""
+        tables = tuple(
+            Table(
+                t["name"],
+                t["title"],
+                tuple(Column(**c) for c in t["columns"]),
+                tuple(tuple(restored(value) for value in row) for row in t["rows"]),
+                t["note"],
+            )
+            for t in document["tables"]
+        )
+        return cls(
+            document["study"],
+            document["title"],
+            tuple(Finding(**f) for f in document["findings"]),
+            restored(document["values"]),
+            tables,
+            arrays,
+            {},
+            document["settings"],
+            document["seconds"],
+        )
+
+    def to_text(self) -> str:
+        """The record as a terminal shows it."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield self.title
+        yield "=" * len(self.title)
+        for finding in self.findings:
+            yield f"* {finding.text} [{finding.standing}]"
+        for table in self.tables:
+            yield ""
+            yield table.title
+            yield "-" * len(table.title)
+            yield table.to_text()
+            if table.note:
+                yield table.note
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is shown as a number (None, for what does not exist, goes with numbers)."""
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def shown(value: Any) -> str:
+    """One value as a reader sees it: four significant digits, a dash for what does not exist.
+
+    >>> [shown(v) for v in (None, True, 12345, 0.123456, 1e-9, float("inf"))]
+    ['–', 'yes', '12,345', '0.1235', '1e-09', '∞']
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "–"
+        if math.isinf(value):
+            return "∞" if value > 0 else "−∞"
+        return f"{value:.4g}"
+    return str(value)
+
+
+NOT_FINITE = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+
+
+def plain(value: Any) -> Any:
+    """A value made of what JSON knows; what is not finite becomes "Infinity", "-Infinity" or "NaN"."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise BadArgument(f"a record cannot hold a value of type {type(value).__name__}")
+
+
+def restored(value: Any) -> Any:
+    """The inverse of `plain` for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {k: restored(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [restored(v) for v in value]
+    return NOT_FINITE.get(value, value) if isinstance(value, str) else value

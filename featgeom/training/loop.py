@@ -1,0 +1,247 @@
+"""Training by recipe: seeded, resumable to the bit, leaving a series of checkpoints."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from featgeom.errors import BadArgument, BadCheckpoint
+from featgeom.files import write_json, write_whole
+from featgeom.models.architectures import find_architecture
+from featgeom.models.checkpoints import save_checkpoint
+from featgeom.training.images import TrainingImages, training_images
+from featgeom.training.losses import find_loss
+from featgeom.training.optimisers import make_optimiser
+from featgeom.training.recipes import Recipe, find_recipe
+from featgeom.training.schedule import log_spaced
+
+SAVE_SECONDS = 10.0  # how much work a killed training may lose
+EVALUATION_BATCH = 1024
+
+
+class TrainedCheckpoint(NamedTuple):
+    """A checkpoint of a training and the number of steps it has seen."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a training left in ``folder``.
+
+    ``history`` has one record a checkpoint: step, loss and accuracy on all training images, accuracy on the
+    test images.
+    """
+
+    folder: Path
+    recipe: Recipe
+    seed: int
+    checkpoints: tuple[TrainedCheckpoint, ...]
+    history: tuple[dict[str, float], ...]
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint at the end of the training."""
+        return self.checkpoints[-1].path
+
+
+def train(
+    recipe: str, out_dir: str | Path, seed: int = 0, progress: bool = False, **overrides: Any
+) -> TrainingRun:
+    """Train the network of a recipe and write its checkpoints, `step-N.safetensors`, into ``out_dir``.
+
+    Stopped at any moment and called again, it goes on and ends with the same bytes as if undisturbed; the
+    same call gives the same bytes on the same machine. ``overrides`` replace fields of the recipe.
+
+    Raises BadArgument for an unknown recipe or field, and where ``out_dir`` holds another training.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = train("digits", folder, steps=20, per_decade=1)
+    ...     [checkpoint.step for checkpoint in run.checkpoints]
+    [0, 1, 10, 20]
+    """
+    plan = find_recipe(recipe, **overrides)
+    images = training_images(plan)
+    folder = Path(out_dir).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim_folder(folder, {"recipe": plan.to_json(), "seed": seed, "images": images.train.hash})
+    marks = log_spaced(plan.steps, plan.per_decade)
+    with _fixed_arithmetic(plan.threads, seed):
+        session = Session(folder, plan, seed, images)
+        session.resume()
+        session.run(marks, progress)
+    return TrainingRun(
+        folder,
+        plan,
+        seed,
+        tuple(TrainedCheckpoint(step, checkpoint_path(folder, step)) for step in marks),
+        tuple(session.history),
+    )
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint after ``step`` steps is.
+
+    >>> checkpoint_path(Path("run"), 20).name
+    'step-00000020.safetensors'
+    """
+    return folder / f"step-{step:08d}.safetensors"
+
+
+@dataclass
+class Session:
+    """A training in progress: the network, its optimiser, the steps done and what was measured."""
+
+    folder: Path
+    recipe: Recipe
+    seed: int
+    images: TrainingImages
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.options = {"classes": len(self.images.train.classes), **self.recipe.options}
+        self.network = find_architecture(self.recipe.arch).build(**self.options)
+        self.optimiser = make_optimiser(
+            self.recipe.optimiser, self.network.parameters(), self.recipe.rate, self.recipe.weight_decay
+        )
+        self.loss = find_loss(self.recipe.loss)
+        self.data = self.images.tensors(self.images.train)
+        self.test_data = self.images.tensors(self.images.test)
+
+    def run(self, marks: tuple[int, ...], progress: bool) -> None:
+        """Train up to the last mark, with a checkpoint and a record at each."""
+        from tqdm import tqdm
+
+        saved = time.monotonic()
+        with tqdm(total=marks[-1], initial=self.step, desc=self.recipe.name, disable=not progress) as bar:
+            for mark in marks:
+                if mark < self.step or (self.history and self.history[-1]["step"] >= mark):
+                    continue
+                while self.step < mark:
+                    self.advance()
+                    bar.update()
+                    if time.monotonic() - saved > SAVE_SECONDS:
+                        self.save()
+                        saved = time.monotonic()
+                self.record()
+
+    def advance(self) -> None:
+        """One step of the optimiser."""
+        rows = self.batch_rows()
+        self.network.train()
+        self.optimiser.zero_grad()
+        loss = self.loss(self.network(self.data[0][rows]), self.data[1][rows])
+        loss.backward()
+        self.optimiser.step()
+        self.step += 1
+
+    def batch_rows(self) -> Tensor | slice:
+        """The samples of the next step: a function of seed and step alone, so that nothing need be kept."""
+        n, size = len(self.data[1]), self.recipe.batch
+        if size == 0 or size >= n:
+            return slice(None)
+        epoch, place = divmod(self.step, -(-n // size))
+        order = np.random.default_rng((self.seed, epoch)).permutation(n)
+        return torch.from_numpy(order[place * size : (place + 1) * size])
+
+    def record(self) -> None:
+        """Write the checkpoint of this step, then what was measured, then the state to go on from."""
+        loss, accuracy = evaluate(self.network, self.loss, *self.data)
+        if not np.isfinite(loss):
+            raise BadArgument(
+                f"recipe {self.recipe.name}: the loss is {loss} after {self.step} steps; lower the rate"
+            )
+        test_accuracy = evaluate(self.network, self.loss, *self.test_data)[1]
+        self.history.append(
+            {"step": self.step, "loss": loss, "train_accuracy": accuracy, "test_accuracy": test_accuracy}
+        )
+        save_checkpoint(
+            checkpoint_path(self.folder, self.step),
+            self.network,
+            self.recipe.arch,
+            self.options,
+            self.images.pixels,
+            self.images.train.classes,
+        )
+        write_json(self.folder / "history.json", self.history)
+        self.save()
+
+    def save(self) -> None:
+        """Write all that is needed to go on from here."""
+        state = {
+            "step": self.step,
+            "history": self.history,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_whole(self.folder / "state.pt", content.getvalue())
+
+    def resume(self) -> None:
+        """Go on from the state that an earlier call left, if there is one."""
+        path = self.folder / "state.pt"
+        if not path.exists():
+            return
+        try:
+            state = torch.load(path, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except Exception as error:
+            words = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise BadCheckpoint(f"{path}: cannot be resumed from ({words})") from error
+        self.step, self.history = state["step"], state["history"]
+
+
+def evaluate(network: nn.Module, loss: Any, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Mean loss and accuracy over all samples, in eval mode.
+
+    >>> from torch.nn.functional import cross_entropy
+    >>> x, y = torch.tensor([[9.0, 0.0], [9.0, 0.0]]), torch.tensor([0, 1])
+    >>> evaluate(nn.Identity(), cross_entropy, x, y)[1]
+    0.5
+    """
+    network.eval()
+    total, correct = 0.0, 0
+    with torch.no_grad():
+        for rows in torch.arange(len(y)).split(EVALUATION_BATCH):
+            logits = network(x[rows])
+            total += float(loss(logits.double(), y[rows])) * len(rows)
+            correct += int((logits.argmax(dim=1) == y[rows]).sum())
+    return total / len(y), correct / len(y)
+
+
+def _claim_folder(folder: Path, record: dict[str, Any]) -> None:
+    """Refuse a folder in which another training was begun."""
+    path = folder / "training.json"
+    if path.exists():
+        if json.loads(path.read_text()) != json.loads(json.dumps(record)):
+            raise BadArgument(f"{folder} holds another training (see {path.name}); choose another folder")
+        return
+    write_json(path, record)
+
+
+@contextmanager
+def _fixed_arithmetic(threads: int, seed: int) -> Iterator[None]:
+    """Seeded weights and one order of summation, leaving the caller's torch as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(before)

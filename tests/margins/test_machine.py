@@ -1,0 +1,242 @@
+"""Laws of the maximum-margin machine, for two classes and more, hard and soft, with every kind of bias."""
+
+import itertools
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+
+import featgeom as fg
+from featgeom import Status
+from featgeom.errors import BadArgument, Unsupported
+from featgeom.margins import working_set
+from featgeom.margins.machine import BIASES
+
+KINDS = list(itertools.product([2, 3, 5], BIASES, [np.inf, 1.0, 0.01]))
+
+
+def sample(seed, classes=2, n=40, d=4, gap=4.0):
+    rng = np.random.default_rng(seed)
+    y = np.concatenate([np.arange(classes), rng.integers(0, classes, n - classes)])
+    centres = np.linalg.qr(rng.normal(size=(max(d, classes), max(d, classes))))[0][:classes, :d]
+    return gap * centres[y] + 0.5 * rng.normal(size=(n, d)), y
+
+
+def oracle(x, y, c, bias):
+    """The same problem for cvxpy: objective, weight and bias with one row a class."""
+    classes, d = y.max() + 1, x.shape[1]
+    w, b = cp.Variable((classes, d)), cp.Variable(classes)
+    slack = cp.Variable(len(x), nonneg=True) if np.isfinite(c) else np.zeros(len(x))
+    inner_c = c / 2 if classes == 2 else c
+    objective = cp.sum_squares(w) / 2 + (cp.sum_squares(b) / 2 if bias == "augmented" else 0)
+    constraints = [b == 0] if bias == "none" else []
+    if np.isfinite(c):
+        objective += inner_c * cp.sum(slack)
+    for k in range(classes):
+        rows = y != k
+        margin = cp.sum(cp.multiply(x[rows], w[y[rows]] - w[[k] * rows.sum()]), axis=1) + b[y[rows]] - b[k]
+        constraints.append(margin + slack[rows] >= 1)
+    value = cp.Problem(cp.Minimize(objective), constraints).solve(solver=cp.CLARABEL)
+    return value * (2 if classes == 2 else 1), w.value, b.value
+
+
+@pytest.mark.parametrize(("classes", "bias", "c"), KINDS)
+def test_agrees_with_cvxpy(classes, bias, c):
+    x, y = sample(classes, classes, gap=6.0)
+    svm = fg.max_margin(x, y, C=c, bias=bias)
+    value, weight, _ = oracle(x, y, c, bias)
+    assert svm.status == Status.SOLVED
+    assert svm.gap < 1e-9
+    assert svm.lower_bound <= value * (1 + 1e-6)
+    np.testing.assert_allclose(svm.objective, value, rtol=1e-6)
+    expected = weight[1:] - weight[:1] if classes == 2 else weight - weight.mean(0)
+    np.testing.assert_allclose(svm.weight, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("classes", "bias", "c"), KINDS)
+def test_its_certificate_passes_the_exact_check(classes, bias, c):
+    x, y = sample(10 + classes, classes, gap=6.0)
+    svm = fg.max_margin(x, y, C=c, bias=bias)
+    verdicts = svm.certificate.check()
+    assert verdicts.status.tolist() == [Status.PROVED], verdicts.reasons
+
+
+@pytest.mark.parametrize(("classes", "bias"), list(itertools.product([2, 4], BIASES)))
+def test_a_hard_margin_satisfies_the_conditions_of_optimality(classes, bias):
+    x, y = sample(20, classes, gap=6.0)
+    svm = fg.max_margin(x, y, bias=bias)
+    values = svm.decision(x)
+    if classes == 2:
+        values = np.stack([-values / 2, values / 2], axis=1)
+    margins = values[np.arange(len(y)), y][:, None] - values
+    margins[np.arange(len(y)), y] = np.inf
+    assert margins.min() >= 1 - 1e-12
+    np.testing.assert_allclose(margins[svm.support].min(axis=1), 1, atol=1e-9)
+    held, labels = svm.multipliers, y[svm.support]
+    signed = -held if classes > 2 else np.where(labels == 1, 1, -1)[:, None] * held
+    if classes > 2:
+        signed[np.arange(len(labels)), labels] = held.sum(axis=1)
+    np.testing.assert_allclose(signed.T @ x[svm.support], svm.weight, atol=1e-9)
+    if bias == "standard":
+        np.testing.assert_allclose(signed.sum(axis=0), 0, atol=1e-9)
+    if bias == "augmented":
+        np.testing.assert_allclose(signed.sum(axis=0), svm.bias, atol=1e-9)
+    assert set(svm.classify(x) == y) == {True}
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_the_standard_machine_moves_with_scale_translation_and_rotation(classes, scale):
+    x, y = sample(30, classes)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    moved = scale * (x @ turn.T + 3.0)
+    a, b = fg.max_margin(x, y), fg.max_margin(moved, y)
+    assert b.status == Status.SOLVED
+    np.testing.assert_allclose(b.margin, scale * a.margin, rtol=1e-9)
+    np.testing.assert_allclose(b.weight * scale, a.weight @ turn.T, atol=1e-8 * np.abs(a.weight).max())
+    assert set(a.support) == set(b.support)
+
+
+def test_twice_the_margin_of_two_classes_is_the_distance_of_their_hulls():
+    x, y = sample(31)
+    p, q = cp.Variable((y == 0).sum(), nonneg=True), cp.Variable((y == 1).sum(), nonneg=True)
+    distance = cp.norm(x[y == 0].T @ p - x[y == 1].T @ q)
+    value = cp.Problem(cp.Minimize(distance), [cp.sum(p) == 1, cp.sum(q) == 1]).solve(solver=cp.CLARABEL)
+    np.testing.assert_allclose(2 * fg.max_margin(x, y).margin, value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_soft_margin_of_large_c_is_the_hard_one(classes):
+    x, y = sample(32, classes)
+    hard, soft = fg.max_margin(x, y), fg.max_margin(x, y, C=1e6)
+    np.testing.assert_allclose(soft.weight, hard.weight, atol=1e-5)
+    assert soft.gap < 1e-6
+    assert soft.lower_bound <= hard.objective
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_samples_beyond_the_working_set_change_nothing(classes, monkeypatch):
+    x, y = sample(33, classes, n=3000, gap=2.0)
+    whole = fg.max_margin(x, y, C=1.0)
+    monkeypatch.setattr(working_set, "SMALLEST", 1)
+    small = fg.max_margin(x, y, C=1.0)
+    assert small.stats.passes > whole.stats.passes
+    np.testing.assert_allclose(small.weight, whole.weight, rtol=1e-8, atol=1e-10)
+
+
+def test_float32_torch_and_lists_are_the_same_to_it():
+    x, y = sample(34)
+    x = x.astype(np.float32)
+    wide = fg.max_margin(x.astype(np.float64), y)
+    for given in (x, torch.from_numpy(x), x.tolist()):
+        np.testing.assert_array_equal(fg.max_margin(given, y).weight, wide.weight)
+
+
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("classes", [2, 4])
+def test_overlapping_classes_are_proved_not_separable(classes, bias):
+    x, y = sample(35, classes, n=200, gap=0.3)
+    svm = fg.max_margin(x, y, bias=bias)
+    assert svm.status == Status.NOT_SEPARABLE
+    assert svm.certificate.check().status.tolist() == [Status.PROVED]
+    assert np.isnan(svm.weight).all()
+    assert svm.gap == np.inf
+
+
+@pytest.mark.parametrize("bias", BIASES)
+def test_one_point_with_two_labels_is_not_separable(bias):
+    x, y = sample(36, 3)
+    svm = fg.max_margin(np.vstack([x, x[:1]]), np.append(y, (y[0] + 1) % 3), bias=bias)
+    assert svm.status == Status.NOT_SEPARABLE
+    assert svm.certificate.check().status.tolist() == [Status.PROVED]
+
+
+def test_separable_only_with_a_bias():
+    x, y = [[1.0], [2.0], [3.0], [4.0]], [0, 0, 1, 1]
+    assert fg.max_margin(x, y, bias="none").status == Status.NOT_SEPARABLE
+    assert fg.max_margin(x, y, bias="standard").status == Status.SOLVED
+    assert fg.max_margin(x, y, bias="augmented").status == Status.SOLVED
+
+
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("c", [np.inf, 1.0])
+def test_one_sample_a_class(bias, c):
+    svm = fg.max_margin(np.eye(3) * 4, [0, 1, 2], C=c, bias=bias)
+    assert svm.status == Status.SOLVED
+    assert svm.classify(np.eye(3)).tolist() == [0, 1, 2]
+
+
+def test_two_samples_are_split_halfway():
+    svm = fg.max_margin([[0.0, 0.0], [0.0, 3.0]], [0, 1])
+    np.testing.assert_allclose([svm.margin, *svm.weight[0], *svm.bias], [1.5, 0, 2 / 3, -1], atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", BIASES)
+def test_duplicates_and_unbalanced_classes(bias):
+    x, y = sample(37, 2, n=60)
+    keep = (y == 0) | (np.cumsum(y == 1) <= 1)
+    once = fg.max_margin(x[keep], y[keep], bias=bias)
+    thrice = fg.max_margin(np.repeat(x[keep], 3, axis=0), np.repeat(y[keep], 3), bias=bias)
+    np.testing.assert_allclose(thrice.weight, once.weight, rtol=1e-8, atol=1e-10)
+    assert thrice.certificate.check().status.tolist() == [Status.PROVED]
+
+
+@pytest.mark.parametrize("bias", ["standard", "augmented"])
+def test_constant_features(bias):
+    x, y = sample(38, 3)
+    padded = np.hstack([x, np.full((len(x), 1), 0.0)])
+    plain, svm = fg.max_margin(x, y, bias=bias), fg.max_margin(padded, y, bias=bias)
+    np.testing.assert_allclose(svm.weight[:, :-1], plain.weight, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(svm.weight[:, -1], 0, atol=1e-12)
+    constant = fg.max_margin(np.full((4, 2), 0.1), [0, 1, 0, 1], bias=bias)
+    assert constant.status == Status.NOT_SEPARABLE
+
+
+def test_a_class_without_samples_is_left_out():
+    x, y = sample(39, 3)
+    present = y != 1
+    svm = fg.max_margin(x[present], y[present])
+    assert svm.classes.tolist() == [0, 2]
+    assert svm.weight.shape == (1, 4)
+    np.testing.assert_array_equal(svm.classify(x[present]), y[present])
+
+
+def test_wrong_arguments_are_named():
+    x, y = sample(40)
+    with pytest.raises(BadArgument, match="two classes"):
+        fg.max_margin(x, np.zeros(len(x), int))
+    with pytest.raises(BadArgument, match="C must be positive"):
+        fg.max_margin(x, y, C=0)
+    with pytest.raises(BadArgument, match="did you mean 'augmented'"):
+        fg.max_margin(x, y, bias="augment")
+    with pytest.raises(BadArgument, match="NaN"):
+        fg.max_margin(x * np.nan, y)
+    with pytest.raises(Unsupported, match="pairs of classes"):
+        fg.max_margin(np.ones((300, 64)), np.arange(300))
+
+
+@pytest.fixture
+def resnet20(real_data):
+    data = np.load(real_data / "features" / "resnet20.npz")
+    right = data["logits_train"].argmax(1) == data["y_train"]
+    return data["features_train"], data["y_train"].astype(int), right
+
+
+def test_cat_and_dog(resnet20):
+    x, y, right = resnet20
+    pair = (y == 3) | (y == 5)
+    svm = fg.max_margin(x[right & pair], y[right & pair])
+    assert svm.gap < 1e-9
+    assert abs(2 * svm.margin - 0.2395196) < 1e-7
+    assert len(svm.support) == 45
+    assert svm.certificate.check().status.tolist() == [Status.PROVED]
+    assert fg.max_margin(x[pair], y[pair]).status == Status.NOT_SEPARABLE
+
+
+def test_all_ten_classes_at_once(resnet20):
+    x, y, right = resnet20
+    svm = fg.max_margin(x[right], y[right])
+    assert svm.status == Status.SOLVED
+    assert svm.gap < 1e-9
+    assert svm.certificate.check().status.tolist() == [Status.PROVED]

@@ -1,0 +1,70 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featgeom.errors import BadArgument
+from featgeom.studies.record import Column, Finding, Record, Table, plain, restored
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False)
+    | st.text("abc", max_size=5),
+    lambda children: st.lists(children) | st.dictionaries(st.text("xyz", min_size=1), children),
+    max_leaves=10,
+)
+
+
+@settings(derandomize=True)
+@given(values)
+def test_json_gives_back_what_it_was_given(value):
+    assert restored(json.loads(json.dumps(plain(value), allow_nan=False))) == value
+
+
+def test_nan_and_numpy_numbers_survive_json():
+    stored = json.loads(
+        json.dumps(plain({"a": np.float64("nan"), "b": np.arange(2), "c": -np.inf}), allow_nan=False)
+    )
+    back = restored(stored)
+    assert math.isnan(back["a"])
+    assert back["b"] == [0, 1]
+    assert back["c"] == -math.inf
+
+
+def test_a_value_that_json_cannot_hold_is_refused():
+    with pytest.raises(BadArgument, match="set"):
+        plain({"a": {1, 2}})
+
+
+def test_a_finding_stands_on_a_known_ground():
+    with pytest.raises(BadArgument, match="guessed"):
+        Finding("x", "guessed")
+
+
+def make_record():
+    table = Table(
+        "t", "A table", (Column("name"), Column("size", "m")), (("a", 1.0), ("b", math.inf)), "A note."
+    )
+    return Record(
+        "s", "A study", (Finding("It is.", "proved"),), {"x": math.inf}, (table,), {"v": np.arange(3)}
+    )
+
+
+def test_a_record_survives_storage():
+    record = make_record()
+    back = Record.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False)), record.arrays)
+    assert back.to_json() == record.to_json()
+    assert back.values == record.values
+    assert back.tables == record.tables
+    assert back.table("t").column("size") == [1.0, math.inf]
+
+
+def test_text_names_standing_unit_and_note():
+    text = make_record().to_text()
+    for words in ("It is. [proved]", "[m]", "∞", "A note."):
+        assert words in text
