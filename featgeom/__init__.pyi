@@ -28,6 +28,8 @@ from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
 from .head import AffineHead as AffineHead
+from .margins.collapse import NeuralCollapse as NeuralCollapse
+from .margins.collapse import neural_collapse as neural_collapse
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
 from .hulls.separation import separate_all as separate_all
@@ -42,6 +44,10 @@ from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
+from .pixels.flips import PixelFlips as PixelFlips
+from .pixels.flips import pixel_flips as pixel_flips
+from .pixels.inversion import Inversion as Inversion
+from .pixels.inversion import invert as invert
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
 from .report.opened import OpenedRun as OpenedRun
