@@ -28,8 +28,6 @@ from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
 from .head import AffineHead as AffineHead
-from .margins.collapse import NeuralCollapse as NeuralCollapse
-from .margins.collapse import neural_collapse as neural_collapse
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
 from .hulls.separation import separate_all as separate_all
