@@ -48,6 +48,7 @@ from .pixels.inversion import Inversion as Inversion
 from .pixels.inversion import invert as invert
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
+from .regions.guard import Guard as Guard
 from .report.opened import OpenedRun as OpenedRun
 from .report.opened import open_run as open_run
 from .status import Status as Status

@@ -29,6 +29,7 @@ def world():
     mine = z[found.classes == c]
     claims = {
         "balls": cells.radius(z).certificate,
+        "classes": found.certificate,
         "kept": cells.guarantee(mine, c).certificate,
         "broken": cells.guarantee(z, c).certificate,
         "distance": ConvexHull(mine).project(z[:9]).certificate,
@@ -49,7 +50,7 @@ def world():
 def test_every_kind_about_cells_is_here(world):
     kinds = {claim.kind for claim in world[0].values()}
     module = "featgeom.certificates."
-    mine = [module + name for name in ("balls", "guarantees", "cells", "shape")]
+    mine = [module + name for name in ("balls", "classes", "guarantees", "cells", "shape")]
     assert {kind for kind, claim in KINDS.items() if claim.__module__ in mine} <= kinds
 
 
@@ -153,6 +154,9 @@ def forged(claims):
     balls, kept, broken = claims["balls"], claims["kept"], claims["broken"]
     yield "ball: longer", replace(balls, radius=balls.radius * 1.001)
     yield "ball: other class", replace(balls, own=(balls.own + 1) % 6)
+    classes = claims["classes"]
+    yield "class: other", replace(classes, own=(classes.own + 1) % 6)
+    yield "class: margin", replace(classes, margin=classes.margin * (1 + 1e-6))
     yield "hull: other class", replace(kept, own=(kept.own + 1) % 6)
     yield "hull: margin", replace(kept, margin=kept.margin * 1.0001)
     yield "hull: margin by a bit", replace(kept, margin=float(np.nextafter(kept.margin, 9)))
