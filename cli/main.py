@@ -11,7 +11,7 @@ import click
 
 from featgeom.errors import FeatgeomError, nearest_name
 
-COMMANDS = ("analyze", "inspect", "train", "extract", "report")
+COMMANDS = ("analyze", "inspect", "train", "extract", "boundaries", "report")
 
 EXAMPLES = """\
 \b
