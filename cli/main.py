@@ -17,6 +17,7 @@ COMMANDS = (
     "train",
     "extract",
     "regions",
+    "boundaries",
     "svm",
     "collapse",
     "report",
