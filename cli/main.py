@@ -11,7 +11,18 @@ import click
 
 from featgeom.errors import FeatgeomError, nearest_name
 
-COMMANDS = ("analyze", "inspect", "train", "extract", "regions", "verify", "report")
+COMMANDS = (
+    "analyze",
+    "inspect",
+    "train",
+    "extract",
+    "regions",
+    "boundaries",
+    "svm",
+    "collapse",
+    "report",
+    "verify",
+)
 
 EXAMPLES = """\
 \b

@@ -12,6 +12,8 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64, Floats, as_float64, as_points
 from featgeom.certificates.hulls import HullDistance
 from featgeom.errors import BadArgument
+from featgeom.hulls import extent
+from featgeom.hulls.extent import Ball, Diameter, Support
 from featgeom.hulls.membership import ExtremePoints, Membership, decide
 from featgeom.hulls.oracle import LARGEST, MEMORY, Oracle
 from featgeom.hulls.projection import nothing, project_all
@@ -145,6 +147,49 @@ class ConvexHull:
         stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
         mask = np.asarray(status == Status.OUTSIDE, dtype=bool)
         return ExtremePoints(mask, found.upper, found.lower, status, found.weights, claim, stats)
+
+    def support(self, directions: ArrayLike) -> Support:
+        """How far the hull reaches along each direction u (q, d): max ⟨x, u⟩, and the point that reaches it.
+
+        Raises BadArgument for a direction of length zero.
+
+        >>> ConvexHull([[0, 0], [2, 0], [0, 3]]).support([[1, 0], [1, 1]]).value
+        array([2., 3.])
+        """
+        return extent.support(
+            self.oracle, as_float64(directions, "directions", self.dimension, allow_empty=True)
+        )
+
+    def width(self, directions: ArrayLike) -> Float64:
+        """The width (q,) of the hull along directions (q, d) of any length, as a distance.
+
+        >>> ConvexHull([[0, 0], [2, 0], [0, 3]]).width([[1, 0], [0, 5]])
+        array([2., 3.])
+        """
+        along = as_float64(directions, "directions", self.dimension, allow_empty=True)
+        there, back = self.support(along), self.support(-along)
+        return (there.value + back.value) / np.sqrt(np.einsum("ij,ij->i", along, along))
+
+    def diameter(self) -> Diameter:
+        """The greatest distance between two points of the hull.
+
+        All pairs that could reach it are compared; where there are more than four thousand million such
+        pairs the status is ITERATION_LIMIT and the answer an interval.
+
+        >>> round(ConvexHull([[0, 0], [3, 0], [0, 4]]).diameter().value, 9)
+        5.0
+        """
+        return extent.diameter(self.oracle)
+
+    def enclosing_ball(self, rtol: float = 1e-9, max_passes: int = 1000) -> Ball:
+        """The smallest ball that holds the hull, to a proved relative gap of ``rtol``.
+
+        >>> ball = ConvexHull([[0, 0], [2, 0], [0, 2], [1, 1]]).enclosing_ball()
+        >>> ball.centre.round(9), round(ball.radius**2, 9)
+        (array([1., 1.]), 2.0)
+        """
+        _tolerances(rtol, None, max_passes)
+        return extent.enclosing_ball(self.oracle, rtol, max_passes)
 
     def _queries(self, queries: ArrayLike) -> Float64:
         asked = as_float64(queries, "queries", self.dimension, allow_empty=True)

@@ -58,23 +58,25 @@ class Oracle:
         for part in self._parts():
             total += part.sum(axis=0, dtype=np.float64)
         self.centre: Float64 = (total / n).astype(points.dtype).astype(np.float64)
-        square = 0.0
+        widest = square = 0.0
         for part in self._parts():
             apart = part - self.centre
-            square = max(square, float(np.einsum("ij,ij->i", apart, apart).max()))
-        self.radius = math.sqrt(square) * (1 + 4 * gamma(d + 4, np.float64))
+            widest = max(widest, float(apart.max()), -float(apart.min()))
+            if widest < LARGEST:
+                square = max(square, float(np.einsum("ij,ij->i", apart, apart).max()))
+        self.radius = max(widest, math.sqrt(square) * (1 + 4 * gamma(d + 4, np.float64)))
         if not self.radius < LARGEST or 0 < self.radius < 1 / LARGEST:
             raise BadArgument(
                 f"points: a radius of {self.radius:.0e} cannot be squared in float64; rescale them"
             )
-        self._power = -math.frexp(self.radius)[1] if self.radius else 0
+        self.power = -math.frexp(self.radius)[1] if self.radius else 0
         self.slack = 1.01 * gamma(d + 8, np.float32) * self.radius + 2.0**-120 * d * self.radius
         self._held: Tensor | None = None
         if n * d * 4 <= memory // 2:
             self._held = torch.empty((n, d), dtype=torch.float32, device=self.device)
             row = 0
             for part in self._parts():
-                self._held[row : row + len(part)] = self._prepared(part)
+                self._held[row : row + len(part)] = self.prepared(part)
                 row += len(part)
 
     def __len__(self) -> int:
@@ -95,16 +97,26 @@ class Oracle:
             self.release()
         return self._thinned[stride]
 
+    def distances(self, point: Float64) -> Float64:
+        """The distance of every point from one point (d,), in float64."""
+        result = np.empty(len(self))
+        row = 0
+        for part in self._parts():
+            apart = part - point
+            result[row : row + len(part)] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
+            row += len(part)
+        return result
+
     def release(self) -> None:
         """Give the pages of a memory-mapped file back to the system."""
         if self._mapped is not None and hasattr(self._mapped, "madvise"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
-    def _prepared(self, part: Floats) -> Tensor:
+    def prepared(self, part: Floats) -> Tensor:
         """Centred, scaled points in float32 on the device (float32 points stay so throughout)."""
-        dtype = part.dtype if abs(self._power) < 90 else np.dtype(np.float64)
+        dtype = part.dtype if abs(self.power) < 90 else np.dtype(np.float64)
         apart = part.astype(dtype, copy=False) - self.centre.astype(dtype)
-        apart *= dtype.type(2.0**self._power)
+        apart *= dtype.type(2.0**self.power)
         return torch.from_numpy(apart.astype(np.float32, copy=False)).to(self.device)
 
     def _stretches(self) -> Iterator[tuple[int, Tensor]]:
@@ -114,7 +126,7 @@ class Oracle:
             if self._held is not None:
                 yield start // self.block, self._held[start : start + rows]
             else:
-                yield start // self.block, self._prepared(self.points[start : start + rows])
+                yield start // self.block, self.prepared(self.points[start : start + rows])
                 self.release()
 
     def lowest(self, directions: Float64, keep: int) -> Lowest:
@@ -130,7 +142,7 @@ class Oracle:
             self._look(directions, values, numbers)
         finally:
             torch.set_float32_matmul_precision(precision)
-        scaled = values.T.to(torch.float64).numpy() * 2.0**-self._power
+        scaled = values.T.to(torch.float64).numpy() * 2.0**-self.power
         return Lowest(
             np.ascontiguousarray(scaled[:, :keep]),
             np.ascontiguousarray(numbers[:keep].T.numpy()),

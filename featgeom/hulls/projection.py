@@ -66,7 +66,7 @@ class _Working:
         self.proof = self.normal.copy()
         self.rows = np.zeros((q, SPARE + 2 * ADD), dtype=np.int64)
         self.weights = np.zeros((q, SPARE + 2 * ADD))
-        self.total, self.support, self.steps = (np.zeros(q, dtype=np.int64) for _ in range(3))
+        self.total, self.support, self.steps, self.stuck = np.zeros((4, q), dtype=np.int64)
         self.upper, self.level = np.full(q, np.inf), np.full(q, np.inf)
         self.lower = np.zeros(q)
 
@@ -123,6 +123,7 @@ def _project(
         work.rtol = rtol
         work.rows *= STRIDE
         work.lower[:] = 0.0
+        work.stuck[:] = 0
     status = _rounds(oracle, queries, own, max_passes, work)
     inner = np.arange(work.rows.shape[1])[None, :] < work.support[:, None]
     start = np.concatenate([[0], np.cumsum(work.support)])
@@ -163,7 +164,7 @@ def _round(
             oracle.points, oracle.block, queries, own, todo, start, stop, values, low.blocks, rest,
             oracle.slack, work.reach, work.rtol, work.floor, last,
             work.rows, work.weights, work.total, work.support, work.residual, work.normal, work.proof,
-            work.upper, work.lower, work.level, work.steps, state,
+            work.upper, work.lower, work.level, work.steps, work.stuck, state,
         )  # fmt: skip
 
     in_parallel(run, len(todo), 64)

@@ -8,6 +8,7 @@ from featgeom.hulls.minimum_norm import UNIT, compiled, dot, least_norm
 
 ADD = 32  # points that enter a working set in one round
 SPARE = 64  # points that a working set keeps beside its support
+PATIENCE = 5  # rounds without progress before rounding is blamed
 TINY = 1e-150  # more than underflow can hide in a length
 
 OPEN, DONE, LIMIT, FAR = 0, 1, 2, 3  # FAR: more blocks of points would have to be looked at
@@ -57,9 +58,9 @@ def _judge(points, size, own, query, normal, level, known, values, numbers, rest
     """The least ⟨x − query, normal⟩ over all points, proved, and the points found beyond the plane.
 
     ``values`` (k,) ascending and ``rest`` are the float32 view of the blocks, relative to the query. Looks
-    first at as many blocks as could give new points; only when they leave the gap below ``goal`` at all that
-    float32 cannot exclude. Returns the proved minimum (−inf where a deeper look is not worth it), the number
-    of points found, and whether blocks beyond those listed would have to be looked at.
+    first at as many blocks as could give new points; when these give none, or leave the gap below ``goal``,
+    at all that float32 cannot exclude. Returns the proved minimum (−inf where a deeper look is not worth it),
+    the number of points found, and whether blocks beyond those listed would have to be looked at.
     """
     n = points.shape[0]
     depth = np.empty(found.shape[0])
@@ -71,7 +72,7 @@ def _judge(points, size, own, query, normal, level, known, values, numbers, rest
         )
     few = min(found.shape[0], numbers.shape[0])
     for k in range(numbers.shape[0]):
-        if k >= few and level - least > goal:
+        if k >= few and count > 0 and level - least > goal:
             return -np.inf, count, False
         if values[k] - slack >= (level if k < few else min(least, level)):
             break
@@ -82,7 +83,7 @@ def _judge(points, size, own, query, normal, level, known, values, numbers, rest
                 points, first, min(n, first + size), own, query, normal, known, level, found, depth, count
             )
             least = min(least, low)
-    if level - least > goal:
+    if count > 0 and level - least > goal:
         return -np.inf, count, False
     far = rest - slack < min(least, level) and level - (rest - slack) > goal
     return min(least, rest - slack, level) - error, count, far
@@ -104,23 +105,26 @@ def _solve(points, query, rows, weights, total, support, rtol, residual):  # typ
     support, steps = least_norm(atoms, active, share, support, rtol, 100 * total + 1000, residual)
     used = np.zeros(total, dtype=np.bool_)
     before = rows[:total].copy()
-    mass = 0.0
+    mass, apart = 0.0, False
     for j in range(support):
         used[active[j]] = True
         rows[j], weights[j] = before[active[j]], share[j]
-        mass += share[j] * np.sqrt(dot(atoms[active[j]], atoms[active[j]]))
+        atom = atoms[active[j]]
+        mass += share[j] * np.sqrt(dot(atom, atom))
+        for i in range(d):
+            apart = apart or atom[i] != 0.0
     at = support
     for j in range(total):
         if not used[j]:
             rows[at] = before[j]
             at += 1
-    return support, steps, mass
+    return support, steps, max(mass, TINY) if apart else 0.0
 
 
 @compiled
 def advance(  # type: ignore[no-untyped-def]
     points, size, queries, own, todo, start, stop, values, numbers, rest, slack, reach, rtol, floor, last,
-    rows, weights, total, support, residual, normal, proof, upper, lower, level, steps, state,
+    rows, weights, total, support, residual, normal, proof, upper, lower, level, steps, stuck, state,
 ):  # fmt: skip
     """One round for the queries todo[start:stop]: judge the pass, extend the working sets, solve on them."""
     d = queries.shape[1]
@@ -129,9 +133,10 @@ def advance(  # type: ignore[no-untyped-def]
         i = todo[a]
         goal = max(rtol * level[i], floor[i])
         error = 1.01 * (d + 8) * UNIT * reach[i]
+        final = last or stuck[i] >= PATIENCE
         least, count, far = _judge(
             points, size, own[i], queries[i], normal[i], level[i], rows[i, : total[i]],
-            values[a], numbers[a], rest[a], slack + error, error, np.inf if last else goal, found,
+            values[a], numbers[a], rest[a], slack + error, error, np.inf if final else goal, found,
         )  # fmt: skip
         if level[i] < np.inf:
             proved = (least - TINY) * (1 - 2 * (d + 8) * UNIT)
@@ -146,7 +151,7 @@ def advance(  # type: ignore[no-untyped-def]
         if far:
             state[a] = FAR
             continue
-        if count == 0 and level[i] < np.inf:
+        if (count == 0 or stuck[i] >= PATIENCE) and level[i] < np.inf:
             state[a] = LIMIT
             continue
         drop = min(max(0, total[i] + count - support[i] - SPARE), total[i] - support[i])
@@ -162,6 +167,8 @@ def advance(  # type: ignore[no-untyped-def]
         )
         steps[i] += taken
         length = np.sqrt(dot(residual[i], residual[i]))
+        if length >= level[i]:
+            stuck[i] += 1
         level[i], upper[i] = length, 0.0
         if mass > 0.0:
             rounded = 1.01 * (2 * support[i] + 16) * UNIT * mass
