@@ -5,8 +5,8 @@
 
 A dual active-set method (Goldfarb and Idnani, *Mathematical Programming* 27, 1983) for a unit Hessian.
 Bounds are held structurally (a bounded coordinate is fixed, not a row), so a step costs O(gd), g the number
-of active classes, and O(Cd) more once all bounds are met; k tied classes cost O(k²d) in all. The first step, from z₀ to the tie, is the closed form; the
-method ends there when no third class and no bound interferes.
+of active classes, and O(Cd) more once all bounds are met; k tied classes cost O(k²d) in all. The first step,
+from z₀ to the tie, is the closed form; the method ends there when no third class and no bound interferes.
 """
 
 from __future__ import annotations
