@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -21,8 +22,8 @@ class Console:
 
     @property
     def progress(self) -> bool:
-        """Whether to show progress bars."""
-        return not self.quiet
+        """Whether to show progress bars: to a person at a terminal who did not ask for quiet."""
+        return not self.quiet and sys.stderr.isatty()
 
     def note(self, text: str) -> None:
         """A remark for a person who watches."""

@@ -176,17 +176,27 @@ def barycentric(points: Floating, query: Floating) -> list[Fraction] | None:
     >>> barycentric(np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]]), np.array([1.0, 1.0]))
     [Fraction(1, 3), Fraction(1, 3), Fraction(1, 3)]
     """
-    from flint import fmpq_mat, fmpz_mat
-
-    k, d = points.shape
-    if k > d + 1:
-        return None
+    k = len(points)
     whole, _ = integers(np.vstack([points, query[None, :]]).astype(np.float64))
     one = np.full((1, k), 1, dtype=object)
-    matrix = fmpz_mat(np.vstack([whole[:k].T, one]).tolist())
-    right = fmpz_mat([[int(v)] for v in whole[k]] + [[1]])
+    return solve(np.vstack([whole[:k].T, one]).tolist(), [*whole[k].tolist(), 1])
+
+
+def solve(rows: list[list[int]], right_side: list[int]) -> list[Fraction] | None:
+    """The one exact solution x of rows · x = right_side, in integers; None if there is none or many.
+
+    >>> solve([[1, 1], [1, -1], [2, 0]], [3, 1, 4])
+    [Fraction(2, 1), Fraction(1, 1)]
+    """
+    from flint import fmpq_mat, fmpz_mat
+
+    k = len(rows[0])
+    if k > len(rows):
+        return None
+    matrix = fmpz_mat(rows)
+    right = fmpz_mat([[value] for value in right_side])
     try:
-        if k == d + 1:
+        if k == len(rows):
             return _column(matrix.solve(right))
         normal = matrix.transpose()
         solution: Any = (normal * matrix).solve(normal * right)

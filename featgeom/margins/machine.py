@@ -26,8 +26,8 @@ class LinearSVM:
     """A linear support vector machine over ``classes``, the labels that have samples.
 
     ``weight`` is (1, d) and ``bias`` (1,) for two classes (positive: the second), (K, d) and (K,) for more.
-    ``margin`` is 1/‖weight‖ (with the bias, where that is regularised), in units of feature space: for
-    two classes the distance of the boundary from the nearest sample, half that of the hulls. ``objective``
+    ``margin`` is 1/‖weight‖, in units of feature space: for two classes and a hard margin the distance of the
+    boundary from the nearest sample, half that of the hulls where the bias is standard. ``objective``
     is the value at this machine, and the least possible one lies between ``lower_bound`` and it; ``gap`` is
     their relative difference. ``support`` (m,) are the samples that hold it up, ``multipliers`` (m, 1) or
     (m, K) how much, by rival. Where ``status`` is NOT_SEPARABLE or UNDECIDED the weights are NaN.
@@ -130,7 +130,7 @@ def _judge(
     if len(classes) == 2:
         weight, offset = weight[1:] - weight[:1], offset[1:] - offset[:1]
         upper, lower, multipliers = 2 * upper, 2 * lower, 2 * multipliers.sum(axis=1, keepdims=True)
-    size = float(np.sqrt((weight**2).sum() + regularised * (offset**2).sum()))
+    size = float(np.linalg.norm(weight))
     return LinearSVM(
         status=Status.SOLVED if gap <= rtol else Status.PRECISION_LIMIT,
         weight=weight,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import networkx as nx
 from numpy.typing import ArrayLike
 
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
+from featgeom.regions.adjacency import Facets, adjacency, facets
 from featgeom.regions.domains import Domain, as_domain
 from featgeom.regions.guarantee import HullGuarantee, guarantee
 from featgeom.regions.margins import Margins, margins
 from featgeom.regions.radius import Radii, radius
+from featgeom.regions.shape import Chebyshev, Emptiness, Recession, chebyshev, emptiness, recession
+from featgeom.regions.shares import Shares, shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,3 +65,60 @@ class Cells:
         GUARANTEED
         """
         return guarantee(self.head, points, c)
+
+    def is_empty(self, c: int) -> Emptiness:
+        """Whether class ``c`` wins nowhere in the domain, not even in a tie.
+
+        >>> cells = Cells(AffineHead([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], [0.0, 0.0, -1.0]), "orthant")
+        >>> cells.is_empty(2).status
+        INFEASIBLE
+        """
+        return emptiness(self.head, self.domain, c)
+
+    def is_unbounded(self, c: int) -> Recession:
+        """Whether the cell of class ``c`` has an end in the domain.
+
+        >>> Cells(AffineHead([[1.0, 0.0], [0.0, 1.0]]), "orthant").is_unbounded(0).status
+        UNBOUNDED
+        """
+        return recession(self.head, self.domain, c)
+
+    def chebyshev(self, c: int) -> Chebyshev:
+        """The largest ball in the cell of class ``c`` in the domain, between proved bounds.
+
+        >>> from featgeom import Box
+        >>> cells = Cells(AffineHead([[1.0], [0.0]]), Box([-1.0], [2.0]))
+        >>> found = cells.chebyshev(0)
+        >>> found.centre.round(6), round(found.radius, 6), round(found.upper, 6)
+        (array([1.]), 1.0, 1.0)
+        """
+        return chebyshev(self.head, self.domain, c)
+
+    def facets(self, c: int, witnesses: ArrayLike | None = None) -> Facets:
+        """The rivals that share a boundary with class ``c`` in the domain: all others can be left out.
+
+        >>> cells = Cells(AffineHead([[1.0, 0.0], [0.0, 1.0], [0.4, 0.4]]), "orthant")
+        >>> cells.facets(0).rivals
+        array([1])
+        """
+        return facets(self.head, self.domain, c, witnesses)
+
+    def adjacency(self, witnesses: ArrayLike | None = None) -> nx.Graph:
+        """The graph of classes whose cells meet in the domain, with evidence on edges and non-edges.
+
+        ``witnesses`` (m, d): points of the domain, such as features, that may save linear programs.
+
+        >>> graph = Cells(AffineHead([[1.0, 0.0], [0.0, 1.0], [0.4, 0.4]]), "orthant").adjacency()
+        >>> list(graph.edges), graph.graph["programs"]
+        ([(0, 1)], 2)
+        """
+        return adjacency(self.head, self.domain, witnesses)
+
+    def shares(self, n: int, seed: int = 0, confidence: float = 0.95) -> Shares:
+        """Estimate the share of a bounded domain that each class holds, with exact binomial intervals.
+
+        >>> from featgeom import Box
+        >>> Cells(AffineHead([[1.0], [0.0]]), Box([-1.0], [1.0])).shares(100).counts.sum()
+        np.int64(100)
+        """
+        return shares(self.head, self.domain, n, seed, confidence)

@@ -53,7 +53,8 @@ def section(run: Run, record: Record) -> dict[str, Any]:
     for drawing in drawings(record, run.classes):
         text = svg(drawing.figure)
         write_whole(run.folder / "figures" / f"{drawing.name}.svg", text.encode())
-        pictures.append({"name": drawing.name, "caption": drawing.caption, "svg": text})
+        inches = drawing.figure.get_figwidth()
+        pictures.append({"name": drawing.name, "caption": drawing.caption, "svg": text, "inches": inches})
     tables = [
         {
             "table": table,

@@ -1,7 +1,5 @@
 """Laws of the neural-collapse measures."""
 
-import os
-
 import numpy as np
 import pytest
 
@@ -134,11 +132,8 @@ def test_refuses_what_does_not_fit():
         fg.neural_collapse(x, y + 1, head)
 
 
-def test_resnet20_features():
-    root = os.environ.get("FEATGEOM_DATA")
-    if not root:
-        pytest.skip("FEATGEOM_DATA is not set: no real features to measure")
-    data = np.load(f"{root}/features/resnet20.npz")
+def test_resnet20_features(real_data):
+    data = np.load(real_data / "features" / "resnet20.npz")
     x, y, w = data["features_train"], data["y_train"], data["fc_weight"]
     result = fg.neural_collapse(x, y, fg.AffineHead(w, data["fc_bias"]))
     nc1, nc3 = textbook(x.astype(float), y, w.astype(float))

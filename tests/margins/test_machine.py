@@ -1,7 +1,6 @@
 """Laws of the maximum-margin machine, for two classes and more, hard and soft, with every kind of bias."""
 
 import itertools
-import os
 
 import cvxpy as cp
 import numpy as np
@@ -217,17 +216,15 @@ def test_wrong_arguments_are_named():
         fg.max_margin(np.ones((300, 64)), np.arange(300))
 
 
-def features():
-    root = os.environ.get("FEATGEOM_DATA")
-    if not root:
-        pytest.skip("FEATGEOM_DATA is not set: no real features to separate")
-    data = np.load(f"{root}/features/resnet20.npz")
+@pytest.fixture
+def resnet20(real_data):
+    data = np.load(real_data / "features" / "resnet20.npz")
     right = data["logits_train"].argmax(1) == data["y_train"]
     return data["features_train"], data["y_train"].astype(int), right
 
 
-def test_cat_and_dog():
-    x, y, right = features()
+def test_cat_and_dog(resnet20):
+    x, y, right = resnet20
     pair = (y == 3) | (y == 5)
     svm = fg.max_margin(x[right & pair], y[right & pair])
     assert svm.gap < 1e-9
@@ -237,8 +234,8 @@ def test_cat_and_dog():
     assert fg.max_margin(x[pair], y[pair]).status == Status.NOT_SEPARABLE
 
 
-def test_all_ten_classes_at_once():
-    x, y, right = features()
+def test_all_ten_classes_at_once(resnet20):
+    x, y, right = resnet20
     svm = fg.max_margin(x[right], y[right])
     assert svm.status == Status.SOLVED
     assert svm.gap < 1e-9
