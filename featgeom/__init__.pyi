@@ -28,8 +28,6 @@ from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
 from .head import AffineHead as AffineHead
-from .margins.collapse import NeuralCollapse as NeuralCollapse
-from .margins.collapse import neural_collapse as neural_collapse
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
 from .hulls.separation import separate_all as separate_all
@@ -48,6 +46,11 @@ from .pixels.flips import PixelFlips as PixelFlips
 from .pixels.flips import pixel_flips as pixel_flips
 from .pixels.inversion import Inversion as Inversion
 from .pixels.inversion import invert as invert
+from .pixels.morphs import Morph as Morph
+from .pixels.morphs import morph as morph
+from .pixels.segments import ClassPath as ClassPath
+from .pixels.slices import PixelSlice as PixelSlice
+from .pixels.slices import slice_pixels as slice_pixels
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
 from .report.opened import OpenedRun as OpenedRun
