@@ -11,13 +11,26 @@ import click
 
 from featgeom.errors import FeatgeomError, nearest_name
 
-COMMANDS = ("analyze", "inspect", "train", "extract", "report")
+COMMANDS = (
+    "analyze",
+    "inspect",
+    "train",
+    "extract",
+    "regions",
+    "boundaries",
+    "svm",
+    "collapse",
+    "report",
+    "verify",
+)
 
 EXAMPLES = """\
 \b
 Examples:
   featgeom analyze                              the built-in digits network
   featgeom analyze net.pth cifar10:DIR --arch cifar_resnet20 -o RUN
+  featgeom regions RUN
+  featgeom verify RUN
   featgeom report RUN
 """
 

@@ -53,8 +53,11 @@ from .pixels.slices import PixelSlice as PixelSlice
 from .pixels.slices import slice_pixels as slice_pixels
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
+from .regions.guard import Guard as Guard
 from .report.opened import OpenedRun as OpenedRun
 from .report.opened import open_run as open_run
 from .status import Status as Status
+from .training.head import HeadTraining as HeadTraining
+from .training.head import train_head as train_head
 from .training.loop import TrainingRun as TrainingRun
 from .training.loop import train as train
