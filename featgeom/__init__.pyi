@@ -1,5 +1,24 @@
 # The names that users type, one line a module. `featgeom/__init__.py` loads them from here on first use.
 from ._version import __version__ as __version__
+from .boundaries.ambiguity import Ambiguity as Ambiguity
+from .boundaries.ambiguity import ambiguity as ambiguity
+from .boundaries.arrangement import Arrangement as Arrangement
+from .boundaries.arrangement import arrangement as arrangement
+from .boundaries.crossings import Crossings as Crossings
+from .boundaries.crossings import crossings as crossings
+from .boundaries.directions import direction_spectrum as direction_spectrum
+from .boundaries.flips import flip_points as flip_points
+from .boundaries.hull_trace import HullTrace as HullTrace
+from .boundaries.hull_trace import slice_hull as slice_hull
+from .boundaries.planes import Plane as Plane
+from .boundaries.slices import SlicePartition as SlicePartition
+from .boundaries.slices import slice_cells as slice_cells
+from .boundaries.solids import SolidPartition as SolidPartition
+from .boundaries.solids import slice_cells_3d as slice_cells_3d
+from .boundaries.ties import FlipPoints as FlipPoints
+from .boundaries.ties import tie_points as tie_points
+from .boundaries.views import DecisionView as DecisionView
+from .boundaries.views import decision_view as decision_view
 from .data.images import ImageSet as ImageSet
 from .data.sources import load_images as load_images
 from .data.sources import load_splits as load_splits

@@ -1,0 +1,289 @@
+"""The kernel of flip points: the closest point of a domain at which given classes tie and none beats them.
+
+    minimise ½‖z − z₀‖²  subject to  l_r(z) = l_k(z) for k tied with r,  l_r(z) ≥ l_k(z) for every other k,
+                                     lo ≤ z ≤ hi.
+
+A dual active-set method (Goldfarb and Idnani, *Mathematical Programming* 27, 1983) for a unit Hessian.
+Bounds are held structurally (a bounded coordinate is fixed, not a row), so a step costs O(Cd + gd) where g
+is the number of active classes, which is small. The first step, from z₀ to the tie, is the closed form; the
+method ends there when no third class and no bound interferes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from featgeom.arrays import Float64, Ints
+
+ROUNDOFF = 2.0**-53
+DEPENDENT = 1e-24  # squared sine below which a normal counts as a combination of the active ones
+
+ENDED, EMPTY, LIMIT = 0, 1, 2
+
+
+@numba.njit(cache=True)
+def _factor(normals: Any, g: int, fixed: Any, q: Any, r: Any, first: int) -> None:
+    """Columns first..g of the thin QR factors of the active normals on the free coordinates."""
+    d = normals.shape[1]
+    for j in range(first, g):
+        for i in range(d):
+            q[j, i] = normals[j, i] if fixed[i] == 0 else 0.0
+        r[:j, j] = 0.0
+        for _ in range(2):
+            for k in range(j):
+                part = np.dot(q[k], q[j])
+                r[k, j] += part
+                for i in range(d):
+                    q[j, i] -= part * q[k, i]
+        norm = np.sqrt(np.dot(q[j], q[j]))
+        r[j, j] = norm
+        if norm > 0.0:
+            for i in range(d):
+                q[j, i] /= norm
+
+
+@numba.njit(cache=True)
+def _back_substitute(r: Any, g: int, y: Any, x: Any) -> None:
+    """Solve R x = y."""
+    for j in range(g - 1, -1, -1):
+        value = y[j]
+        for k in range(j + 1, g):
+            value -= r[j, k] * x[k]
+        x[j] = value / r[j, j]
+
+
+@numba.njit(cache=True)
+def _forward_substitute(r: Any, g: int, y: Any, x: Any) -> None:
+    """Solve Rᵀ x = y."""
+    for j in range(g):
+        value = y[j]
+        for k in range(j):
+            value -= r[k, j] * x[k]
+        x[j] = value / r[j, j]
+
+
+@numba.njit(cache=True)
+def _closest(
+    weight: Any, bias: Any, norms: Any, z0: Any, tied: Any, lo: Any, hi: Any, z: Any, multipliers: Any
+) -> tuple[int, int]:
+    """Write the closest point to ``z`` and the multipliers of l_r − l_k to ``multipliers`` (C,).
+
+    Returns (ENDED, EMPTY or LIMIT; iterations). After EMPTY, ``multipliers`` is a Farkas ray.
+    """
+    classes, d = weight.shape
+    ref = tied[0]
+    most = min(classes - 1, d) + 1
+    is_tied = np.zeros(classes, np.bool_)
+    for k in tied:
+        is_tied[k] = True
+    is_active = np.zeros(classes, np.bool_)
+    is_active[ref] = True
+    act = np.zeros(most, np.int64)
+    sign = np.zeros(most)
+    u = np.zeros(most)
+    normals = np.zeros((most, d))
+    q = np.zeros((most, d))
+    r = np.zeros((most, most))
+    y = np.zeros(most)
+    x = np.zeros(most)
+    fixed = np.zeros(d, np.int8)
+    v = np.zeros(d)  # multipliers of bounds
+    n = np.zeros(d)
+    step = np.zeros(d)
+    g = 0
+    for i in range(d):
+        z[i] = z0[i]
+        if z0[i] < lo[i]:
+            z[i], fixed[i], v[i] = lo[i], -1, lo[i] - z0[i]
+        elif z0[i] > hi[i]:
+            z[i], fixed[i], v[i] = hi[i], 1, z0[i] - hi[i]
+    logits = np.zeros(classes)
+    multipliers[:] = 0.0
+    limit = 50 + 20 * (classes + d)
+    iterations = 0
+    outcome = ENDED
+    while True:
+        # the most violated condition: a tie first, then a third class or a bound
+        logits[:] = np.dot(weight, z) + bias
+        length = np.sqrt(np.dot(z, z))
+        worst, p, p_sign, p_bound = 0.0, -1, 0.0, -1
+        p_equal = False
+        for k in range(classes):
+            if is_active[k]:
+                continue
+            margin = logits[ref] - logits[k]
+            slack = (d + 4) * ROUNDOFF * ((norms[ref] + norms[k]) * length + abs(bias[ref]) + abs(bias[k]))
+            if is_tied[k]:
+                if abs(margin) > slack and not p_equal:
+                    p, p_equal, worst = k, True, margin
+                    p_sign = -1.0 if margin > 0.0 else 1.0
+            elif not p_equal and margin < -slack:
+                scale = 0.0
+                for i in range(d):
+                    scale += (weight[ref, i] - weight[k, i]) ** 2
+                depth = margin / np.sqrt(scale) if scale > 0.0 else -np.inf
+                if depth < worst:
+                    worst, p, p_sign = depth, k, 1.0
+        if not p_equal:
+            for i in range(d):
+                if fixed[i] != 0:
+                    continue
+                slack = 8 * ROUNDOFF * (abs(z[i]) + abs(z0[i]))
+                if z[i] < lo[i] - slack and z[i] - lo[i] < worst:
+                    worst, p, p_bound, p_sign = z[i] - lo[i], -1, i, 1.0
+                elif z[i] > hi[i] + slack and hi[i] - z[i] < worst:
+                    worst, p, p_bound, p_sign = hi[i] - z[i], -1, i, -1.0
+        if p < 0 and p_bound < 0:
+            break
+        if p_bound >= 0:
+            n[:] = 0.0
+            n[p_bound] = p_sign
+            violation = worst
+        else:
+            for i in range(d):
+                n[i] = p_sign * (weight[ref, i] - weight[p, i])
+            violation = p_sign * (logits[ref] - logits[p])
+        size = np.dot(n, n)
+        gained = 0.0
+        while True:
+            iterations += 1
+            if iterations > limit:
+                outcome = LIMIT
+                break
+            for i in range(d):
+                step[i] = n[i] if fixed[i] == 0 else 0.0
+            y[:] = 0.0
+            for _ in range(2):
+                for j in range(g):
+                    part = np.dot(q[j], step)
+                    y[j] += part
+                    for i in range(d):
+                        step[i] -= part * q[j, i]
+            _back_substitute(r, g, y, x)
+            gain = np.dot(step, step)
+            primal = np.inf if gain <= DEPENDENT * size else -violation / gain
+            dual, drop, drop_bound = np.inf, -1, -1
+            for j in range(g):
+                if not is_tied[act[j]] and x[j] > 0.0 and u[j] / x[j] < dual:
+                    dual, drop, drop_bound = u[j] / x[j], j, -1
+            for i in range(d):
+                if fixed[i] != 0:
+                    rate = n[i]
+                    for j in range(g):
+                        rate -= normals[j, i] * x[j]
+                    rate *= -fixed[i]
+                    if rate > 0.0 and v[i] / rate < dual:
+                        dual, drop, drop_bound = v[i] / rate, -1, i
+            t = min(primal, dual)
+            if t == np.inf:
+                outcome = EMPTY
+                break
+            for i in range(d):
+                if fixed[i] != 0:
+                    rate = n[i]
+                    for j in range(g):
+                        rate -= normals[j, i] * x[j]
+                    v[i] += t * fixed[i] * rate
+            for j in range(g):
+                u[j] -= t * x[j]
+            gained += t
+            if primal < np.inf:
+                for i in range(d):
+                    z[i] += t * step[i]
+                violation += t * gain
+            if primal <= dual:
+                if p_bound >= 0:
+                    fixed[p_bound] = -1 if p_sign > 0 else 1
+                    z[p_bound] = lo[p_bound] if p_sign > 0 else hi[p_bound]
+                    v[p_bound] = gained
+                    _factor(normals, g, fixed, q, r, 0)
+                else:
+                    act[g], sign[g], u[g] = p, p_sign, gained
+                    normals[g] = n
+                    is_active[p] = True
+                    g += 1
+                    _factor(normals, g, fixed, q, r, g - 1)
+                break
+            if drop_bound >= 0:
+                fixed[drop_bound] = 0
+                v[drop_bound] = 0.0
+                _factor(normals, g, fixed, q, r, 0)
+            else:
+                is_active[act[drop]] = False
+                for j in range(drop, g - 1):
+                    act[j], sign[j], u[j] = act[j + 1], sign[j + 1], u[j + 1]
+                    normals[j] = normals[j + 1]
+                g -= 1
+                _factor(normals, g, fixed, q, r, drop)
+        if outcome != ENDED:
+            break
+    if outcome == EMPTY:
+        for j in range(g):
+            multipliers[act[j]] = -x[j] * sign[j]
+        if p_bound < 0:
+            multipliers[p] = p_sign
+        return outcome, iterations
+    # polish: from z₀ afresh, with the active set as it stands, twice to remove the rounding of the first
+    for i in range(d):
+        if fixed[i] == 0:
+            z[i] = z0[i]
+    u[:g] = 0.0
+    for _ in range(3):
+        for j in range(g):
+            y[j] = -(np.dot(normals[j], z) + sign[j] * (bias[ref] - bias[act[j]]))
+        _forward_substitute(r, g, y, x)
+        for i in range(d):
+            change = 0.0
+            for j in range(g):
+                change += q[j, i] * x[j]
+            z[i] += change
+        _back_substitute(r, g, x, y)
+        for j in range(g):
+            u[j] += y[j]
+    for i in range(d):
+        z[i] = min(max(z[i], lo[i]), hi[i])
+    for j in range(g):
+        value = u[j] if is_tied[act[j]] else max(u[j], 0.0)
+        multipliers[act[j]] = value * sign[j]
+    return outcome, iterations
+
+
+@numba.njit(cache=True, parallel=True)
+def _closest_batch(
+    weight: Any, bias: Any, norms: Any, z0: Any, owner: Any, tied: Any, lo: Any, hi: Any
+) -> tuple[Any, Any, Any, Any]:
+    count, (classes, d) = len(owner), weight.shape
+    points = np.empty((count, d))
+    multipliers = np.empty((count, classes))
+    outcome = np.empty(count, np.int64)
+    iterations = np.empty(count, np.int64)
+    for i in numba.prange(count):
+        outcome[i], iterations[i] = _closest(
+            weight, bias, norms, z0[owner[i]], tied[i], lo, hi, points[i], multipliers[i]
+        )
+    return points, multipliers, outcome, iterations
+
+
+def closest_ties(
+    weight: Float64, bias: Float64, z: Float64, owner: Ints, tied: Ints, lo: Float64, hi: Float64
+) -> tuple[Float64, Float64, NDArray[np.int64], int]:
+    """Solve every question: query ``z[owner[i]]``, classes ``tied[i]``.
+
+    Returns points (N, d), multipliers (N, C) of l_r − l_k with r = tied[i, 0] (a Farkas ray where no tie
+    exists), outcomes (N,) ENDED, EMPTY or LIMIT, and the number of iterations.
+
+    >>> eye = np.eye(2)
+    >>> point, *_ = closest_ties(eye, np.zeros(2), np.array([[2.0, 1.0]]), np.array([0]),
+    ...                          np.array([[0, 1]]), np.full(2, -np.inf), np.full(2, np.inf))
+    >>> point
+    array([[1.5, 1.5]])
+    """
+    norms = np.sqrt(np.einsum("ij,ij->i", weight, weight))
+    points, multipliers, outcome, iterations = _closest_batch(
+        weight, bias, norms, z, owner.astype(np.int64), np.ascontiguousarray(tied, np.int64), lo, hi
+    )
+    return points, multipliers, outcome, int(iterations.sum())

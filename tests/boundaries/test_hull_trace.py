@@ -1,0 +1,143 @@
+"""Laws of the trace of a hull on a plane: inner ⊂ trace ⊂ outer, against an independent linear program."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+from scipy.optimize import linprog
+
+from featgeom import Plane, Status, slice_hull
+from featgeom.errors import BadArgument
+
+
+def in_hull(points, query):
+    """Whether a point is a convex combination of points, by SciPy's own linear program."""
+    system = np.vstack([points.T, np.ones(len(points))])
+    return linprog(np.zeros(len(points)), A_eq=system, b_eq=np.append(query, 1.0)).status == 0
+
+
+def cloud(n, d, seed=0):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(n, d))
+    return points, Plane.from_directions(points.mean(axis=0), *rng.normal(size=(2, d)))
+
+
+@pytest.mark.parametrize(("n", "d"), [(4, 3), (40, 2), (60, 3), (80, 5), (60, 8)])
+def test_points_near_the_rim(n, d):
+    points, plane = cloud(n, d)
+    trace = slice_hull(points, plane, rtol=1e-3)
+    assert trace.status is Status.SOLVED
+    assert trace.certificate.check().tally == {"PROVED": len(trace.certificate)}
+    assert trace.outer.buffer(1e-9).covers(trace.inner)
+    assert shapely.hausdorff_distance(trace.inner, trace.outer) <= trace.gap * (1 + 1e-9)
+    rng = np.random.default_rng(1)
+    rim = shapely.get_coordinates(trace.inner)[:-1]
+    middle = rim.mean(axis=0)
+    t = rng.uniform(size=(20, 1))
+    at = rng.integers(len(rim), size=20)
+    edge = t * rim[at] + (1 - t) * rim[(at + 1) % len(rim)]
+    for p in middle + (1 - 1e-6) * (edge - middle):
+        assert in_hull(points, plane.lift(p[None])[0])
+    outer = shapely.get_coordinates(trace.outer)[:-1]
+    for p in middle + (1 + 1e-6) * (outer - middle):
+        assert not in_hull(points, plane.lift(p[None])[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_plane_through_three_points_holds_their_triangle(dtype):
+    points = cloud(300, 30)[0].astype(dtype)
+    plane = Plane.through(*points[:3].astype(float))
+    trace = slice_hull(points, plane)
+    triangle = shapely.Polygon(plane.drop(points[:3]))
+    assert trace.outer.buffer(1e-9).covers(triangle)
+    assert trace.inner.buffer(trace.gap + 1e-9).covers(triangle)
+
+
+def test_adding_points_never_shrinks_the_trace():
+    points, plane = cloud(100, 4)
+    small, large = slice_hull(points[:60], plane), slice_hull(points, plane)
+    assert large.outer.buffer(1e-9).covers(small.inner)
+
+
+def test_scale_and_translation():
+    points, plane = cloud(50, 4)
+    for scale in (1e-6, 1e6):
+        moved = Plane(scale * (plane.origin + 3), plane.basis)
+        trace = slice_hull(scale * (points + 3), moved)
+        assert trace.status is Status.SOLVED
+        assert trace.inner.area / scale**2 == pytest.approx(slice_hull(points, plane).inner.area, rel=1e-2)
+
+
+def test_a_hull_that_misses_the_plane():
+    points, plane = cloud(50, 6)
+    away = Plane(plane.origin + 100, plane.basis)
+    trace = slice_hull(points, away)
+    assert trace.status is Status.INFEASIBLE
+    assert trace.inner.is_empty
+    assert trace.outer.is_empty
+    assert trace.certificate.check().tally == {"PROVED": 1}
+    for change in (
+        {"origin": plane.origin},
+        {"reach": 1.0},
+        {"offset": trace.certificate.offset * 1.01},
+        {"normal": -trace.certificate.normal},
+        {"basis": trace.certificate.basis * 2},
+        {"points": trace.certificate.points + 100},
+    ):
+        assert replace(trace.certificate, **change).check().tally == {"REFUTED": 1}
+
+
+@pytest.mark.parametrize(
+    ("points", "kind"),
+    [
+        ([[0.0, 0, 1], [0, 0, -1], [0, 0, 3]], "Point"),
+        ([[0.0, 0, 0]], "Point"),
+        ([[0.0, 0, 1], [1, 0, -1], [0, 0, -1]], "LineString"),
+        ([[1.0, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0]], "Polygon"),
+    ],
+)
+def test_flat_traces(points, kind):
+    trace = slice_hull(points, Plane(np.zeros(3), np.eye(3)[:2]))
+    assert trace.status is Status.SOLVED
+    assert trace.inner.simplify(1e-9).geom_type == kind
+    assert trace.certificate.check().tally == {"PROVED": len(trace.certificate)}
+
+
+def test_the_limit_is_told():
+    points, plane = cloud(500, 3)
+    trace = slice_hull(points, plane, rtol=1e-9, max_directions=6)
+    assert trace.status is Status.ITERATION_LIMIT
+    assert trace.gap > 1e-3
+
+
+def test_tampering_is_refuted():
+    points, plane = cloud(40, 3)
+    claim = slice_hull(points, plane).certificate
+    m = len(claim.normals)
+    for change, rows in (
+        ({"offsets": claim.offsets - 1e-6}, slice(0, m)),
+        ({"places": claim.places * 1.001}, slice(m, 2 * m)),
+        ({"errors": claim.errors * 0 - 1}, slice(m, 2 * m)),
+        ({"weights": -1 * claim.weights}, slice(m, 2 * m)),
+        ({"weights": claim.weights[:, :10]}, slice(0, 2 * m)),
+        ({"normals": claim.normals * np.nan}, slice(0, 2 * m)),
+        ({"points": claim.points + 5}, slice(m, 2 * m)),
+        ({"origin": claim.origin - 1}, slice(m, 2 * m)),
+    ):
+        assert (replace(claim, **change).check().status[rows] == Status.REFUTED).all()
+
+
+def test_refusals():
+    with pytest.raises(BadArgument, match="two dimensions"):
+        slice_hull(np.eye(3), Plane(np.zeros(3), np.eye(3)))
+    with pytest.raises(BadArgument, match="dimension 3"):
+        slice_hull(np.eye(2), Plane(np.zeros(3), np.eye(3)[:2]))
+
+
+def test_real_features(resnet20):
+    cats = resnet20["features_train"][resnet20["y_train"] == 3]
+    plane = Plane.through(*cats[:3].astype(float))
+    trace = slice_hull(cats, plane)
+    assert trace.status is Status.SOLVED
+    assert trace.outer.buffer(1e-9).covers(shapely.Polygon(plane.drop(cats[:3])))
