@@ -11,13 +11,14 @@ import click
 
 from featgeom.errors import FeatgeomError, nearest_name
 
-COMMANDS = ("analyze", "inspect", "train", "extract", "report")
+COMMANDS = ("analyze", "inspect", "train", "extract", "view", "report")
 
 EXAMPLES = """\
 \b
 Examples:
   featgeom analyze                              the built-in digits network
   featgeom analyze net.pth cifar10:DIR --arch cifar_resnet20 -o RUN
+  featgeom view RUN --html view.html
   featgeom report RUN
 """
 
