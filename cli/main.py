@@ -11,14 +11,28 @@ import click
 
 from featgeom.errors import FeatgeomError, nearest_name
 
-COMMANDS = ("analyze", "inspect", "train", "extract", "view", "report")
+COMMANDS = (
+    "analyze",
+    "inspect",
+    "train",
+    "extract",
+    "regions",
+    "boundaries",
+    "svm",
+    "collapse",
+    "view",
+    "report",
+    "verify",
+)
 
 EXAMPLES = """\
 \b
 Examples:
   featgeom analyze                              the built-in digits network
   featgeom analyze net.pth cifar10:DIR --arch cifar_resnet20 -o RUN
+  featgeom regions RUN
   featgeom view RUN --html view.html
+  featgeom verify RUN
   featgeom report RUN
 """
 

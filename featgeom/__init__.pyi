@@ -44,10 +44,17 @@ from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
+from .pixels.flips import PixelFlips as PixelFlips
+from .pixels.flips import pixel_flips as pixel_flips
+from .pixels.inversion import Inversion as Inversion
+from .pixels.inversion import invert as invert
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
+from .regions.guard import Guard as Guard
 from .report.opened import OpenedRun as OpenedRun
 from .report.opened import open_run as open_run
 from .status import Status as Status
+from .training.head import HeadTraining as HeadTraining
+from .training.head import train_head as train_head
 from .training.loop import TrainingRun as TrainingRun
 from .training.loop import train as train

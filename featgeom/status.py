@@ -37,6 +37,8 @@ class Status(Enum):
     PROVED = "re-checked exactly from the stored evidence"
     REFUTED = "the stored evidence contradicts the statement"
 
+    NOT_FOUND = "a search found nothing that meets the conditions; that proves nothing about what exists"
+
     UNDECIDED = "the evidence at this tolerance settles it neither way"
 
     def __repr__(self) -> str:

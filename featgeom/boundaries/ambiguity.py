@@ -28,8 +28,9 @@ class Ambiguity:
     """How flip distance orders samples, and how that compares with the softmax.
 
     * ``order`` (n,): samples from the most ambiguous (nearest to a boundary) to the clearest;
-    * ``confidence`` (n,): the largest softmax probability; ``rank_correlation``: Spearman's ρ of flip
-      distance with it (NaN where one of them is constant);
+    * ``confidence`` (n,): the largest softmax probability p; ``log_odds`` (n,): log p/(1 − p), which still
+      tells samples apart where p rounds to 1;
+    * ``rank_correlation``: Spearman's ρ of flip distance with confidence (NaN where one is constant);
     * ``by_distance``, ``by_confidence``: accuracy in groups of equal size; None without labels;
     * ``error_auroc_distance``, ``error_auroc_confidence``: the chance that a wrong sample ranks as more
       ambiguous than a right one; NaN without labels, or where all are right or all wrong.
@@ -37,6 +38,7 @@ class Ambiguity:
 
     order: Ints
     confidence: Float64
+    log_odds: Float64
     rank_correlation: float
     by_distance: Calibration | None
     by_confidence: Calibration | None
@@ -68,12 +70,11 @@ def ambiguity(
         raise BadArgument(f"groups: expected one or more, got {groups}")
     top = scores.max(axis=1, keepdims=True)
     confidence = 1.0 / np.exp(scores - top).sum(axis=1)
-    # near 1 the probability rounds away what the odds still tell, so ranks are taken from the odds
     others = np.sort(scores, axis=1)[:, :-1]
-    certainty = -np.log(np.exp(others - others.max(axis=1, keepdims=True)).sum(axis=1)) - (
+    log_odds = -np.log(np.exp(others - others.max(axis=1, keepdims=True)).sum(axis=1)) - (
         others.max(axis=1) - top[:, 0]
     )
-    ranks = rankdata(far), rankdata(certainty)
+    ranks = rankdata(far), rankdata(log_odds)
     correlation = _correlation(*ranks)
     by_distance = by_confidence = None
     auroc = np.nan, np.nan
@@ -83,7 +84,7 @@ def ambiguity(
         by_confidence = _calibrate(confidence, right, groups)
         auroc = _auroc(ranks[0], right), _auroc(ranks[1], right)
     order = np.argsort(far, kind="stable")
-    return Ambiguity(order, confidence, correlation, by_distance, by_confidence, *auroc)
+    return Ambiguity(order, confidence, log_odds, correlation, by_distance, by_confidence, *auroc)
 
 
 def _correlation(left: Float64, right: Float64) -> float:

@@ -12,7 +12,16 @@ import numpy as np
 from featgeom.arrays import Float64
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
 from featgeom.certificates.exact import fraction, lowest
-from featgeom.certificates.hulls import PROVED, Proof, are_weights, no, root_at_most, square, weighted_point
+from featgeom.certificates.hulls import (
+    PROVED,
+    Proof,
+    are_shares,
+    are_weights,
+    at_most,
+    no,
+    square,
+    weighted_point,
+)
 from featgeom.rounding import gamma
 from featgeom.status import Status
 
@@ -91,9 +100,9 @@ class EnclosingBall(Claim):
             return no("a point lies outside the ball")
         if self.lower <= 0:
             return PROVED
-        mean = weighted_point(self.weights, 0, self.points)
-        if mean is None:
+        if not are_shares(self.weights.data):
             return no("the weights are negative or empty")
+        mean = weighted_point(self.weights, self.points)
         shares = [fraction(w) for w in self.weights.data]
         spread = Fraction(0)
         for share, row in zip(shares, self.points[self.weights.indices]):
@@ -163,7 +172,7 @@ def all_within(points: Any, centre: Any, radius: float) -> bool:
         size = np.einsum("ij,ij->i", part, part)
         doubtful = ~(size * (1 + 4 * gamma(part.shape[1] + 4, np.float64)) + 1e-300 < radius * radius)
         for row in points[first + np.flatnonzero(doubtful)]:
-            if not root_at_most(square([fraction(x) - m for x, m in zip(row, middle)]), radius):
+            if not at_most(square([fraction(x) - m for x, m in zip(row, middle)]), radius):
                 return False
     return True
 
@@ -188,6 +197,6 @@ def _all_pairs_within(points: Any, centre: Any, bound: float) -> bool:
         squares = sizes[start : start + step, None] + sizes[None, start:] - 2 * (part @ apart[start:].T)
         for i, j in np.argwhere(~(squares + error < bound * bound * (1 - 1e-15))):
             a, b = points[start + i], points[start + j]
-            if not root_at_most(square([fraction(x) - fraction(y) for x, y in zip(a, b)]), bound):
+            if not at_most(square([fraction(x) - fraction(y) for x, y in zip(a, b)]), bound):
                 return False
     return True

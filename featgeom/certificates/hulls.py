@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import combination, dot, fraction, lowest, norm2
+from featgeom.certificates.exact import combination, distance2, dot, fraction, lowest, norm2, root_at_most
 from featgeom.status import Status
 
 Proof = tuple[Status, str]
@@ -55,7 +55,7 @@ class HullDistance(Claim):
         return Verdicts.collect([self._decide(i, least.get(i)) for i in range(q)])
 
     def _decide(self, i: int, least: Fraction | None) -> Proof:
-        query = self.queries[i]
+        query = self.queries[i].astype(np.float64)
         if self.lower[i] > 0:
             if least is None:
                 return no("there is no hull to be distant from")
@@ -63,13 +63,12 @@ class HullDistance(Claim):
                 return no("a point lies nearer than the lower bound along the normal")
         if np.isposinf(self.upper[i]):
             return PROVED
-        if self.left_out[i] >= 0 and self.left_out[i] in _row(self.weights, i)[0]:
+        if self.left_out[i] >= 0 and self.left_out[i] in row_of(self.weights, i)[0]:
             return no("the point left out carries weight")
-        nearest = weighted_point(self.weights, i, self.points)
-        if nearest is None:
+        rows, shares = row_of(self.weights, i)
+        if not are_shares(shares):
             return no("the weights are negative or empty")
-        apart = square([p - fraction(x) for p, x in zip(nearest, query)])
-        if not root_at_most(apart, self.upper[i]):
+        if not at_most(distance2(shares, self.points[rows], query), self.upper[i]):
             return no("the weighted point is farther than the upper bound")
         return PROVED
 
@@ -123,7 +122,7 @@ class HullMembership(Claim):
             if least is None or least <= dot(self.queries[i], self.normal[i]):
                 return no("the normal does not separate the query from the points")
             return PROVED
-        rows, _ = _row(self.support, i)
+        rows, _ = row_of(self.support, i)
         if len(rows) == 0:
             return no("no point supports the query")
         if self.left_out[i] >= 0 and self.left_out[i] in rows:
@@ -175,11 +174,10 @@ class HullSeparation(Claim):
                 return no("the gap along the normal is narrower than the lower bound")
         if np.isposinf(self.upper):
             return PROVED
-        a = weighted_point(self.weights_a, 0, self.points_a)
-        b = weighted_point(self.weights_b, 0, self.points_b)
-        if a is None or b is None:
+        if not (are_shares(self.weights_a.data) and are_shares(self.weights_b.data)):
             return no("the weights are negative or empty")
-        if not root_at_most(square([x - y for x, y in zip(a, b)]), self.upper):
+        a, b = weighted_point(self.weights_a, self.points_a), weighted_point(self.weights_b, self.points_b)
+        if not at_most(square([x - y for x, y in zip(a, b)]), self.upper):
             return no("the weighted points are farther apart than the upper bound")
         return PROVED
 
@@ -242,13 +240,22 @@ def are_weights(value: Any, shape: tuple[int, int]) -> bool:
     )
 
 
-def weighted_point(weights: Any, i: int, points: Any) -> list[Fraction] | None:
-    """The exact hull point of row ``i`` of the weights at their exact sum; None if they are no weights."""
-    rows, shares = _row(weights, i)
+def row_of(weights: Any, i: int) -> tuple[Any, Any]:
+    """The columns and values of row ``i`` of a sparse matrix."""
+    start, stop = weights.indptr[i], weights.indptr[i + 1]
+    return weights.indices[start:stop], weights.data[start:stop]
+
+
+def are_shares(weights: Any) -> bool:
+    """Whether these are weights of something: none negative, not all zero."""
+    return len(weights) > 0 and bool((weights >= 0).all() and (weights > 0).any())
+
+
+def weighted_point(weights: Any, points: Any) -> list[Fraction]:
+    """The exact hull point of a single row of weights (1, n), taken at their exact sum."""
+    shares = [fraction(w) for w in weights.data]
     total = sum(shares, Fraction(0))
-    if any(share < 0 for share in shares) or not total > 0:
-        return None
-    return combination([share / total for share in shares], points[rows])
+    return combination([share / total for share in shares], points[weights.indices])
 
 
 def square(vector: list[Fraction]) -> Fraction:
@@ -256,11 +263,9 @@ def square(vector: list[Fraction]) -> Fraction:
     return sum((x * x for x in vector), Fraction(0))
 
 
-def root_at_most(value: Fraction, bound: float) -> bool:
-    """Whether √value ≤ bound, exactly; infinity bounds everything."""
-    if np.isposinf(bound):
-        return True
-    return bool(np.isfinite(bound)) and bound >= 0 and value <= fraction(bound) ** 2
+def at_most(square: Fraction, bound: float) -> bool:
+    """Whether √square ≤ bound, exactly; infinity bounds everything."""
+    return bool(np.isposinf(bound)) or (bool(np.isfinite(bound)) and root_at_most(square, fraction(bound)))
 
 
 def gap_at_least(gap: Fraction, normal: Any, bound: float) -> bool:
@@ -273,10 +278,10 @@ def gap_at_least(gap: Fraction, normal: Any, bound: float) -> bool:
     return gap > 0 and length2 > 0 and fraction(bound) ** 2 * length2 <= gap * gap
 
 
-def barycentric(left: Any, right: Any) -> list[Fraction] | None:
+def shares_of_zero(left: Any, right: Any) -> list[Fraction] | None:
     """The w with Σ w_i (left_i − right_i) = 0 and Σ w = 1, exactly, where the rows determine it.
 
-    >>> barycentric(np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]]))
+    >>> shares_of_zero(np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]]))
     [Fraction(3, 4), Fraction(1, 4)]
     """
     import flint
@@ -294,17 +299,12 @@ def barycentric(left: Any, right: Any) -> list[Fraction] | None:
 
 def holds_zero(left: Any, right: Any) -> Proof:
     """Whether 0 = Σ w_i (left_i − right_i) has a solution w ≥ 0, Σ w = 1: solved in rationals."""
-    weights = barycentric(left, right)
+    weights = shares_of_zero(left, right)
     if weights is None:
         return no("the supporting points do not determine the point claimed")
     if min(weights) < 0:
         return no("a weight of the combination is negative")
     return PROVED
-
-
-def _row(weights: Any, i: int) -> tuple[Any, list[Fraction]]:
-    start, stop = weights.indptr[i], weights.indptr[i + 1]
-    return weights.indices[start:stop], [fraction(w) for w in weights.data[start:stop]]
 
 
 def _hull_name(left_out: int) -> str:

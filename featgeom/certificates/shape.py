@@ -29,6 +29,7 @@ class InscribedBallClaim(Claim):
     In a box the ball lies in the box as well; in a hull only its centre does. For the bound, non-negative
     ``multipliers`` μ: with a = Σ μ_k (w_own − w_k), every such ball has
     r (Σ μ_k ‖w_own − w_k‖ + ‖a‖_1) ≤ sup over the domain of Σ μ_k (l_own − l_k) (without ‖a‖_1 in a hull).
+    Nor does the ball reach beyond half the least side of a box.
     A radius of zero says that the base is in the cell.
     """
 
@@ -101,6 +102,14 @@ class InscribedBallClaim(Claim):
         return (Status.PROVED, "") if np.isinf(self.upper[i]) else self._check_upper(i, c)
 
     def _check_upper(self, i: int, c: int) -> Verdict:
+        upper = exact.fraction(self.upper[i])
+        sides = [
+            exact.fraction(high) - exact.fraction(low)
+            for low, high in zip(self.lo, self.hi, strict=True)
+            if np.isfinite(low) and np.isfinite(high)
+        ]
+        if sides and not self._ground.is_hull and min(sides) <= 2 * upper:
+            return Status.PROVED, ""
         row = self.multipliers[[i]].toarray()[0]
         found = self._ground.completed(c, row, self.solved[[i]].toarray()[0])
         if not found or row[c] != 0 or min(found.values()) < 0:
@@ -115,7 +124,7 @@ class InscribedBallClaim(Claim):
             factors = [sum(found.values(), Fraction(0)), *(-f for f in found.values())]
             slope = exact.combination(factors, self.weight[[c, *found]])
             size += sum((abs(a) for a in slope), Fraction(0))
-        if highest <= exact.fraction(self.upper[i]) * size:
+        if highest <= upper * size:
             return Status.PROVED, ""
         return Status.UNDECIDED, "the multipliers do not give that upper bound"
 

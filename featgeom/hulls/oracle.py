@@ -58,11 +58,13 @@ class Oracle:
         for part in self._parts():
             total += part.sum(axis=0, dtype=np.float64)
         self.centre: Float64 = (total / n).astype(points.dtype).astype(np.float64)
-        square = 0.0
+        widest = square = 0.0
         for part in self._parts():
             apart = part - self.centre
-            square = max(square, float(np.einsum("ij,ij->i", apart, apart).max()))
-        self.radius = math.sqrt(square) * (1 + 4 * gamma(d + 4, np.float64))
+            widest = max(widest, float(apart.max()), -float(apart.min()))
+            if widest < LARGEST:
+                square = max(square, float(np.einsum("ij,ij->i", apart, apart).max()))
+        self.radius = max(widest, math.sqrt(square) * (1 + 4 * gamma(d + 4, np.float64)))
         if not self.radius < LARGEST or 0 < self.radius < 1 / LARGEST:
             raise BadArgument(
                 f"points: a radius of {self.radius:.0e} cannot be squared in float64; rescale them"

@@ -105,17 +105,20 @@ def _solve(points, query, rows, weights, total, support, rtol, residual):  # typ
     support, steps = least_norm(atoms, active, share, support, rtol, 100 * total + 1000, residual)
     used = np.zeros(total, dtype=np.bool_)
     before = rows[:total].copy()
-    mass = 0.0
+    mass, apart = 0.0, False
     for j in range(support):
         used[active[j]] = True
         rows[j], weights[j] = before[active[j]], share[j]
-        mass += share[j] * np.sqrt(dot(atoms[active[j]], atoms[active[j]]))
+        atom = atoms[active[j]]
+        mass += share[j] * np.sqrt(dot(atom, atom))
+        for i in range(d):
+            apart = apart or atom[i] != 0.0
     at = support
     for j in range(total):
         if not used[j]:
             rows[at] = before[j]
             at += 1
-    return support, steps, mass
+    return support, steps, max(mass, TINY) if apart else 0.0
 
 
 @compiled

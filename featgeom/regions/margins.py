@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from featgeom.arrays import Float64, Floats, Ints, as_points
 from featgeom.certificates.affine import exact_logits
+from featgeom.certificates.classes import ClassClaim, float32_needs
 from featgeom.head import AffineHead
-from featgeom.rounding import gamma, product_error, unit_roundoff
+from featgeom.rounding import product_error, unit_roundoff
 
 BLOCK_ENTRIES = 1 << 21  # of the features or logits that are in memory at once, per array
 U = unit_roundoff(np.float64)
@@ -27,7 +28,8 @@ class Margins:
     ``margins`` (n, C): l_c − l_k in logits, for the own class c; zero at c itself. ``error`` (n, C): how far
     rounding may have moved each. ``smallest`` (n,): a proved lower bound on the least margin over all rivals
     (zero for a tie), ``rival`` (n,): who has it. ``float32_safe`` (n,): proved that every evaluation of the
-    head in float32, in any order of summation, gives the same class.
+    head in float32, in any order of summation, gives the same class. ``certificate`` claims classes, least
+    margins (a little less of them) and safety in float32.
     """
 
     classes: Ints
@@ -36,6 +38,7 @@ class Margins:
     rival: Ints
     smallest: Float64
     float32_safe: NDArray[np.bool_]
+    certificate: ClassClaim
 
 
 def margins(head: AffineHead, z: ArrayLike) -> Margins:
@@ -49,7 +52,10 @@ def margins(head: AffineHead, z: ArrayLike) -> Margins:
     points = as_points(z, "features", head.dimension, allow_empty=True)
     parts = [margins_of_block(head, points[block]) for block in point_blocks(head, len(points))]
     columns = ("classes", "margins", "error", "rival", "smallest", "float32_safe")
-    return Margins(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns})
+    whole = {name: np.concatenate([getattr(p, name) for p in parts]) for name in columns}
+    claimed = np.concatenate([p.certificate.margin for p in parts])
+    claim = ClassClaim(points, head.weight, head.bias, whole["classes"], claimed, whole["float32_safe"])
+    return Margins(**whole, certificate=claim)
 
 
 def point_blocks(head: AffineHead, n: int) -> list[slice]:
@@ -81,13 +87,15 @@ def margins_of_block(head: AffineHead, points: Floats) -> Margins:
             error[i, k] = 2 * U * abs(result[i, k]) + 5e-324 if result[i, k] else 0.0
     result[rows, classes] = 0.0
     error[rows, classes] = 0.0
-    lower = proved_margins(result, error, classes)
+    lower, claimed = (proved_margins(result, times * error, classes) for times in (1, 3))
     for i, values in exact.items():  # these are below the exact values as they stand
-        lower[i, list(values)] = result[i, list(values)]
-        lower[i, classes[i]] = np.inf
+        for bound in (lower, claimed):
+            bound[i, list(values)] = result[i, list(values)]
+            bound[i, classes[i]] = np.inf
     rival = lower.argmin(axis=1)
-    safe = np.all(lower > float32_needs(head, z, classes), axis=1)
-    return Margins(classes, result, error, rival, lower[rows, rival], safe)
+    safe = np.all(claimed > float32_needs(z, head.weight, head.bias, classes), axis=1)
+    claim = ClassClaim(points, head.weight, head.bias, classes, np.maximum(claimed.min(axis=1), 0.0), safe)
+    return Margins(classes, result, error, rival, lower[rows, rival], safe, claim)
 
 
 def proved_margins(margins: Float64, error: Float64, classes: Ints) -> Float64:
@@ -98,27 +106,6 @@ def proved_margins(margins: Float64, error: Float64, classes: Ints) -> Float64:
     lower -= U * np.abs(np.where(np.isfinite(lower), lower, 0.0))
     lower[np.arange(len(classes)), classes] = np.inf
     return lower
-
-
-def float32_needs(head: AffineHead, z: Float64, classes: Ints) -> Float64:
-    """Margins (n, C) beyond which float32 cannot change the order of the own logit and logit k.
-
-    Features, weights and biases are rounded to float32 (two roundings a product), then summed with the bias
-    in any order: γ_{d+3} times the sum of the magnitudes bounds the error of a logit.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        magnitude = np.abs(z) @ np.abs(head.weight).T + np.abs(head.bias)
-        largest = float(np.finfo(np.float32).max)
-        smallest = (head.dimension + 1) * float(np.finfo(np.float32).tiny)
-        factor = 1.000001 * gamma(head.dimension + 4, np.float32)
-        each = np.where(magnitude < largest / 4, factor * magnitude + smallest, np.inf)
-        too_large = (np.abs(z).max(axis=1, initial=0.0) > largest / 4)[:, None]
-        each = np.where(too_large | (np.abs(head.weight).max(axis=1) > largest / 4), np.inf, each)
-        # A value below the normal range of float32 is rounded by up to tiny, and then multiplied.
-        lost = float(np.finfo(np.float32).tiny) * (
-            np.abs(z).sum(axis=1)[:, None] + np.abs(head.weight).sum(axis=1) + head.dimension
-        )
-        return each + lost + (each + lost)[np.arange(len(z)), classes][:, None]
 
 
 def float_below(value: Fraction) -> float:

@@ -268,6 +268,8 @@ def _settled_ball(
     slope = multipliers.sum() * head.weight[own] - multipliers @ head.weight
     size = multipliers @ pair_norms(head)[own] + (0.0 if ground.is_hull else np.abs(slope).sum())
     upper = highest / size * (1 + 1e-9) if size > 0 else np.inf
+    if not ground.is_hull:
+        upper = min(upper, float(np.nextafter((ground.hi - ground.lo).min() / 2, np.inf)))
     for shrink in (1e-12, 1e-9, 1e-6):
         lower = max(0.0, radius * (1 - shrink))
         for bound in (upper * (1 + 4 * U), np.inf):

@@ -6,10 +6,15 @@ from pathlib import Path
 
 from featgeom.report.page import write_report
 from featgeom.studies.run import Run
+from featgeom.studies.verification import Verification, verify_run
 
 
 class OpenedRun(Run):
-    """A `Run` that can also write its report."""
+    """A `Run` that can also check its certificates and write its report."""
+
+    def verify(self) -> Verification:
+        """Check every claim of every study again, exactly, from the stored features and head."""
+        return verify_run(self)
 
     def report(self) -> Path:
         """Write RUN/report.html from the stored results, and return its path."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featgeom._version import __version__
+from featgeom.certificates.storage import save_claims
 from featgeom.errors import BadData
 from featgeom.features.features import FeatureSet
 from featgeom.features.store import open_features
@@ -135,8 +136,18 @@ class Run:
                 arrays = {name: stored[name] for name in stored.files}
         return Record.from_json(document, arrays)
 
+    @property
+    def sources(self) -> dict[str, np.ndarray]:
+        """What claims are about, by name: the features of every split, and the head."""
+        parts = {split: self.features(split) for split in self.splits}
+        head = parts[self.reference_split].head
+        named: dict[str, np.ndarray] = {f"{split}/features": part.features for split, part in parts.items()}
+        return named | {"head/weight": head.weight, "head/bias": head.bias}
+
     def save(self, record: Record) -> None:
-        """Store a record: arrays first, so that a result that can be read is complete."""
+        """Store a record: claims and arrays first, so that a result that can be read is complete."""
+        if record.claims:
+            save_claims(self.folder / "claims", record.study, record.claims, self.sources)
         path = self.folder / "results" / f"{record.study}.json"
         if record.arrays:
             packed = io.BytesIO()

@@ -1,5 +1,6 @@
 """Margins and classes are right to the last bit that is claimed of them."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -30,6 +31,32 @@ def test_margins_enclose_the_exact_ones(head, dtype, scale, rng):
         assert float(least) - found.smallest[i] <= 1e-12 * (1 + abs(float(max(map(abs, logits)))))
         for k, value in enumerate(logits):
             assert abs(Fraction(found.margins[i, k]) - (logits[own] - value)) <= Fraction(found.error[i, k])
+
+
+def test_classes_and_margins_are_proved(head, rng):
+    for z in (
+        rng.standard_normal((60, 4)),
+        rng.standard_normal((60, 4)).astype(np.float32),
+        np.zeros((1, 4)),
+    ):
+        found = Cells(head).margins(z)
+        verdicts = found.certificate.check()
+        assert set(verdicts.tally) == {"PROVED"}, verdicts.reasons
+        np.testing.assert_allclose(found.certificate.margin, found.smallest, atol=1e-12)
+
+
+def test_false_classes_margins_and_safety_are_not_proved(rng):
+    head = AffineHead(rng.standard_normal((5, 4)), rng.standard_normal(5))
+    claim = Cells(head).margins(rng.standard_normal((60, 4))).certificate
+    for wrong in (
+        replace(claim, own=(claim.own + 1) % 5),
+        replace(claim, margin=claim.margin * (1 + 1e-9)),
+        replace(claim, margin=-claim.margin),
+        replace(claim, own=claim.own + 5),
+    ):
+        assert set(wrong.check().tally) == {"REFUTED"}
+    near = Cells(AffineHead([[1.0, 1.0], [1.0, 0.0]])).margins([[1.0, 1e-9]]).certificate
+    assert replace(near, float32=np.array([True])).check().tally == {"UNDECIDED": 1}
 
 
 def test_classes_that_float64_cannot_tell_apart_are_told_apart(rng):

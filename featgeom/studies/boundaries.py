@@ -1,0 +1,381 @@
+"""Where the classes meet in feature space: nearest boundaries, ambiguity, flip directions, slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from featgeom.arrays import Float64, Ints
+from featgeom.boundaries.ambiguity import Ambiguity, ambiguity
+from featgeom.boundaries.crossings import crossings
+from featgeom.boundaries.directions import DirectionSpectrum, direction_spectrum
+from featgeom.boundaries.flips import flip_points
+from featgeom.boundaries.planes import Plane
+from featgeom.boundaries.ties import FlipPoints, tie_points
+from featgeom.certificates.claim import Claim
+from featgeom.errors import BadArgument, BadData, nearest_name
+from featgeom.features.features import FeatureSet
+from featgeom.status import Status
+from featgeom.studies.record import Column, Finding, Record, Table
+from featgeom.studies.run import Run
+from featgeom.studies.slices import Triple, stored_slices
+
+UNIT = "feature distance"
+AMBIGUOUS_SHOWN = 24
+PAIRS_OF_ALL = 64  # up to so many classes every pair is asked for a tie and a segment of means
+
+
+def study(
+    run: Run,
+    device: str = "cpu",
+    progress: bool = False,
+    slices: tuple[tuple[str, str, str], ...] = (),
+    traces: bool = True,
+) -> Record:
+    """The boundaries of a run's head, asked by the samples of its question split.
+
+    ``slices`` names triples of classes (their means) or of samples (#17); where there are none, triples are
+    chosen by how many samples have their nearest boundary between the classes. ``traces`` asks for the
+    traces of the class hulls on these slices.
+    """
+    reference, question = run.features(run.reference_split), run.features(run.question_split)
+    domain = "orthant" if min(float(part.features.min()) for part in (reference, question)) >= 0 else "space"
+    head, z = question.head, np.asarray(question.features)
+    flips = flip_points(head, z, None, domain)
+    ranked = ambiguity(flips.distance, head.logits(z), question.labels)
+    pairs = boundary_pairs(flips, head.classes)
+    means, present = class_means(reference)
+    meeting = tied_pairs(head, means, present, domain) if head.classes <= PAIRS_OF_ALL else {}
+    spectra = direction_spectrum(z, flips.point, flips.classes[:, 0])
+    triples = [named_triple(names, question, means, run.classes) for names in slices]
+    triples = triples or chosen_triples(pairs, means, present, run.classes)
+    drawn, slice_claims = stored_slices(triples, reference, question, traces)
+
+    findings = [
+        nearest_finding(flips, run.question_split, domain),
+        *ambiguity_findings(ranked, run.question_split),
+        spectrum_finding(spectra[None], head.dimension, head.classes),
+    ]
+    claims: dict[str, Claim] = {"nearest": flips.certificate, **slice_claims}
+    if len(flips.certificate_empty):
+        claims["no-tie"] = flips.certificate_empty
+    if head.classes <= PAIRS_OF_ALL and len(present) > 1:
+        path_finding, claims["means"] = segment_finding(head, means, present, run.classes)
+        findings.append(path_finding)
+    if drawn:
+        findings.append(slice_finding(drawn))
+    return Record(
+        "boundaries",
+        "Boundaries",
+        tuple(findings),
+        {
+            "domain": domain,
+            "rank_correlation": ranked.rank_correlation,
+            "error_auroc": {
+                "distance": ranked.error_auroc_distance,
+                "softmax": ranked.error_auroc_confidence,
+            },
+            "directions": {"rank": spectra[None].rank, "condition": spectra[None].condition},
+            "slices": drawn,
+        },
+        (
+            pair_table(pairs, meeting, run.classes, run.question_split),
+            ambiguous_table(ranked, flips, question, run.classes),
+            calibration_table(ranked, run.question_split),
+            spectrum_table(spectra, run.classes),
+        ),
+        {
+            "distance": flips.distance,
+            "lower_bound": flips.lower_bound,
+            "prediction": flips.classes[:, 0],
+            "rival": flips.classes[:, 1],
+            "label": np.asarray(question.labels),
+            "confidence": ranked.confidence,
+            "log_odds": ranked.log_odds,
+            "singular_values": spectra[None].singular_values,
+            **thumbnails(run, ranked.order[:AMBIGUOUS_SHOWN]),
+        },
+        claims,
+        {"domain": domain, "slices": [list(t.names) for t in triples], "traces": traces},
+    )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two classes and the samples whose nearest boundary is theirs."""
+
+    classes: tuple[int, int]
+    counts: tuple[int, int]
+    mean: float
+    least: float
+
+    @property
+    def count(self) -> int:
+        """Samples on both sides."""
+        return sum(self.counts)
+
+
+def boundary_pairs(flips: FlipPoints, classes: int) -> list[Pair]:
+    """The pairs of classes that are the nearest boundary of some sample, most frequent first."""
+    found = np.isfinite(flips.distance)
+    own, rival = flips.classes[found].T
+    code = np.minimum(own, rival) * classes + np.maximum(own, rival)
+    result = []
+    for value in np.unique(code):
+        a, b = divmod(int(value), classes)
+        mine = code == value
+        first = int((own[mine] == a).sum())
+        distance = flips.distance[found][mine]
+        counts = (first, int(mine.sum()) - first)
+        result.append(Pair((a, b), counts, float(distance.mean()), float(distance.min())))
+    return sorted(result, key=lambda pair: (-pair.count, pair.classes))
+
+
+def class_means(part: FeatureSet) -> tuple[Float64, list[int]]:
+    """Means (C, d) of the correctly predicted features of each class, and the classes that have one."""
+    d, classes = part.dimension, part.head.classes
+    means = np.full((classes, d), np.nan)
+    right = np.asarray(part.predictions) == np.asarray(part.labels)
+    for c in range(classes):
+        chosen = np.flatnonzero(right & (np.asarray(part.labels) == c))
+        if len(chosen):
+            means[c] = np.asarray(part.features[chosen], np.float64).mean(axis=0)
+    return means, [c for c in range(classes) if np.isfinite(means[c]).all()]
+
+
+def tied_pairs(head: Any, means: Float64, present: list[int], domain: str) -> dict[tuple[int, int], Status]:
+    """For every pair of classes with a mean, whether the two tie anywhere in the domain above all others."""
+    result = {}
+    for a, b in combinations(present, 2):
+        result[a, b] = tie_points(head, means[[a]], [a, b], domain).status[0]
+    return result
+
+
+def named_triple(
+    names: tuple[str, str, str], part: FeatureSet, means: Float64, classes: tuple[str, ...]
+) -> Triple:
+    """Three class means by class name, or samples of the question split by number, as in #17.
+
+    Raises BadArgument for a class that is unknown or has no mean, and for a sample that does not exist.
+    """
+    points, own = [], []
+    for name in names:
+        if name.startswith("#"):
+            if not name[1:].isdecimal() or int(name[1:]) >= len(part.labels):
+                raise BadArgument(f"slice: no sample {name} (there are {len(part.labels):,}, from #0)")
+            points.append(np.asarray(part.features[int(name[1:])], np.float64))
+            own.append(int(part.predictions[int(name[1:])]))
+        elif name in classes:
+            own.append(classes.index(name))
+            points.append(means[own[-1]])
+            if not np.isfinite(points[-1]).all():
+                raise BadArgument(f"slice: class '{name}' has no correctly predicted sample, so no mean")
+        else:
+            raise BadArgument(f"slice: unknown class '{name}'{nearest_name(name, list(classes))}")
+    return Triple(names, np.array(points), (own[0], own[1], own[2]))
+
+
+def chosen_triples(
+    pairs: list[Pair], means: Float64, present: list[int], classes: tuple[str, ...]
+) -> list[Triple]:
+    """The two most frequent pairs that share no class, each with the class most often met beside it."""
+    triples: list[Triple] = []
+    used: set[int] = set()
+    for pair in pairs:
+        a, b = pair.classes
+        if len(triples) == 2 or used & {a, b} or not {a, b} <= set(present):
+            continue
+        beside = dict.fromkeys((c for c in present if c not in (a, b)), 0)
+        for other in pairs:
+            for c in other.classes:
+                if c in beside and set(other.classes) & {a, b}:
+                    beside[c] += other.count
+        if not beside:
+            continue
+        c = max(beside, key=lambda c: (beside[c], -c))
+        try:
+            Plane.through(*means[[a, b, c]])
+        except BadArgument:
+            continue  # the means lie on a line, so no plane is theirs
+        triples.append(Triple((classes[a], classes[b], classes[c]), means[[a, b, c]], (a, b, c)))
+        used |= {a, b}
+    return triples
+
+
+def thumbnails(run: Run, rows: Ints) -> dict[str, NDArray[Any]]:
+    """The images of some samples, where the run's source can still be read."""
+    try:
+        images = run.images(run.question_split)
+    except BadData:
+        return {}
+    return {"ambiguous_images": images.images[rows], "ambiguous_rows": rows}
+
+
+def nearest_finding(flips: FlipPoints, split: str, domain: str) -> Finding:
+    """How far the nearest boundary is, and how well that is known."""
+    solved = flips.status == Status.SOLVED
+    distance = flips.distance[solved]
+    if not len(distance):
+        return Finding(f"No {split} sample has a decision boundary within reach of its class.", "proved")
+    width = float(((distance - flips.lower_bound[solved]) / np.maximum(distance, 1e-300)).max())
+    where = "the orthant z ≥ 0" if domain == "orthant" else "all of feature space"
+    return Finding(
+        f"The nearest boundary of {int(solved.sum()):,} of {len(flips.distance):,} {split} samples is known, "
+        f"within {where}, to a relative {max(width, 1e-16):.0e}: median distance {np.median(distance):.4g}, "
+        f"least {distance.min():.3g}.",
+        "proved",
+    )
+
+
+def ambiguity_findings(ranked: Ambiguity, split: str) -> list[Finding]:
+    """How flip distance compares with the softmax."""
+    text = (
+        f"Distance to the boundary and softmax confidence rank {split} samples with Spearman correlation "
+        f"{ranked.rank_correlation:.4f}"
+    )
+    if np.isfinite(ranked.error_auroc_distance):
+        text += (
+            f"; for finding misclassified samples their AUROC is {ranked.error_auroc_distance:.4f} and "
+            f"{ranked.error_auroc_confidence:.4f}"
+        )
+    return [Finding(text + ".")]
+
+
+def spectrum_finding(spectrum: DirectionSpectrum, dimension: int, classes: int) -> Finding:
+    """How many directions the flips need."""
+    if not spectrum.count:
+        return Finding("No sample has a flip direction.")
+    ninety = int(np.searchsorted(spectrum.explained, 0.9)) + 1
+    return Finding(
+        f"The {spectrum.count:,} flip directions have rank {spectrum.rank} in {dimension} dimensions "
+        f"(without bounds of the domain it would be at most {min(classes - 1, dimension)}); {ninety} "
+        f"principal directions carry 90 % of their squared length."
+    )
+
+
+def segment_finding(
+    head: Any, means: Float64, present: list[int], classes: tuple[str, ...]
+) -> tuple[Finding, Claim]:
+    """Through which cells the straight lines between class means run."""
+    ends = list(combinations(present, 2))
+    found = crossings(head, means[[a for a, _ in ends]], means[[b for _, b in ends]])
+    detours = [i for i in range(len(ends)) if found.changes[i] > 1]
+    text = f"Of {len(ends)} straight segments between class means, {len(detours)} run through a third class"
+    if detours:
+        longest = max(detours, key=lambda i: (found.changes[i], -i))
+        text += f", such as {' → '.join(classes[k] for k in found.path(longest)[0])}"
+    return Finding(text + ".", "proved"), found.certificate
+
+
+def slice_finding(drawn: list[dict[str, Any]]) -> Finding:
+    """What the slices show."""
+    shown = [f"{', '.join(s['names'])} ({len(s['polygons'])} cells)" for s in drawn]
+    text = f"Exact slices through {'; '.join(shown)}"
+    widest = max((t["gap"] for s in drawn for t in s["traces"].values()), default=None)
+    if widest is not None:
+        text += f"; the traces of class hulls on them are known to {widest:.2g}"
+    return Finding(text + ".", "proved")
+
+
+def pair_table(
+    pairs: list[Pair], meeting: dict[tuple[int, int], Status], classes: tuple[str, ...], split: str
+) -> Table:
+    """A row for each pair of classes that some sample has as its nearest boundary, or that may meet."""
+    known = {pair.classes: pair for pair in pairs}
+    words = {Status.SOLVED: "yes", Status.INFEASIBLE: "no, proved", None: "yes"}
+    rows = []
+    for a, b in [*known, *(p for p in meeting if p not in known)]:
+        pair = known.get((a, b))
+        ties = words.get(Status.SOLVED if pair else meeting.get((a, b)), "not decided")
+        counts = pair.counts if pair else (0, 0)
+        rows.append((classes[a], classes[b], *counts, pair and pair.mean, pair and pair.least, ties))
+    return Table(
+        "pairs",
+        f"Nearest boundaries of {split} samples by pair of classes",
+        (
+            Column("class"), Column("and"), Column("samples of the first"), Column("of the second"),
+            Column("mean distance", UNIT), Column("least", UNIT), Column("cells meet"),
+        ),
+        tuple(rows),
+        "A sample counts where the nearest boundary of its predicted class is that pair's. Cells meet where "
+        "there is a point of the domain at which the two tie and no other class beats them.",
+    )  # fmt: skip
+
+
+def ambiguous_table(
+    ranked: Ambiguity, flips: FlipPoints, part: FeatureSet, classes: tuple[str, ...]
+) -> Table:
+    """The samples nearest to a boundary."""
+    rows = tuple(
+        (
+            int(i), classes[int(part.labels[i])], classes[flips.classes[i, 0]], classes[flips.classes[i, 1]],
+            float(flips.distance[i]), float(ranked.confidence[i]),
+        )
+        for i in ranked.order[:AMBIGUOUS_SHOWN]
+    )  # fmt: skip
+    return Table(
+        "ambiguous",
+        f"Most ambiguous {part.split} samples",
+        (
+            Column("sample"), Column("label"), Column("predicted"), Column("flips to"),
+            Column("distance", UNIT), Column("softmax"),
+        ),
+        rows,
+    )  # fmt: skip
+
+
+def calibration_table(ranked: Ambiguity, split: str) -> Table:
+    """Accuracy by tenth of distance and of confidence."""
+    assert ranked.by_distance is not None
+    assert ranked.by_confidence is not None
+    by_d, by_c = ranked.by_distance, ranked.by_confidence
+    columns = (by_d.mean, by_d.accuracy, by_c.mean, by_c.accuracy)
+    rows = tuple(
+        (i + 1, int(by_d.count[i]), *(float(column[i]) for column in columns)) for i in range(len(by_d.count))
+    )
+    return Table(
+        "calibration",
+        f"Accuracy on {split} by distance to the boundary, and by softmax confidence",
+        (
+            Column("group"), Column("samples"), Column("mean distance", UNIT), Column("accuracy"),
+            Column("mean softmax"), Column("accuracy by softmax"),
+        ),
+        rows,
+        "Groups of equal size, the most ambiguous first; each measure makes its own groups.",
+    )  # fmt: skip
+
+
+def spectrum_table(spectra: dict[int | None, DirectionSpectrum], classes: tuple[str, ...]) -> Table:
+    """Rank, condition and concentration of the flip directions."""
+    rows = []
+    for key, s in spectra.items():
+        share = [float(s.explained[k]) if k < len(s.explained) else None for k in (0, 1, 2)]
+        pivot = int(s.pivots[0]) if s.count else None
+        rows.append(("all" if key is None else classes[key], s.count, s.rank, s.condition, *share, pivot))
+    return Table(
+        "directions",
+        "Flip directions: how samples must move to change class",
+        (
+            Column("predicted"), Column("samples"), Column("rank"), Column("condition"),
+            Column("share of 1st"), Column("of 2"), Column("of 3"), Column("first pivot"),
+        ),
+        tuple(rows),
+        "Shares of the squared length carried by the first principal directions (not centred). Condition is "
+        "∞ where the rank is less than the dimension. The first pivot of QR is the sample that moves "
+        "farthest.",
+    )  # fmt: skip
+
+
+def boundary_graph(record: Record) -> nx.Graph:
+    """The classes, and an edge for each pair that is some sample's nearest boundary, with its figures."""
+    graph = nx.Graph()
+    for first, second, left, right, mean, least, _ in record.table("pairs").rows:
+        graph.add_nodes_from((first, second))
+        if left or right:
+            graph.add_edge(first, second, samples=left + right, mean_distance=mean, least_distance=least)
+    return graph

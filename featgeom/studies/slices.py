@@ -1,0 +1,107 @@
+"""The slices that the study of boundaries stores: exact cells, hull traces, and the view beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+
+from featgeom.arrays import Float64
+from featgeom.boundaries.hull_trace import slice_hull
+from featgeom.boundaries.planes import Plane
+from featgeom.boundaries.slices import SlicePartition, slice_cells
+from featgeom.boundaries.views import decision_view
+from featgeom.certificates.claim import Claim
+from featgeom.errors import BadArgument
+from featgeom.features.features import FeatureSet
+from featgeom.status import Status
+
+TRACE_RTOL = 0.01
+SAMPLES_DRAWN = 400  # of each class, in the view: every k-th, and the caption says so
+
+
+@dataclass(frozen=True)
+class Triple:
+    """Three points of feature space (3, d) to slice through, with their names and (predicted) classes."""
+
+    names: tuple[str, str, str]
+    points: Float64
+    classes: tuple[int, int, int]
+
+
+def stored_slices(
+    triples: list[Triple], reference: FeatureSet, question: FeatureSet, traces: bool
+) -> tuple[list[dict[str, Any]], dict[str, Claim]]:
+    """For each triple its slice, the traces of its classes' hulls, and their decision-exact view.
+
+    Raises BadArgument where the three points of a triple lie on a line.
+    """
+    drawn: list[dict[str, Any]] = []
+    claims: dict[str, Claim] = {}
+    for number, triple in enumerate(triples):
+        plane = Plane.through(*triple.points)
+        window = plane.window(triple.points, margin=0.35)
+        part = slice_cells(reference.head, plane, window)
+        claims[f"slice-{number}"] = part.certificate
+        found = {}
+        for c in sorted(set(triple.classes)) if traces else ():
+            chosen = np.flatnonzero((reference.labels == c) & (reference.predictions == c))
+            if not len(chosen):
+                continue
+            trace = slice_hull(np.asarray(reference.features[chosen]), plane, rtol=TRACE_RTOL)
+            claims[f"trace-{number}-{c}"] = trace.certificate
+            if trace.status is not Status.INFEASIBLE:
+                shapes = {side: _corners(getattr(trace, side)) for side in ("inner", "outer")}
+                found[str(c)] = {**shapes, "gap": trace.gap, "samples": len(chosen)}
+        drawn.append(
+            {
+                "names": list(triple.names),
+                "classes": list(triple.classes),
+                "window": list(window),
+                "polygons": _polygons(part),
+                "points": plane.drop(triple.points).tolist(),
+                "traces": found,
+                "view": decided_view(triple.classes, question),
+            }
+        )
+    return drawn, claims
+
+
+def decided_view(classes: tuple[int, ...], part: FeatureSet) -> dict[str, Any] | None:
+    """The plane in which three classes are told apart exactly, with samples of theirs.
+
+    None where there are not three, or their rows span no plane.
+    """
+    if len(set(classes)) < 3:
+        return None
+    try:
+        view = decision_view(part.head, classes)
+    except BadArgument:
+        return None
+    if len(view.basis) != 2:
+        return None
+    flat = Plane(np.zeros(2), np.eye(2))
+    rows = {c: np.flatnonzero(part.labels == c) for c in classes}
+    stride = max(1, -(-max(len(r) for r in rows.values()) // SAMPLES_DRAWN))
+    places = {c: view.project(np.asarray(part.features[rows[c][::stride]])) for c in classes}
+    window = flat.window(np.concatenate(list(places.values())), margin=0.05)
+    cells = _polygons(slice_cells(view.head, flat, window))
+    return {
+        "window": list(window),
+        "polygons": {str(classes[int(k)]): ring for k, ring in cells.items()},
+        "samples": {str(c): at.tolist() for c, at in places.items()},
+        "stride": stride,
+    }
+
+
+def _polygons(part: SlicePartition) -> dict[str, list[list[float]]]:
+    return {str(c): _corners(polygon) for c, polygon in part.polygons.items()}
+
+
+def _corners(shape: Any) -> list[list[float]]:
+    """The corners of a convex shape: a polygon, a segment or a point."""
+    coordinates = shapely.get_coordinates(shape)
+    corners: list[list[float]] = (coordinates[:-1] if shape.geom_type == "Polygon" else coordinates).tolist()
+    return corners

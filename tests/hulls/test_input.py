@@ -1,0 +1,140 @@
+"""What people hand in: right results, or one clear line."""
+
+import numpy as np
+import pytest
+import torch
+
+import featgeom as fg
+
+POINTS = np.array([[0, 0], [4, 0], [0, 4], [1, 1]])
+QUERIES = np.array([[4, 4], [1, 2], [-3, 0]])
+DISTANCES = [np.sqrt(8), 0, 3]
+
+FORMS = {
+    "float16": lambda a: a.astype(np.float16),
+    "float32": lambda a: a.astype(np.float32),
+    "int8": lambda a: a.astype(np.int8),
+    "int64": lambda a: a,
+    "bool sum": lambda a: a + 0,
+    "list": lambda a: a.tolist(),
+    "fortran": np.asfortranarray,
+    "reversed": lambda a: a[::-1][::-1],
+    "strided": lambda a: np.repeat(np.repeat(a.astype(float), 2, axis=0), 2, axis=1)[::2, ::2],
+    "torch": lambda a: torch.tensor(a, dtype=torch.float32),
+    "torch bfloat16": lambda a: torch.tensor(a, dtype=torch.bfloat16),
+    "torch with gradient": lambda a: torch.tensor(a, dtype=torch.float64, requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_arrays(form):
+    result = fg.ConvexHull(FORMS[form](POINTS)).project(FORMS[form](QUERIES))
+    np.testing.assert_allclose(result.distance, DISTANCES, atol=1e-12)
+    assert result.distance.dtype == np.float64
+
+
+def test_read_only_points_stay_as_they_are():
+    points = POINTS.astype(np.float32)
+    points.setflags(write=False)
+    hull = fg.ConvexHull(points)
+    assert hull.points is points or np.shares_memory(hull.points, points)
+    np.testing.assert_allclose(hull.project(QUERIES).distance, DISTANCES, atol=1e-12)
+    assert hull.extreme_points().mask.tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("memory", [1 << 20, 1 << 31])
+def test_memory_maps(tmp_path, memory, dtype):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(30_000, 24)).astype(dtype)
+    np.save(tmp_path / "points.npy", points)
+    mapped = np.load(tmp_path / "points.npy", mmap_mode="r")
+    queries = 2 * rng.normal(size=(40, 24))
+    there = fg.ConvexHull(mapped, memory=memory).project(queries)
+    np.testing.assert_allclose(there.distance, fg.ConvexHull(points).project(queries).distance, rtol=1e-6)
+    assert there.certificate.check().tally == {"PROVED": 40}
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([[np.nan, 1.0]], "NaN"),
+        ([[np.inf, 1.0]], "infinity"),
+        ([1.0, 2.0], r"shape \(n, d\)"),
+        (np.zeros((0, 3)), "no points"),
+        (np.zeros((3, 0)), "dimension is 0"),
+        ([["a", "b"]], "numbers"),
+        ([[1e200], [-1e200]], "rescale"),
+        ([[1e-200], [-1e-200]], "rescale"),
+    ],
+)
+def test_points_that_are_refused(points, message):
+    with pytest.raises(fg.FeatgeomError, match=message):
+        fg.ConvexHull(points)
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        ([[np.nan, 1.0]], "NaN"),
+        ([1.0, 2.0], "shape"),
+        ([[1.0, 2.0, 3.0]], "dimension 2"),
+        ([[1e200, 0.0]], "rescale"),
+    ],
+)
+@pytest.mark.parametrize("question", ["project", "contains"])
+def test_queries_that_are_refused(queries, message, question):
+    with pytest.raises(fg.FeatgeomError, match=message):
+        getattr(fg.ConvexHull(POINTS), question)(queries)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"rtol": -1}, "rtol"), ({"atol": -1}, "atol"), ({"max_passes": 0}, "max_passes")],
+)
+def test_settings_that_are_refused(options, message):
+    with pytest.raises(fg.FeatgeomError, match=message):
+        fg.ConvexHull(POINTS).project(QUERIES, **options)
+
+
+def test_devices_and_memory_that_are_refused():
+    with pytest.raises(fg.FeatgeomError, match="device"):
+        fg.ConvexHull(POINTS, device="abacus")
+    with pytest.raises(fg.FeatgeomError, match="memory"):
+        fg.ConvexHull(POINTS, memory=10)
+
+
+def test_distances_too_short_to_square_are_not_called_zero():
+    result = fg.ConvexHull([[0.0, 0.0]]).project([[1e-200, 0.0], [0.0, 0.0]])
+    assert result.distance[0] >= 1e-200
+    assert result.distance[1] == 0
+    assert fg.ConvexHull([[0.0, 0.0]]).contains([[1e-200, 0.0]]).status[0] is not fg.Status.INSIDE
+
+
+def test_no_queries_give_no_answers():
+    hull = fg.ConvexHull(POINTS)
+    assert hull.project(np.zeros((0, 2))).distance.shape == (0,)
+    assert hull.contains(np.zeros((0, 2))).status.shape == (0,)
+    assert hull.support(np.zeros((0, 2))).value.shape == (0,)
+
+
+def test_reduced_precision_elsewhere_does_not_reach_the_bounds():
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        rng = np.random.default_rng(0)
+        hull = fg.ConvexHull(rng.normal(size=(3000, 40)).astype(np.float32))
+        result = hull.project(2 * rng.normal(size=(20, 40)))
+        assert result.certificate.check().tally == {"PROVED": 20}
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda_gives_the_same_certified_answers():
+    rng = np.random.default_rng(0)
+    points, queries = rng.normal(size=(20_000, 32)).astype(np.float32), 2 * rng.normal(size=(50, 32))
+    here, there = (fg.ConvexHull(points, device=device).project(queries) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(here.distance, there.distance, rtol=1e-6)
+    assert there.certificate.check().tally == {"PROVED": 50}

@@ -1,0 +1,84 @@
+"""The studies of head and machine, and of neural collapse, on a run of the built-in network."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import featgeom as fg
+from featgeom import Status
+from featgeom.studies import collapse, svm
+from featgeom.studies.analysis import arrays_run, extract_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return extract_run(tmp_path_factory.mktemp("svm") / "run", "digits", "digits")
+
+
+def test_every_figure_is_that_of_the_library(run, monkeypatch):
+    monkeypatch.setattr(svm, "MOST_PAIRS", 3)
+    record = svm.study(run)
+    features = run.features("train")
+    right = features.predictions == features.labels
+    x, y = np.asarray(features.features)[right], features.labels[right]
+    machine = fg.max_margin(x, y)
+    assert record.values["machines"]["standard"]["margin"] == machine.margin
+    assert len(record.values["pairs"]) == 3
+    assert any("42 are left out" in finding.text for finding in record.findings)
+    pair = record.values["pairs"][0]
+    rows = np.isin(y, pair["classes"])
+    compared = fg.compare_head(
+        features.head, fg.max_margin(x[rows], y[rows], bias="augmented"), x[rows], y[rows]
+    )
+    assert pair["augmented"]["angle"] == compared.overall_angle
+    assert np.array_equal(record.arrays["support-standard"], np.flatnonzero(right)[machine.support])
+
+
+def test_every_claim_is_proved_and_the_record_is_stored(run, monkeypatch):
+    monkeypatch.setattr(svm, "MOST_PAIRS", 3)
+    record = svm.study(run)
+    assert len(record.claims) == 2 + 2 * 3
+    for name, claim in record.claims.items():
+        assert claim.check().status.tolist() == [Status.PROVED], name
+    run.save(record)
+    assert run.results["svm"].to_text() == record.to_text()
+
+
+def test_the_least_head_margins_are_chosen(monkeypatch):
+    monkeypatch.setattr(svm, "MOST_PAIRS", 1)
+    head = fg.AffineHead(np.eye(3))
+    x, y = np.array([[9.0, 0, 0], [0, 9.0, 0], [0, 8.0, 8.5]]), np.array([0, 1, 2])
+    assert svm.chosen_pairs(head, x, y) == ([(1, 2)], 2)
+
+
+def test_a_class_without_correct_samples_is_left_out(tmp_path):
+    x = np.array([[3.0, 0.0], [4.0, 0.0], [0.0, 3.0], [0.0, 4.0], [5.0, 1.0]], np.float32)
+    np.savez(tmp_path / "f.npz", features=x, labels=[0, 0, 1, 1, 2], weight=np.eye(3, 2), bias=np.zeros(3))
+    record = svm.study(arrays_run(tmp_path / "run", str(tmp_path / "f.npz")))
+    assert [pair["classes"] for pair in record.values["pairs"]] == [[0, 1]]
+    assert record.values["samples"] == 4
+
+
+def test_collapse_measures_every_split(run):
+    record = collapse.study(run)
+    features = run.features("test")
+    expected = fg.neural_collapse(features.features, features.labels, features.head)
+    assert record.values["test"]["nc1"] == expected.nc1
+    assert record.values["test"]["nc4"] == expected.nc4
+    run.save(record)
+    assert run.results["collapse"].to_text() == record.to_text()
+
+
+@pytest.mark.parametrize("command", ["collapse"])
+def test_the_command_stores_what_it_shows(run, command):
+    done = subprocess.run(
+        [sys.executable, "-m", "featgeom_cli", command, str(run.folder), "--json"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"]["study"] == command
+    assert (run.folder / "results" / f"{command}.json").exists()

@@ -1,0 +1,94 @@
+"""The theory of the last layer, held against the machines."""
+
+import numpy as np
+import pytest
+
+import featgeom as fg
+from featgeom.errors import BadArgument
+from featgeom.training.head import train_head
+
+TOY = (
+    np.array([[1.0, 1.0], [2.0, 3.0], [1.5, 4.0], [3.0, 1.2], [4.0, 2.5], [5.0, 1.0]]),
+    np.array([0, 0, 0, 1, 1, 1]),
+)
+
+
+def angle_to(head, bias, x, y):
+    return fg.compare_head(head, fg.max_margin(x, y, bias=bias), x, y).overall_angle
+
+
+def test_with_a_trainable_bias_it_meets_the_augmented_machine_and_not_the_standard_one():
+    trained = train_head(*TOY, steps=60_000, method="normalised_gd").last
+    assert angle_to(trained, "augmented", *TOY) < 0.01
+    assert angle_to(trained, "standard", *TOY) > 10
+    assert angle_to(trained, "none", *TOY) > 10
+
+
+def test_without_a_bias_it_meets_the_machine_without_one():
+    trained = train_head(*TOY, steps=20_000, method="normalised_gd", bias=False).last
+    assert angle_to(trained, "none", *TOY) < 0.01
+    assert not trained.bias.any()
+
+
+def test_three_classes_meet_the_one_machine_of_all():
+    x = np.array([[4.0, 0.0], [3.0, 1.0], [-2.0, 3.0], [-1.0, 5.0], [-2.0, -3.0], [0.0, -4.0]])
+    y = np.array([0, 0, 1, 1, 2, 2])
+    trained = train_head(x, y, steps=30_000, method="normalised_gd").last
+    assert angle_to(trained, "augmented", x, y) < 0.01
+
+
+def test_plain_descent_goes_the_same_way_as_slowly_as_the_theory_says():
+    run = train_head(*TOY, steps=30_000, per_decade=1, rate=0.5)
+    assert angle_to(run.last, "augmented", *TOY) < angle_to(run.last, "standard", *TOY)
+    assert angle_to(run.last, "augmented", *TOY) > 0.1  # after 30,000 steps it is still far from the limit
+    late = np.array(run.steps) >= 1000
+    products = np.array(run.steps)[late] * run.losses[late]
+    assert products.max() / products.min() < 2  # the loss fades like 1/t
+
+
+@pytest.mark.parametrize("method", ["gd", "normalised_gd"])
+def test_what_all_classes_share_is_conserved(method):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50, 4)), rng.integers(0, 3, 50)
+    start = fg.AffineHead(rng.normal(size=(3, 4)), rng.normal(size=3))
+    trained = train_head(x, y, steps=500, method=method, start=start).last
+    assert not np.allclose(trained.weight, start.weight)
+    np.testing.assert_allclose(trained.weight.sum(axis=0), start.weight.sum(axis=0), atol=1e-12)
+    np.testing.assert_allclose(trained.bias.sum(), start.bias.sum(), atol=1e-12)
+
+
+def test_full_batch_training_of_a_whole_network_conserves_it_too(tmp_path):
+    run = fg.train("digits", tmp_path, steps=30, optimiser="gd", batch=0, per_decade=1)
+    heads = [fg.load_classifier(checkpoint.path).head for checkpoint in run.checkpoints]
+    assert np.abs(heads[-1].weight - heads[0].weight).max() > 1e-3
+    for head in heads:
+        np.testing.assert_allclose(head.weight.sum(axis=0), heads[0].weight.sum(axis=0), atol=2e-6)
+        np.testing.assert_allclose(head.bias.sum(), heads[0].bias.sum(), atol=2e-6)
+
+
+def test_the_gradient_is_that_of_the_loss():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, 3, 20)
+    start = fg.AffineHead(rng.normal(size=(3, 3)), rng.normal(size=3))
+    run = train_head(x, y, steps=1, rate=1e-6, start=start)
+    step = (run.last.weight - start.weight) / 1e-6
+    logits = x @ start.weight.T + start.bias
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    np.testing.assert_allclose(step, (np.eye(3)[y] - p).T @ x / 20, atol=1e-9)
+
+
+def test_the_loss_never_rises_at_the_default_rate():
+    rng = np.random.default_rng(2)
+    x, y = 30 * rng.normal(size=(40, 5)), rng.integers(0, 4, 40)
+    losses = train_head(x, y, steps=300, per_decade=20).losses
+    assert (np.diff(losses) <= 0).all()
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(BadArgument, match="did you mean 'normalised_gd'"):
+        train_head(*TOY, steps=1, method="normalized_gd")
+    with pytest.raises(BadArgument, match="rate must be positive"):
+        train_head(*TOY, steps=1, rate=-1.0)
+    with pytest.raises(BadArgument, match="does not fit"):
+        train_head(*TOY, steps=1, start=fg.AffineHead(np.eye(3)))
