@@ -20,6 +20,7 @@ COMMANDS = (
     "boundaries",
     "svm",
     "collapse",
+    "trajectory",
     "view",
     "report",
     "verify",

@@ -48,6 +48,11 @@ from .pixels.flips import PixelFlips as PixelFlips
 from .pixels.flips import pixel_flips as pixel_flips
 from .pixels.inversion import Inversion as Inversion
 from .pixels.inversion import invert as invert
+from .pixels.morphs import Morph as Morph
+from .pixels.morphs import morph as morph
+from .pixels.segments import ClassPath as ClassPath
+from .pixels.slices import PixelSlice as PixelSlice
+from .pixels.slices import slice_pixels as slice_pixels
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
 from .regions.guard import Guard as Guard
