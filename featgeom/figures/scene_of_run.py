@@ -236,9 +236,8 @@ def notes(
     said = [f"Classes: {names}{which}."]
     outside = len(chosen) < len(run.classes)
     if view == "decision":
-        added = {3: "", 2: " The third axis decides nothing."}.get(
-            frame.exact, " The second and the third axis decide nothing."
-        )
+        idle = [f"axis {i + 1}" for i in range(frame.exact, 3) if frame.axes[i] != "none"]
+        added = f" Along {' and '.join(idle)} nothing is decided." if idle else ""
         others = " A class outside the view may still beat them." if outside else ""
         said.append(
             "Decision-exact view: the axes span the differences of these classes' rows of the head, so which "

@@ -191,6 +191,7 @@ def plotter(
         shape_opacity=0.5, show_points=False, always_visible=True, margin=round(3 * unit), font_file=font(),
     )  # fmt: skip
     draw_legend(made, scene, ink, size)
+    camera = "z" if scene.axes[2] == "none" else camera
     middle = scene.window.mean(axis=0)
     away = {"iso": (0.62, -0.68, 0.42), "x": (1, 0, 0), "y": (0, -1, 0), "z": (0, 0, 1)}[camera]
     up = (0, 1, 0) if camera == "z" else (0, 0, 1)

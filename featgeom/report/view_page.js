@@ -45,12 +45,12 @@ class View {
     this.options = { right: true, wrong: true, flips: false, boundary: true, labels: true };
     const [low, high] = scene.window, centre = low.map((v, i) => (v + high[i]) / 2);
     this.camera = new Camera(centre, Math.hypot(...high.map((v, i) => v - low[i])) / 2);
+    if (scene.axes[2] === "none") this.camera.preset("z");
     this.build();
     try { this.drawer = new Drawer(this.canvas, scene); } catch (error) { this.stage.append(element("p", { class: "fgv-none" }, error.message)); return; }
     this.dark = window.matchMedia("(prefers-color-scheme: dark)");
     this.dark.addEventListener("change", () => this.draw());
-    window.addEventListener("beforeprint", () => this.render());
-    new ResizeObserver(() => this.draw()).observe(this.canvas);
+    new ResizeObserver(() => { if (!window.matchMedia("print").matches) this.draw(); }).observe(this.canvas);
     this.listen();
     this.draw();
   }
@@ -162,6 +162,9 @@ class View {
       }
       parts.push(element("circle", { cx: at[0], cy: at[1], r: 9, class: "fgv-selected" }));
     }
+    const shape = [this.canvas.clientWidth, this.canvas.clientHeight];
+    this.overlay.setAttribute("viewBox", `0 0 ${shape.join(" ")}`);
+    this.stage.style.setProperty("--shape", shape[0] / shape[1]); // paper has other sizes, not another shape
     this.overlay.replaceChildren(...parts);
   }
 
@@ -288,7 +291,8 @@ class View {
     };
     canvas.addEventListener("pointerup", end);
     canvas.addEventListener("pointercancel", end);
-    canvas.addEventListener("wheel", (e) => { e.preventDefault(); this.camera.zoom(Math.exp(0.0012 * e.deltaY)); this.draw(); }, { passive: false });
+    const alone = Boolean(this.root.closest(".page")); // in another page the wheel scrolls until the picture is chosen
+    canvas.addEventListener("wheel", (e) => { if (!alone && document.activeElement !== canvas) return; e.preventDefault(); this.camera.zoom(Math.exp(0.0012 * e.deltaY)); this.draw(); }, { passive: false });
     canvas.addEventListener("keydown", (e) => {
       if (e.ctrlKey || e.metaKey || e.altKey) return;
       if (this.press(e.key, e.shiftKey)) e.preventDefault();
