@@ -80,7 +80,9 @@ class Problem:
         for own, rows in enumerate(self.members):
             x = self.x[rows]
             weighted = density[rows][:, :, None] * x[:, None, :]
-            product = (x.T @ weighted.reshape(len(rows), -1)).reshape(d, classes, d).transpose(1, 0, 2)
+            product = (
+                (x.T @ weighted.reshape(len(rows), classes * d)).reshape(d, classes, d).transpose(1, 0, 2)
+            )
             full[each, :, each, :] += product
             full[own, :, own, :] += product.sum(axis=0)
             full[own] -= product.transpose(1, 0, 2)
