@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.errors import Unsupported
@@ -13,7 +12,6 @@ from featgeom.margins.interior_point import Found, Problem, solve
 from featgeom.margins.polish import polish
 
 LARGEST_SYSTEM = 12_000  # unknowns of a Newton system, whose matrix then takes 1.2 GB
-ONE_THREAD = 2_000  # below this size a second thread costs more than it brings
 ROUNDS = 60
 SMALLEST, START = (
     100,
@@ -109,23 +107,22 @@ def solve_machine(x: Floats, y: Ints, classes: int, c: float, bias: str) -> Work
     working = np.zeros(n, bool)
     working[_hardest(_least_squares_margins(points, y, classes), step)] = True
     iterations, passes = 0, 2
-    with threadpool_limits(1 if unknowns < ONE_THREAD else None, "blas"):
-        for _ in range(ROUNDS):
-            rows = np.flatnonzero(working)
-            problem = Problem(points[rows], y[rows], classes, frame.regularisation(d), frame.penalty(c))
-            found = _solve_exactly(problem)
-            iterations += found.iterations
-            if not found.separable:
-                break
-            weight = (found.at.u.T @ problem.basis).T
-            margins = _least_margins(points, y, weight)
-            passes += 1
-            violated = np.where(working, np.inf, margins)
-            fresh = _hardest(violated, max(step, len(rows)))
-            fresh = fresh[violated[fresh] < 1 - NEAR]
-            if not len(fresh):
-                break
-            working[fresh] = True
+    for _ in range(ROUNDS):
+        rows = np.flatnonzero(working)
+        problem = Problem(points[rows], y[rows], classes, frame.regularisation(d), frame.penalty(c))
+        found = _solve_exactly(problem)
+        iterations += found.iterations
+        if not found.separable:
+            break
+        weight = (found.at.u.T @ problem.basis).T
+        margins = _least_margins(points, y, weight)
+        passes += 1
+        violated = np.where(working, np.inf, margins)
+        fresh = _hardest(violated, max(step, len(rows)))
+        fresh = fresh[violated[fresh] < 1 - NEAR]
+        if not len(fresh):
+            break
+        working[fresh] = True
     weight = (found.at.u.T @ problem.basis).T
     return WorkingSolution(
         *frame.unframe(weight, d), rows, found.at.alpha, found.separable, iterations, passes
@@ -154,8 +151,7 @@ def _least_squares_margins(points: Float64, y: Ints, classes: int) -> Float64:
     """Margins under the classifier that fits the labels' indicators by least squares."""
     gram = points.T @ points
     gram[np.diag_indices_from(gram)] += 1e-9 * max(float(np.trace(gram)) / len(gram), 1e-300)
-    sums = np.zeros((classes, points.shape[1]))
-    np.add.at(sums, y, points)
+    sums = np.eye(classes)[y].T @ points
     return _least_margins(points, y, np.linalg.solve(gram, sums.T).T.astype(np.float64))
 
 
