@@ -21,7 +21,7 @@ from featgeom.regions.contest import contest, to_be_solved
 from featgeom.regions.domains import Box, Domain, Hull
 from featgeom.regions.guarantee import class_index
 from featgeom.regions.margins import U
-from featgeom.regions.radius import pair_norms
+from featgeom.regions.radius import norms_from
 from featgeom.regions.witnesses import base_points
 from featgeom.status import Stats, Status
 
@@ -215,7 +215,7 @@ def _one_row_each(head: AffineHead, box: Box, own: int) -> Float64:
 def _largest_ball(head: AffineHead, domain: Domain, own: int) -> InscribedBallClaim | None:
     ground = ground_of(head, domain)
     rivals = np.array([k for k in range(head.classes) if k != own])
-    norms = pair_norms(head)[own][rivals]
+    norms = norms_from(head, own)[rivals]
     gain = head.weight[own] - head.weight[rivals]
     offset = head.bias[own] - head.bias[rivals]
     equal: dict[str, Any] = {}
@@ -253,7 +253,7 @@ def _largest_ball(head: AffineHead, domain: Domain, own: int) -> InscribedBallCl
 def _room(head: AffineHead, domain: Domain, centre: Float64, own: int) -> float:
     """How large a ball there is about the centre that the program found, whatever its tolerances were."""
     logits = head.logits(centre[None, :])[0]
-    norms = pair_norms(head)[own]
+    norms = norms_from(head, own)
     gaps = [(logits[own] - v) / norms[k] for k, v in enumerate(logits) if norms[k] > 0]
     if isinstance(domain, Box):
         gaps += [*(centre - domain.lo), *(domain.hi - centre)]
@@ -266,7 +266,9 @@ def _settled_ball(
     """The claim with a radius and a bound that leave room for rounding, as little as will do."""
     highest = _highest(ground, own, multipliers)
     slope = multipliers.sum() * head.weight[own] - multipliers @ head.weight
-    size = multipliers @ pair_norms(head)[own] + (0.0 if ground.is_hull else np.abs(slope).sum())
+    size = float(multipliers @ norms_from(head, own)) + (
+        0.0 if ground.is_hull else float(np.abs(slope).sum())
+    )
     upper = highest / size * (1 + 1e-9) if size > 0 else np.inf
     if not ground.is_hull:
         upper = min(upper, float(np.nextafter((ground.hi - ground.lo).min() / 2, np.inf)))
