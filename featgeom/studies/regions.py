@@ -12,8 +12,8 @@ from featgeom.certificates.claim import Claim
 from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
 from featgeom.regions.cells import Cells
+from featgeom.regions.chebyshev import Chebyshev
 from featgeom.regions.domains import Box
-from featgeom.regions.shape import Chebyshev
 from featgeom.regions.shares import Shares
 from featgeom.status import Status
 from featgeom.studies.record import Column, Finding, Record, Table
