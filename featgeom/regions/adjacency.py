@@ -243,9 +243,10 @@ def ground_of(head: AffineHead, domain: Domain) -> Ground:
 def adjacency(head: AffineHead, domain: Domain, witnesses: ArrayLike | None = None) -> nx.Graph:
     """The graph of classes with an edge where two cells meet apart from all others.
 
-    Every edge has ``evidence``, its statement in ``graph["ties"]``; every proved non-edge is a key of
-    ``graph["non_edges"]`` with its statement in ``graph["no_ties"]``; ``graph["undecided"]`` lists the pairs
-    that are neither. ``graph["programs"]`` says how many linear programs were needed.
+    Every edge has ``evidence``, its statement in ``graph["ties"]``, of which ``point`` gives the tie; every
+    proved non-edge is a key of ``graph["non_edges"]``, with its statement in ``graph["no_ties"]``;
+    ``graph["undecided"]`` lists the pairs that are neither. ``graph["programs"]`` says how many linear
+    programs were needed.
 
     >>> graph = adjacency(AffineHead([[1.0, 0.0], [0.0, 1.0], [0.4, 0.4]]), Box.orthant(2))
     >>> list(graph.edges), sorted(graph.graph["non_edges"])
