@@ -166,6 +166,8 @@ def _inseparable(
     sample, rival = (found.rows[pair[0]], pair[1]) if pair else (empty, empty)
     claim = InseparableClaim(x, y, sample, rival, len(classes), bias)
     proved = claim.check().status[0] == Status.PROVED
+    if not proved:
+        sample, claim = empty, InseparableClaim(x, y, empty, empty, len(classes), bias)
     rows = 1 if len(classes) == 2 else len(classes)
     return LinearSVM(
         status=Status.NOT_SEPARABLE if proved else Status.UNDECIDED,
