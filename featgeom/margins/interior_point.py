@@ -164,11 +164,11 @@ class InteriorPoint:
 
     def error(self, r: Residuals) -> float:
         """The largest of relative duality gap and residuals: 0 at the solution."""
-        size = max(1.0, float(np.abs(self.at.u).max()))
+        size = max(float(np.abs(self.at.u).max()), float(np.abs(self.problem.adjoint(self.at.alpha)).max()))
         return max(
             r.complementarity * self.count / max(self.value(), 1e-300),
             float(np.abs(r.primal).max()),
-            float(np.abs(r.dual).max()) / size,
+            float(np.abs(r.dual).max()) / max(size, 1e-300),
         )
 
     def factor(self) -> None:

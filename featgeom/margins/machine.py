@@ -119,8 +119,13 @@ def _judge(
     """The solution with its bounds over all samples, scaled so that a hard margin's constraints hold."""
     hard, regularised = np.isinf(c), bias == "augmented"
     weight, offset = found.weight, found.bias
-    upper, least = primal_bound(x, y, weight, offset, c, regularised)
-    if hard and least > 0:
+    upper, least = primal_bound(x, y, weight, offset, np.inf, regularised)
+    scaled = hard
+    if not hard:
+        # Where C is large, the rounding of tiny slacks weighs more than having none.
+        soft, _ = primal_bound(x, y, weight, offset, c, regularised)
+        upper, scaled = min(upper, soft), upper < soft
+    if scaled and least > 0:
         weight, offset = weight / least, offset / least
     whole = whole_multipliers(found.multipliers, y[found.rows], balanced=bias == "standard")
     held = whole.sum(axis=1)
@@ -161,6 +166,8 @@ def _inseparable(
     sample, rival = (found.rows[pair[0]], pair[1]) if pair else (empty, empty)
     claim = InseparableClaim(x, y, sample, rival, len(classes), bias)
     proved = claim.check().status[0] == Status.PROVED
+    if not proved:
+        sample, claim = empty, InseparableClaim(x, y, empty, empty, len(classes), bias)
     rows = 1 if len(classes) == 2 else len(classes)
     return LinearSVM(
         status=Status.NOT_SEPARABLE if proved else Status.UNDECIDED,

@@ -23,8 +23,8 @@ NEAR = 1e-9  # a sample is held to be violated if its margin is below 1 by more 
 class Frame:
     """Where a machine is computed: (x − centre)/scale, and a last coordinate that carries the bias.
 
-    A free bias ("standard") allows any centre and is not regularised; a bias that is regularised with the
-    weights ("augmented") is the weight of a coordinate 1/scale.
+    A free bias ("standard") allows any centre and is not regularised; one that is regularised with the
+    weights ("augmented") is regularised scale² times as much as they are here.
     """
 
     centre: Float64
@@ -37,9 +37,7 @@ class Frame:
         centre = np.zeros(x.shape[1])
         if bias == "standard":
             centre = x.mean(axis=0, dtype=np.float64)
-        reach = float(
-            np.sqrt(max(((x - centre) ** 2).sum(axis=1).max(), 1.0 if bias == "augmented" else 0.0))
-        )
+        reach = float(np.linalg.norm(x - centre, axis=1).max())
         return cls(centre, reach or 1.0, bias)
 
     def points(self, x: Floats) -> Float64:
@@ -47,14 +45,13 @@ class Frame:
         inner = (x.astype(np.float64) - self.centre) / self.scale
         if self.bias == "none":
             return inner
-        last = 1.0 if self.bias == "standard" else 1 / self.scale
-        return np.hstack([inner, np.full((len(x), 1), last)])
+        return np.hstack([inner, np.ones((len(x), 1))])
 
     def regularisation(self, d: int) -> Float64:
         """What each column of the weights is regularised by."""
         if self.bias == "none":
             return np.ones(d)
-        return np.append(np.ones(d), 0.0 if self.bias == "standard" else 1.0)
+        return np.append(np.ones(d), 0.0 if self.bias == "standard" else self.scale**2)
 
     def penalty(self, c: float) -> float:
         """C in this frame, where ½‖w‖² is scale² times as large."""
@@ -65,8 +62,7 @@ class Frame:
         w = weight[:, :d] / self.scale
         if self.bias == "none":
             return w, np.zeros(len(w))
-        last = weight[:, d] / (self.scale if self.bias == "augmented" else 1.0)
-        return w, last - w @ self.centre
+        return w, weight[:, d] - w @ self.centre
 
 
 @dataclass(frozen=True)

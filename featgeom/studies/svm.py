@@ -50,6 +50,10 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
                 f"would have more than {MOST_UNKNOWNS:,} unknowns. Pairs of classes only."
             )
         )
+    if undecided := len(pairs) - len(of_pairs):
+        findings.append(
+            Finding(f"For {undecided:,} pairs of classes rounding leaves the machine undecided; not shown.")
+        )
     if left_out:
         findings.append(
             Finding(
@@ -126,9 +130,10 @@ def pair_machines(
         rows = np.isin(y, pair)
         some, labels = x[rows], y[rows]
         machines = {kind: max_margin(some, labels, bias=kind) for kind in KINDS}
-        result[pair] = {
-            k: (svm, compare_head(head, svm, some, labels, seed=seed)) for k, svm in machines.items()
-        }
+        if all(np.isfinite(svm.objective) for svm in machines.values()):
+            result[pair] = {
+                k: (svm, compare_head(head, svm, some, labels, seed=seed)) for k, svm in machines.items()
+            }
     return result
 
 
