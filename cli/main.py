@@ -21,6 +21,8 @@ COMMANDS = (
     "boundaries",
     "svm",
     "collapse",
+    "trajectory",
+    "view",
     "report",
     "verify",
 )
@@ -31,6 +33,7 @@ Examples:
   featgeom analyze                              the built-in digits network
   featgeom analyze net.pth cifar10:DIR --arch cifar_resnet20 -o RUN
   featgeom regions RUN
+  featgeom view RUN --html view.html
   featgeom verify RUN
   featgeom report RUN
 """

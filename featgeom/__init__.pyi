@@ -27,6 +27,8 @@ from .features.extraction import extract as extract
 from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
+from .figures.scene import Scene as Scene
+from .figures.scene_of_run import scene_of_run as scene_of_run
 from .head import AffineHead as AffineHead
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
@@ -46,6 +48,11 @@ from .pixels.flips import PixelFlips as PixelFlips
 from .pixels.flips import pixel_flips as pixel_flips
 from .pixels.inversion import Inversion as Inversion
 from .pixels.inversion import invert as invert
+from .pixels.morphs import Morph as Morph
+from .pixels.morphs import morph as morph
+from .pixels.segments import ClassPath as ClassPath
+from .pixels.slices import PixelSlice as PixelSlice
+from .pixels.slices import slice_pixels as slice_pixels
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
 from .regions.guard import Guard as Guard

@@ -35,3 +35,10 @@ def images(n: int, seed: int = 1) -> np.ndarray:
     """Seeded images that use the whole box, bounds included."""
     noise = np.random.default_rng(seed).normal(0.5, 0.4, (n, *SHAPE))
     return noise.clip(0, 1).astype(np.float32)
+
+
+def smooth_classifier(classes: int = 4, seed: int = 0) -> fg.Classifier:
+    """One hidden layer with tanh: every feature has a derivative everywhere, so inversion is easy."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(72, 8), nn.Tanh(), nn.Linear(8, classes))
+    return fg.load_classifier(net, pixels=PIXELS)

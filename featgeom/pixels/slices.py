@@ -1,0 +1,213 @@
+"""Slices of pixel space: the classes on the plane through three images, beside the same slice of features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import networkx as nx
+import numpy as np
+import shapely
+import torch
+from numpy.typing import ArrayLike
+from scipy import ndimage
+from shapely.geometry.base import BaseGeometry
+
+from featgeom.arrays import Float64, Ints, as_numpy
+from featgeom.boundaries.planes import Plane
+from featgeom.boundaries.slices import SlicePartition, slice_cells
+from featgeom.errors import BadArgument
+from featgeom.models.classifier import Classifier
+from featgeom.pixels.derivatives import PixelFunction, pixel_function
+from featgeom.status import Stats
+
+COARSE = 32  # squares along the window's longer side that are always looked at
+OUTSIDE = -1
+UNSEEN = 1 << 30  # above every class
+
+
+@dataclass(frozen=True, eq=False)
+class PixelSlice:
+    """The classes on the plane through three images, in coordinates of ``plane`` (pixel-space distance).
+
+    ``domain`` is the polygon of the plane that lies inside the bounds: beyond it there are no images.
+    ``labels`` (rows, columns) are the classes at the lattice points ``v[row]``, ``u[column]``, −1 outside of
+    the domain; ``resolution`` is their spacing. ``polygons`` are the squares around lattice points of one
+    class, cut to the domain; ``pieces`` says in how many parts each class falls at this resolution (in
+    feature space it is always one), ``graph`` which classes meet. ``evaluated`` is the share of the points
+    inside at which the network was run: the others lie where all around has one class, and were given that.
+    ``features`` is the exact slice through the features of the three images.
+    """
+
+    plane: Plane
+    domain: shapely.Polygon
+    u: Float64
+    v: Float64
+    labels: Ints
+    resolution: float
+    polygons: dict[int, BaseGeometry]
+    pieces: dict[int, int]
+    graph: nx.Graph
+    evaluated: float
+    features: SlicePartition
+    stats: Stats
+
+
+def slice_pixels(
+    classifier: Classifier,
+    a: ArrayLike,
+    b: ArrayLike,
+    c: ArrayLike,
+    window: ArrayLike | None = None,
+    resolution: float | None = None,
+) -> PixelSlice:
+    """Map the classes on the plane of pixel space through images a, b and c, each (c, h, w).
+
+    ``window`` (umin, vmin, umax, vmax) is in the plane's coordinates: a is its origin, b lies on the first
+    axis. Without it, the window is the part of the plane inside the bounds. The lattice is refined near
+    boundaries to ``resolution`` (by default 1/512 of the window's longer side).
+
+    Raises BadArgument where the images lie on a line, or the window meets no image.
+
+    >>> import featgeom as fg, torch; from torch import nn
+    >>> torch.manual_seed(0) and None
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 6), nn.Tanh(), nn.Linear(6, 3))
+    >>> clf = fg.load_classifier(net, pixels=fg.PixelSpec((1, 8, 8)))
+    >>> a, b, c = np.random.default_rng(0).random((3, 1, 8, 8))
+    >>> part = slice_pixels(clf, a, b, c)
+    >>> bool(abs(sum(p.area for p in part.polygons.values()) - part.domain.area) < 1e-9)
+    True
+    """
+    begun = perf_counter()
+    corners = np.stack([as_numpy(x, "images").reshape(np.shape(x)[-3:]) for x in (a, b, c)])
+    f = pixel_function(classifier, corners, "logits")
+    x = f.rounded(f.vectors(corners, "images"))
+    plane = Plane.through(*x.cpu().numpy())
+    domain = _inside(plane, f, window)
+    u0, v0, u1, v1 = domain.bounds
+    spacing = resolution or max(u1 - u0, v1 - v0) / 512
+    if not spacing > 0:
+        raise BadArgument(f"resolution: expected a positive distance, got {resolution}")
+    levels = max(0, int(np.ceil(np.log2(max(u1 - u0, v1 - v0) / spacing / COARSE))))
+    u, v = (
+        low + spacing * np.arange(_lattice(high - low, spacing, levels)) for low, high in ((u0, u1), (v0, v1))
+    )
+    labels, evaluated = _refine(f, plane, domain, u, v, levels)
+
+    features = np.asarray(classifier.features(f.images(x)), np.float64)
+    shadow = Plane.through(*features)
+    polygons = _polygons(labels, u, v, spacing, domain)
+    return PixelSlice(
+        plane,
+        domain,
+        u,
+        v,
+        labels,
+        float(spacing),
+        polygons,
+        {k: int(ndimage.label(labels == k)[1]) for k in polygons},
+        _graph(labels, polygons),
+        evaluated,
+        slice_cells(classifier.head, shadow, shadow.window(features)),
+        Stats(levels + 1, 0, perf_counter() - begun),
+    )
+
+
+def _inside(plane: Plane, f: PixelFunction, window: ArrayLike | None) -> shapely.Polygon:
+    """The polygon of the plane inside the bounds, and inside the window: half-planes, one cut at a time."""
+    reach = 2 * f.diameter
+    frame = (-reach, -reach, reach, reach) if window is None else tuple(np.asarray(window, float).ravel())
+    if len(frame) != 4 or not (frame[0] < frame[2] and frame[1] < frame[3]):
+        raise BadArgument(f"window: expected (umin, vmin, umax, vmax), got {window!r}")
+    ring = np.array(shapely.box(*frame).exterior.coords)[:-1]
+    normals = np.concatenate([plane.basis.T, -plane.basis.T])
+    limits = np.concatenate([f.high - plane.origin, plane.origin - f.low])
+    for normal, limit in zip(normals, limits, strict=True):
+        height = ring @ normal - limit
+        if height.max() > 0:
+            ring = _cut(ring, height)
+        if len(ring) < 3:
+            raise BadArgument("window: no image of pixel space lies in it")
+    return shapely.Polygon(ring)
+
+
+def _cut(ring: Float64, height: Float64) -> Float64:
+    """The part of a convex ring (k, 2) whose height (k,) is not positive."""
+    kept = []
+    for p, q, at_p, at_q in zip(ring, np.roll(ring, -1, 0), height, np.roll(height, -1), strict=True):
+        if at_p <= 0:
+            kept.append(p)
+        if (at_p < 0 < at_q) or (at_q < 0 < at_p):
+            kept.append(p + (q - p) * (at_p / (at_p - at_q)))
+    return np.array(kept).reshape(-1, 2)
+
+
+def _lattice(length: float, spacing: float, levels: int) -> int:
+    """How many lattice points cover a length, in whole squares of the coarsest level."""
+    block = 2**levels
+    return block * int(np.ceil(length / spacing / block - 1e-9)) + 1
+
+
+def _refine(
+    f: PixelFunction, plane: Plane, domain: shapely.Polygon, u: Float64, v: Float64, levels: int
+) -> tuple[Ints, float]:
+    """The classes on the lattice, level by level, run only where the level above does not settle them."""
+    at_u, at_v = np.meshgrid(u, v)
+    inside = shapely.intersects_xy(domain, at_u, at_v)
+    labels = np.full(at_u.shape, OUTSIDE, np.int64)
+    known = np.zeros(at_u.shape, bool)
+    runs = 0
+    for level in range(levels, -1, -1):
+        part = (slice(None, None, 2**level), slice(None, None, 2**level))
+        here, seen = labels[part], known[part] & inside[part]
+        highest = ndimage.maximum_filter(np.where(seen, here, OUTSIDE), size=5)
+        lowest = ndimage.minimum_filter(np.where(seen, here, UNSEEN), size=5)
+        settled = highest == lowest
+        fill, ask = inside[part] & ~known[part] & settled, inside[part] & ~known[part] & ~settled
+        here[fill] = highest[fill]
+        points = plane.lift(np.stack([at_u[part][ask], at_v[part][ask]], 1)) if ask.any() else None
+        if points is not None:
+            here[ask] = _classify(f, points)
+            runs += len(points)
+        known[part] = True
+    return labels, runs / max(1, int(inside.sum()))
+
+
+def _classify(f: PixelFunction, points: Float64) -> Ints:
+    blocks = torch.from_numpy(points).split(4096)
+    return np.concatenate(
+        [f(f.rounded(part.to(f.device or "cpu"))).argmax(1).cpu().numpy() for part in blocks]
+    )
+
+
+def _polygons(
+    labels: Ints, u: Float64, v: Float64, spacing: float, domain: shapely.Polygon
+) -> dict[int, BaseGeometry]:
+    """The squares around the lattice points of each class, joined by rows, and cut to the domain.
+
+    A point of the domain belongs to its nearest lattice point inside.
+    """
+    nearest = ndimage.distance_transform_edt(labels == OUTSIDE, return_distances=False, return_indices=True)
+    whole = labels[tuple(nearest)]
+    half = spacing / 2
+    polygons = {}
+    for k in np.unique(labels[labels != OUTSIDE]):
+        runs = np.diff(np.pad(whole == k, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+        rows, starts = np.nonzero(runs == 1)
+        _, ends = np.nonzero(runs == -1)
+        boxes = shapely.box(u[starts] - half, v[rows] - half, u[ends - 1] + half, v[rows] + half)
+        polygons[int(k)] = shapely.union_all(boxes).intersection(domain)
+    return polygons
+
+
+def _graph(labels: Ints, polygons: dict[int, BaseGeometry]) -> nx.Graph:
+    """A node a class, with its area; an edge where lattice neighbours differ, with how many do."""
+    graph = nx.Graph()
+    for k, polygon in polygons.items():
+        graph.add_node(k, area=float(polygon.area))
+    for one, other in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        meet = (one != other) & (one != OUTSIDE) & (other != OUTSIDE)
+        for i, j in np.stack([one[meet], other[meet]], 1):
+            count = graph.get_edge_data(int(i), int(j), {"contacts": 0})["contacts"]
+            graph.add_edge(int(i), int(j), contacts=count + 1)
+    return graph
