@@ -344,16 +344,18 @@ def _all_beyond(points: Any, queries: Any, normals: Any, left_out: Any, which: A
     """
     found = set()
     step = max(1, (1 << 22) // len(points))
+    wide = points.astype(np.float64)
+    longest = wide[[int(np.einsum("ij,ij->i", wide, wide).argmax())]]
     for start in range(0, len(which), step):
         some = which[start : start + step]
         normal, query = normals[some].astype(np.float64), queries[some].astype(np.float64)
-        heights = normal @ points.astype(np.float64).T
         level = np.einsum("ij,ij->i", normal, query)
-        error = product_error(normal, points, np.float64).max(axis=1)
+        error = 1.01 * product_error(normal, longest, np.float64)[:, 0]
         error += np.diagonal(product_error(normal, query, np.float64))
-        doubtful = ~(heights - level[:, None] > 2 * error[:, None])
+        rows, columns = np.nonzero(~(normal @ wide.T > (level + 2 * error)[:, None]))
+        near_of = np.split(columns, np.searchsorted(rows, np.arange(1, len(some))))
         for row, i in enumerate(some):
-            near = [j for j in np.flatnonzero(doubtful[row]) if j != left_out[i]]
+            near = [j for j in near_of[row] if j != left_out[i]]
             floor = dot(query[row], normal[row]) if near else 0
             if all(dot(points[j].astype(np.float64), normal[row]) > floor for j in near):
                 found.add(int(i))

@@ -166,6 +166,7 @@ def _round(
             work.rows, work.weights, work.total, work.support, work.residual, work.normal, work.proof,
             work.upper, work.lower, work.level, work.steps, work.stuck, state,
         )  # fmt: skip
+        oracle.release()
 
     in_parallel(run, len(todo), 64)
     far = np.flatnonzero(state == FAR)
