@@ -16,6 +16,7 @@ COMMANDS = (
     "inspect",
     "train",
     "extract",
+    "hulls",
     "regions",
     "boundaries",
     "svm",

@@ -11,15 +11,15 @@ import numpy as np
 
 from featgeom.data.images import ImageSet
 from featgeom.data.sources import load_splits
-from featgeom.errors import BadArgument, Unsupported
+from featgeom.errors import BadArgument
 from featgeom.margins.collapse import neural_collapse
 from featgeom.margins.comparison import compare_head
 from featgeom.margins.machine import max_margin
 from featgeom.models.sources import load_classifier
 from featgeom.status import Status
 from featgeom.studies.record import Column, Finding, Record, Table
+from featgeom.studies.svm import KINDS, MOST_UNKNOWNS
 
-KINDS = ("standard", "augmented")
 COLUMNS = (
     Column("steps"),
     Column("loss"),
@@ -124,10 +124,8 @@ def _measure(
     figures: list[float | None] = [None] * 5
     if len(np.unique(labels[right])) > 1:
         x, y = features[right], labels[right]
-        try:
-            machines = {kind: max_margin(x, y, bias=kind) for kind in KINDS}
-        except Unsupported:
-            machines = {}
+        small = (len(np.unique(y)) - 1) * (x.shape[1] + 1) <= MOST_UNKNOWNS
+        machines = {kind: max_margin(x, y, bias=kind) for kind in KINDS} if small else {}
         if machines and all(m.status in (Status.SOLVED, Status.PRECISION_LIMIT) for m in machines.values()):
             compared = {kind: compare_head(head, svm, x, y, seed=seed) for kind, svm in machines.items()}
             figures = [

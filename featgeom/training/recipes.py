@@ -102,9 +102,9 @@ for _data in SYNTHETIC:
             arch="mlp",
             options={"hidden": 2000, "features": 2},
             optimiser="adam",
-            rate=0.001,
+            rate=0.005,
             batch=0,
-            steps=2000,
+            steps=1000,
         )
     )
 add_recipe(
