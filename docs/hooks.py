@@ -31,11 +31,31 @@ def reference() -> str:
     return "\n".join(lines)
 
 
+class Written(str):
+    """A type as it is written in the source, without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def signature(thing: Any) -> str:
+    """How a thing is called, or nothing where that is not known."""
+    try:
+        found = inspect.signature(thing)
+    except (TypeError, ValueError):
+        return ""
+
+    def written(annotation: Any) -> Any:
+        return Written(annotation) if isinstance(annotation, str) else annotation
+
+    parts = [
+        p.replace(annotation=written(p.annotation)) for p in found.parameters.values() if p.name != "self"
+    ]
+    returned = inspect.Signature.empty if inspect.isclass(thing) else written(found.return_annotation)
+    return str(found.replace(parameters=parts, return_annotation=returned))
+
+
 def entry(name: str, thing: Any, level: str) -> list[str]:
     """One name: heading, signature, docstring as it stands in the source."""
-    try:
-        signature = str(inspect.signature(thing))
-    except (TypeError, ValueError):
-        signature = ""
-    text = html.escape(f"{name}{signature}\n\n{inspect.getdoc(thing) or ''}".rstrip())
+    text = html.escape(f"{name}{signature(thing)}\n\n{inspect.getdoc(thing) or ''}".rstrip())
     return [f"{level} {name}", "", f"<pre>{text}</pre>".replace("\n\n", "\n&#8203;\n"), ""]
