@@ -122,12 +122,13 @@ def _closest(
         elif z0[i] > hi[i]:
             z[i], fixed[i], v[i] = hi[i], 1, z0[i] - hi[i]
     multipliers[:] = 0.0
+    start = np.sqrt(_dot(z0, z0))
     limit = 50 + 20 * (classes + d)
     iterations = 0
     outcome = ENDED
     while True:
         # the next condition to meet: a tie, then the most violated bound (O(d) to find), then class (O(Cd))
-        length = np.sqrt(_dot(z, z))
+        length = start + np.sqrt(_dot(z, z))  # rounding of the steps stays even where they cancel
         worst, p, p_sign, p_bound = 0.0, -1, 0.0, -1
         for k in tied[1:]:
             margin = _margin(weight, bias, ref, k, z)
@@ -138,7 +139,7 @@ def _closest(
             for i in range(d):
                 if fixed[i] != 0:
                     continue
-                slack = 8 * ROUNDOFF * (abs(z[i]) + abs(z0[i]))
+                slack = 8 * ROUNDOFF * length
                 if z[i] < lo[i] - slack and z[i] - lo[i] < worst:
                     worst, p_bound, p_sign = z[i] - lo[i], i, 1.0
                 elif z[i] > hi[i] + slack and hi[i] - z[i] < worst:
