@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN ?= runs/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help analyze test lint format bench clean
+.PHONY: help analyze test lint format docs bench clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -29,6 +29,9 @@ lint: $(VENV)/installed     ## formatter, linter and type checker, changing noth
 format: $(VENV)/installed   ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/installed     ## build the documentation in build/site, warnings as errors
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(VENV)/installed    ## run every benchmark (FEATGEOM_DATA names the folder of real data)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -18,6 +18,7 @@ SPECIAL = {
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "≥": r"$\geq$", "≤": r"$\leq$",
     "∞": r"$\infty$", "−": "$-$", "–": "--", "‖": r"$\Vert$", "·": r"$\cdot$", "°": r"$^\circ$",
     "φ": r"$\phi$", "λ": r"$\lambda$", "²": "$^2$",
+    "×": r"$\times$", "…": r"\ldots{}", "→": r"$\to$", "±": r"$\pm$", "∈": r"$\in$", "√": r"$\surd$",
 }  # fmt: skip
 
 

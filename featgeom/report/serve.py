@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from featgeom.errors import BadArgument, FeatgeomError
-from featgeom.report.view import encoded, images_of, scene_document, view_page
+from featgeom.report.view import bytes_of, encoded, images_of, scene_document, view_page
 from featgeom.studies.record import plain
 
 if TYPE_CHECKING:
@@ -85,9 +85,8 @@ class ViewServer(ThreadingHTTPServer):
 
     def image(self, asked: dict[str, str]) -> bytes:
         """The image of a sample, as a PNG file."""
-        images = self.run.images(asked["split"]).pixels([self.row(asked, "row")])[0]
-        shown = images[:3] if len(images) >= 3 else images[:1].repeat(3, axis=0)
-        return encoded(np.clip(np.rint(255 * shown), 0, 255).astype(np.uint8).transpose(1, 2, 0), "png")
+        pixels = self.run.images(asked["split"]).pixels([self.row(asked, "row")])
+        return encoded(bytes_of(pixels)[0], "png")
 
     def segment(self, asked: dict[str, str]) -> dict[str, Any]:
         """The exact sequence of cells between two samples."""

@@ -168,16 +168,25 @@ def images_of(run: Run, split: str) -> ImageSet | None:
 
 def sheet_of(pixels: NDArray[np.float32]) -> tuple[bytes, str, int]:
     """Images (n, c, h, w) in [0, 1] as one encoded picture, its type, and how many stand in a row."""
-    n, channels, height, width = pixels.shape
+    n, _, height, width = pixels.shape
     columns = int(np.ceil(np.sqrt(n * height / width)))
     rows = -(-n // columns)
     sheet = np.zeros((rows * columns, height, width, 3), np.uint8)
-    shown = pixels[:, :3] if channels >= 3 else pixels[:, :1].repeat(3, axis=1)
-    sheet[:n] = np.clip(np.rint(255 * shown), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    sheet[:n] = bytes_of(pixels)
     sheet = sheet.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
     flat = np.ascontiguousarray(sheet.reshape(rows * height, columns * width, 3))
     lossless = flat.shape[0] * flat.shape[1] <= RAW_PIXELS
     return encoded(flat, "png" if lossless else "jpeg"), "png" if lossless else "jpeg", columns
+
+
+def bytes_of(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Images (n, c, h, w) in [0, 1] as red, green and blue (n, h, w, 3); one channel is grey.
+
+    >>> bytes_of(np.ones((1, 1, 1, 1))).tolist()
+    [[[[255, 255, 255]]]]
+    """
+    shown = pixels[:, :3] if pixels.shape[1] >= 3 else pixels[:, :1].repeat(3, axis=1)
+    return np.clip(np.rint(255 * shown), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
 def encoded(pixels: NDArray[np.uint8], kind: str) -> bytes:

@@ -47,7 +47,7 @@ def test_a_view_and_classes_can_be_chosen_and_samples_are_answered_for(server, o
     page.wait_for_function("document.querySelector('.fgv').dataset.drawn > 0")
     assert "Exact 3-D slice" in page.locator(".fgv-notes").inner_text()
     page.evaluate("featgeomView.select(0)")
-    page.wait_for_selector("text=distance to the hull")
+    page.wait_for_selector("text=distance to the hull", timeout=120_000)  # kernels are compiled once
     page.wait_for_function("document.querySelector('.fgv-image').naturalWidth === 8")
     page.evaluate("featgeomView.join(0, 1)")
     page.wait_for_selector("text=certified")
