@@ -115,3 +115,14 @@ def blocks(array: NDArray[Any], block_bytes: int = BLOCK_BYTES) -> list[NDArray[
     row_bytes = max(1, array[:1].nbytes)
     step = max(1, block_bytes // row_bytes)
     return [array[start : start + step] for start in range(0, len(array), step)]
+
+
+def read_only(array: Any) -> Any:
+    """A contiguous view that cannot be written to: one type whatever the array, so kernels compile once.
+
+    >>> read_only(np.zeros(2)).flags.writeable
+    False
+    """
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -17,10 +17,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.arrays import Float64, Ints
+from featgeom.arrays import Float64, Ints, read_only
+from featgeom.hulls.parallel import in_threads
 
 ROUNDOFF = 2.0**-53
 DEPENDENT = 1e-24  # squared sine below which a normal counts as a combination of the active ones
+TOGETHER = 64  # questions that one thread answers in a row
 
 ENDED, EMPTY, LIMIT = 0, 1, 2
 
@@ -52,7 +54,8 @@ def _factor(normals: Any, g: int, fixed: Any, q: Any, r: Any, first: int) -> Non
     for j in range(first, g):
         for i in range(d):
             q[j, i] = normals[j, i] if fixed[i] == 0 else 0.0
-        r[:j, j] = 0.0
+        for k in range(j):
+            r[k, j] = 0.0
         for _ in range(2):
             for k in range(j):
                 part = _dot(q[k], q[j])
@@ -97,31 +100,29 @@ def _closest(
     classes, d = weight.shape
     ref = tied[0]
     most = min(classes - 1, d) + 1
-    is_tied = np.zeros(classes, np.bool_)
-    for k in tied:
-        is_tied[k] = True
-    is_active = np.zeros(classes, np.bool_)
+    flags = np.zeros((2, classes), np.bool_)
+    is_tied, is_active = flags[0], flags[1]
+    for j in range(len(tied)):
+        is_tied[tied[j]] = True
     is_active[ref] = True
     act = np.zeros(most, np.int64)
-    sign = np.zeros(most)
-    u = np.zeros(most)
-    normals = np.empty((most, d))
-    q = np.empty((most, d))
+    short = np.zeros((4, most))
+    sign, u, x, y = short[0], short[1], short[2], short[3]
+    wide = np.empty((2, most, d))
+    normals, q = wide[0], wide[1]
     r = np.empty((most, most))
-    y = np.zeros(most)
-    x = np.zeros(most)
     fixed = np.zeros(d, np.int8)
-    v = np.zeros(d)  # multipliers of bounds
-    n = np.zeros(d)
-    step = np.zeros(d)
-    g = 0
+    long = np.zeros((3, d))
+    v, n, step = long[0], long[1], long[2]  # v: multipliers of bounds
+    g: Any = np.int64(0)  # a literal 0 would compile what it is passed to once more
     for i in range(d):
         z[i] = z0[i]
         if z0[i] < lo[i]:
             z[i], fixed[i], v[i] = lo[i], -1, lo[i] - z0[i]
         elif z0[i] > hi[i]:
             z[i], fixed[i], v[i] = hi[i], 1, z0[i] - hi[i]
-    multipliers[:] = 0.0
+    for k in range(classes):
+        multipliers[k] = 0.0
     start = np.sqrt(_dot(z0, z0))
     limit = 50 + 20 * (classes + d)
     iterations = 0
@@ -130,7 +131,8 @@ def _closest(
         # the next condition to meet: a tie, then the most violated bound (O(d) to find), then class (O(Cd))
         length = start + np.sqrt(_dot(z, z))  # rounding of the steps stays even where they cancel
         worst, p, p_sign, p_bound = 0.0, -1, 0.0, -1
-        for k in tied[1:]:
+        for j in range(1, len(tied)):
+            k = tied[j]
             margin = _margin(weight, bias, ref, k, z)
             if not is_active[k] and abs(margin) > _slack(bias, norms, ref, k, length, d):
                 p, p_sign = k, -1.0 if margin > 0.0 else 1.0
@@ -159,7 +161,8 @@ def _closest(
         if p < 0 and p_bound < 0:
             break
         if p_bound >= 0:
-            n[:] = 0.0
+            for i in range(d):
+                n[i] = 0.0
             n[p_bound] = p_sign
             violation = worst
         else:
@@ -175,7 +178,8 @@ def _closest(
                 break
             for i in range(d):
                 step[i] = n[i] if fixed[i] == 0 else 0.0
-            y[:g] = 0.0
+            for j in range(g):
+                y[j] = 0.0
             for _ in range(2):
                 for j in range(g):
                     part = _dot(q[j], step)
@@ -214,30 +218,32 @@ def _closest(
                 for i in range(d):
                     z[i] += t * step[i]
                 violation += t * gain
-            if primal <= dual:
-                if p_bound >= 0:
-                    fixed[p_bound] = -1 if p_sign > 0 else 1
-                    z[p_bound] = lo[p_bound] if p_sign > 0 else hi[p_bound]
-                    v[p_bound] = gained
-                    _factor(normals, g, fixed, q, r, 0)
-                else:
-                    act[g], sign[g], u[g] = p, p_sign, gained
-                    normals[g] = n
-                    is_active[p] = True
-                    g += 1
-                    _factor(normals, g, fixed, q, r, g - 1)
-                break
-            if drop_bound >= 0:
+            changed: Any = np.int64(0)
+            if primal <= dual and p_bound >= 0:
+                fixed[p_bound] = -1 if p_sign > 0 else 1
+                z[p_bound] = lo[p_bound] if p_sign > 0 else hi[p_bound]
+                v[p_bound] = gained
+            elif primal <= dual:
+                act[g], sign[g], u[g] = p, p_sign, gained
+                for i in range(d):
+                    normals[g, i] = n[i]
+                is_active[p] = True
+                changed = g
+                g += 1
+            elif drop_bound >= 0:
                 fixed[drop_bound] = 0
                 v[drop_bound] = 0.0
-                _factor(normals, g, fixed, q, r, 0)
             else:
                 is_active[act[drop]] = False
                 for j in range(drop, g - 1):
                     act[j], sign[j], u[j] = act[j + 1], sign[j + 1], u[j + 1]
-                    normals[j] = normals[j + 1]
+                    for i in range(d):
+                        normals[j, i] = normals[j + 1, i]
+                changed = drop
                 g -= 1
-                _factor(normals, g, fixed, q, r, drop)
+            _factor(normals, g, fixed, q, r, changed)
+            if primal <= dual:
+                break
         if outcome != ENDED:
             break
     if outcome == EMPTY:
@@ -250,7 +256,8 @@ def _closest(
     for i in range(d):
         if fixed[i] == 0:
             z[i] = z0[i]
-    u[:g] = 0.0
+    for j in range(g):
+        u[j] = 0.0
     for _ in range(3):
         for j in range(g):
             y[j] = -(_dot(normals[j], z) + sign[j] * (bias[ref] - bias[act[j]]))
@@ -271,20 +278,15 @@ def _closest(
     return outcome, iterations
 
 
-@numba.njit(cache=True, parallel=True)
-def _closest_batch(
-    weight: Any, bias: Any, norms: Any, z0: Any, owner: Any, tied: Any, lo: Any, hi: Any
-) -> tuple[Any, Any, Any, Any]:
-    count, (classes, d) = len(owner), weight.shape
-    points = np.empty((count, d))
-    multipliers = np.empty((count, classes))
-    outcome = np.empty(count, np.int64)
-    iterations = np.empty(count, np.int64)
-    for i in numba.prange(count):
+@numba.njit(cache=True, nogil=True)
+def _closest_some(  # type: ignore[no-untyped-def]
+    weight, bias, norms, z0, owner, tied, lo, hi, start, stop, points, multipliers, outcome, iterations
+):
+    """Answer the questions start..stop."""
+    for i in range(start, stop):
         outcome[i], iterations[i] = _closest(
             weight, bias, norms, z0[owner[i]], tied[i], lo, hi, points[i], multipliers[i]
         )
-    return points, multipliers, outcome, iterations
 
 
 def closest_ties(
@@ -302,7 +304,13 @@ def closest_ties(
     array([[1.5, 1.5]])
     """
     norms = np.sqrt(np.einsum("ij,ij->i", weight, weight))
-    points, multipliers, outcome, iterations = _closest_batch(
-        weight, bias, norms, z, owner.astype(np.int64), np.ascontiguousarray(tied, np.int64), lo, hi
-    )
+    owner, tied = np.asarray(owner, np.int64), np.asarray(tied, np.int64)
+    given = [read_only(array) for array in (weight, bias, norms, z, owner, tied, lo, hi)]
+    points, multipliers = np.empty((len(owner), weight.shape[1])), np.empty((len(owner), len(weight)))
+    outcome, iterations = np.empty(len(owner), np.int64), np.empty(len(owner), np.int64)
+
+    def run(start: int, stop: int) -> None:
+        _closest_some(*given, start, stop, points, multipliers, outcome, iterations)  # type: ignore[call-arg]
+
+    in_threads(run, len(owner), TOGETHER)
     return points, multipliers, outcome, int(iterations.sum())

@@ -17,9 +17,11 @@ from featgeom.certificates.crossings import CrossingClaim
 from featgeom.certificates.heads import ExactHead
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
+from featgeom.hulls.parallel import in_threads
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 CHUNK_NUMBERS = 1 << 24
+TOGETHER = 256  # segments that one thread walks in a row
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +89,14 @@ def crossings(head: AffineHead, z_a: ArrayLike, z_b: ArrayLike) -> Crossings:
 def _walk_chunk(head: AffineHead, a: Float64, b: Float64) -> tuple[Ints, Float64, Ints, Float64]:
     at_a, at_b = head.logits(a), head.logits(b)
     noise = logit_error(head.weight, head.bias, a).max(axis=1, initial=0.0)
-    noise = np.maximum(noise, logit_error(head.weight, head.bias, b).max(axis=1, initial=0.0))
-    pieces, t, counts, certain = _walk_batch(at_a, at_b, 4 * noise)
+    noise = 4 * np.maximum(noise, logit_error(head.weight, head.bias, b).max(axis=1, initial=0.0))
+    pieces, t = np.empty((len(a), head.classes), np.int64), np.empty((len(a), head.classes))
+    counts, certain = np.empty(len(a), np.int64), np.empty(len(a), np.bool_)
+
+    def run(start: int, stop: int) -> None:
+        _walk_some(at_a, at_b, noise, start, stop, pieces, t, counts, certain)
+
+    in_threads(run, len(a), TOGETHER)
     kept = np.arange(pieces.shape[1]) < counts[:, None]
     cells, enter = pieces[kept], t[kept]
     if not certain.all():
@@ -102,7 +110,7 @@ def _walk_chunk(head: AffineHead, a: Float64, b: Float64) -> tuple[Ints, Float64
         enter = np.concatenate([row[1] for row in rows])
     # at a rounded parameter the two classes that meet there differ by the noise and by u times their slopes
     slopes = np.abs(at_b - at_a).max(axis=1, initial=0.0)
-    return cells, enter, counts, 16 * noise + 2.0**-50 * slopes
+    return cells, enter, counts, 4 * noise + 2.0**-50 * slopes
 
 
 @numba.njit(cache=True)
@@ -148,16 +156,13 @@ def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[i
     return count, certain
 
 
-@numba.njit(cache=True, parallel=True)
-def _walk_batch(at_a: Any, at_b: Any, noise: Any) -> tuple[Any, Any, Any, Any]:
-    n, classes = at_a.shape
-    cells = np.empty((n, classes), np.int64)
-    enter = np.empty((n, classes))
-    counts = np.empty(n, np.int64)
-    certain = np.empty(n, np.bool_)
-    for i in numba.prange(n):
+@numba.njit(cache=True, nogil=True)
+def _walk_some(
+    at_a: Any, at_b: Any, noise: Any, start: int, stop: int, cells: Any, enter: Any, counts: Any, certain: Any
+) -> None:
+    """Walk the segments start..stop."""
+    for i in range(start, stop):
         counts[i], certain[i] = _walk(at_a[i], at_b[i], noise[i], cells[i], enter[i])
-    return cells, enter, counts, certain
 
 
 def _walk_exactly(at_a: list[Fraction], at_b: list[Fraction]) -> tuple[Ints, Float64]:

@@ -50,7 +50,7 @@ def _clip(
         here = 0.0 if abs(here) <= tolerance else here
         there = 0.0 if abs(there) <= tolerance else there
         if here >= 0.0:
-            new[count] = old[i]
+            new[count, 0], new[count, 1], new[count, 2] = old[i, 0], old[i, 1], old[i, 2]
             new_tag[count] = k if here == 0.0 and there < 0.0 else old_tag[i]
             count += 1
         if here * there < 0.0:
@@ -64,66 +64,38 @@ def _clip(
 
 
 @numba.njit(cache=True)
-def _envelope(slopes: Any, values: Any, half: Any, tolerance: float) -> tuple[Any, Any, Any, Any]:
-    classes = len(values)
-    seen = np.zeros(classes, np.bool_)
-    queue = np.empty(classes, np.int64)
-    corners = np.array([[-half[0], -half[1]], [half[0], -half[1]], [half[0], half[1]], [-half[0], half[1]]])
-    waiting = 0
-    for x, y in corners:
-        k = _winner(slopes, values, x, y)
-        if not seen[k]:
-            seen[k] = True
-            queue[waiting] = k
-            waiting += 1
-    polygon, other = np.zeros((2 * classes + 16, 3)), np.zeros((2 * classes + 16, 3))
-    tag, other_tag = np.zeros(2 * classes + 16, np.int64), np.zeros(2 * classes + 16, np.int64)
-    space = 64
-    points, tags = np.empty((space, 2)), np.empty(space, np.int64)
-    owners, ends = np.empty(classes, np.int64), np.empty(classes, np.int64)
-    cells, used, at = 0, 0, 0
-    while at < waiting:
-        c = queue[at]
-        at += 1
-        m = 4
-        polygon[:4, :2] = corners
-        polygon[:4, 2] = 0.0
-        tag[:4] = np.array([-1, -2, -3, -4])
-        i = 0
-        while i < m and m >= 3:
-            if polygon[i, 2] == 1.0:
-                i += 1
-                continue
-            x, y = polygon[i, 0], polygon[i, 1]
-            k = _winner(slopes, values, x, y)
-            lead = (
-                (slopes[k, 0] - slopes[c, 0]) * x + (slopes[k, 1] - slopes[c, 1]) * y + values[k] - values[c]
-            )
-            if lead <= tolerance:
-                polygon[i, 2] = 1.0
-                i += 1
-                continue
-            m = _clip(slopes, values, c, k, 0.5 * tolerance, polygon, other, tag, other_tag, m)
-            polygon, other = other, polygon
-            tag, other_tag = other_tag, tag
-            i = 0
-        if m < 3:
+def _cell(
+    slopes: Any,
+    values: Any,
+    c: int,
+    window: Any,
+    tolerance: float,
+    polygon: Any,
+    other: Any,
+    tag: Any,
+    other_tag: Any,
+) -> tuple[int, Any, Any]:
+    """Cut the window down to where class c wins: the number of corners, and the two arrays that hold them."""
+    for i in range(4):
+        polygon[i, 0], polygon[i, 1], polygon[i, 2], tag[i] = window[i, 0], window[i, 1], 0.0, -1 - i
+    m: Any = np.int64(4)  # a literal 4 would compile _clip once more
+    i = 0
+    while i < m and m >= 3:
+        if polygon[i, 2] == 1.0:
+            i += 1
             continue
-        while used + m > space:
-            points = np.concatenate((points, np.empty((space, 2))))
-            tags = np.concatenate((tags, np.empty(space, np.int64)))
-            space *= 2
-        points[used : used + m] = polygon[:m, :2]
-        tags[used : used + m] = tag[:m]
-        used += m
-        owners[cells], ends[cells] = c, used
-        cells += 1
-        for i in range(m):
-            if tag[i] >= 0 and not seen[tag[i]]:
-                seen[tag[i]] = True
-                queue[waiting] = tag[i]
-                waiting += 1
-    return points[:used], tags[:used], owners[:cells], ends[:cells]
+        x, y = polygon[i, 0], polygon[i, 1]
+        k = _winner(slopes, values, x, y)
+        lead = (slopes[k, 0] - slopes[c, 0]) * x + (slopes[k, 1] - slopes[c, 1]) * y + values[k] - values[c]
+        if lead <= tolerance:
+            polygon[i, 2] = 1.0
+            i += 1
+            continue
+        m = _clip(slopes, values, c, k, 0.5 * tolerance, polygon, other, tag, other_tag, m)
+        polygon, other = other, polygon
+        tag, other_tag = other_tag, tag
+        i = 0
+    return m, polygon, tag
 
 
 def envelope(
@@ -138,7 +110,22 @@ def envelope(
     >>> classes, across[0]
     (array([1, 0]), array([-1,  0, -3, -4]))
     """
-    points, tags, owners, ends = _envelope(
-        np.ascontiguousarray(slopes), np.ascontiguousarray(values), np.ascontiguousarray(half), tolerance
-    )
-    return np.split(points, ends[:-1]), np.split(tags, ends[:-1]), owners
+    slopes, values = np.ascontiguousarray(slopes), np.ascontiguousarray(values)
+    window = half * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    polygons = np.empty((2, 2 * len(values) + 16, 3))
+    sides = np.empty((2, 2 * len(values) + 16), np.int64)
+    queue = list(dict.fromkeys(_winner(slopes, values, x, y) for x, y in window))
+    seen = set(queue)
+    corners, across, owners = [], [], []
+    for c in queue:  # which grows as cells are met
+        m, polygon, tag = _cell(slopes, values, c, window, tolerance, *polygons, *sides)
+        if m < 3:
+            continue
+        corners.append(polygon[:m, :2].copy())
+        across.append(tag[:m].copy())
+        owners.append(c)
+        for k in tag[:m].tolist():
+            if k >= 0 and k not in seen:
+                seen.add(k)
+                queue.append(k)
+    return corners, across, np.array(owners, np.int64)

@@ -48,7 +48,8 @@ def _append(atom, lift, basis, triangle, count):  # type: ignore[no-untyped-def]
         new[i] = atom[i]
         before += atom[i] * atom[i]
     column = triangle[count]
-    column[:count] = 0.0
+    for j in range(count):
+        column[j] = 0.0
     start = before
     after = before
     for _ in range(3):
@@ -146,7 +147,8 @@ def _combine(atoms, active, weights, count, point):  # type: ignore[no-untyped-d
     total = 0.0
     for j in range(count):
         total += weights[j]
-    point[:] = 0.0
+    for i in range(point.shape[0]):
+        point[i] = 0.0
     for j in range(count):
         weights[j] /= total
         row = atoms[active[j]]
@@ -176,12 +178,14 @@ def least_norm(atoms, active, weights, count, rtol, limit, point, basis, triangl
         if size < near:
             nearest, near = j, size
     if near == 0.0 or largest == 0.0:
-        active[0], weights[0], point[:] = nearest, 1.0, 0.0
+        active[0], weights[0] = nearest, 1.0
+        for i in range(d):
+            point[i] = 0.0
         return 1, 0
     lift = np.sqrt(largest)
     noise = 8 * UNIT * lift
 
-    kept = 0
+    kept = np.int64(0)  # a literal 0 would compile _append once more
     for j in range(count):
         if kept < room - 1 and _append(atoms[active[j]], lift, basis, triangle, kept):
             active[kept], weights[kept] = active[j], weights[j]
@@ -189,7 +193,7 @@ def least_norm(atoms, active, weights, count, rtol, limit, point, basis, triangl
     count = kept
     if count == 0:
         active[0], weights[0] = nearest, 1.0
-        _append(atoms[nearest], lift, basis, triangle, 0)
+        _append(atoms[nearest], lift, basis, triangle, kept)
         count = 1
     count = _step_inside(basis, triangle, active, weights, wanted, count)
     square = _combine(atoms, active, weights, count, point)

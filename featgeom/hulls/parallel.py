@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from threading import Barrier
 
-import torch
-
 
 def workers() -> int:
     """How many processor cores this process may use."""
@@ -22,6 +20,8 @@ def workers() -> int:
 
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
+    import torch
+
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers())
     gathered = Barrier(workers())
@@ -34,6 +34,12 @@ def _pool(process: int) -> ThreadPoolExecutor:
         ready.result()
     torch.set_num_threads(before)
     return pool
+
+
+def in_threads(task: Callable[[int, int], object], count: int, chunk: int) -> None:
+    """Run ``task(start, stop)`` over consecutive chunks, on all cores, for compiled work without torch."""
+    with ThreadPoolExecutor(workers()) as threads:
+        list(threads.map(lambda start: task(start, min(count, start + chunk)), range(0, count, chunk)))
 
 
 def in_parallel(task: Callable[[int, int], object], count: int, chunk: int) -> None:

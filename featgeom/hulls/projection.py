@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64, Ints
+from featgeom.arrays import Float64, Ints, read_only
 from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import Oracle
 from featgeom.hulls.parallel import in_parallel
@@ -158,10 +158,11 @@ def _round(
     offset = np.einsum("ij,ij->i", oracle.centre - queries[todo], directions)
     values, rest = low.values + offset[:, None], low.rest + offset
     state = np.full(len(todo), OPEN)
+    points = read_only(oracle.points)
 
     def run(start: int, stop: int) -> None:
         advance(
-            oracle.points, oracle.block, queries, own, todo, start, stop, values, low.blocks, rest,
+            points, oracle.block, queries, own, todo, start, stop, values, low.blocks, rest,
             oracle.slack, work.reach, work.rtol, work.floor, last,
             work.rows, work.weights, work.total, work.support, work.residual, work.normal, work.proof,
             work.upper, work.lower, work.level, work.steps, work.stuck, state,

@@ -64,11 +64,12 @@ def _judge(points, size, own, query, normal, level, known, values, numbers, rest
     """
     n = points.shape[0]
     depth = np.empty(found.shape[0])
-    least, count = np.inf, 0
+    least, count = np.inf, np.int64(0)  # a literal 0 would compile _scan once more
     home = own // size if own >= 0 else -1
     if home >= 0:
+        first = home * size
         least, count = _scan(
-            points, home * size, min(n, home * size + size), own, query, normal, known, level, found, depth, 0
+            points, first, min(n, first + size), own, query, normal, known, level, found, depth, count
         )
     few = min(found.shape[0], numbers.shape[0])
     for k in range(numbers.shape[0]):
@@ -98,7 +99,7 @@ def _solve(points, query, rows, weights, total, support, rtol, residual, room, b
         row, atom = points[rows[j]], atoms[j]
         for i in range(d):
             atom[i] = np.float64(row[i]) - query[i]
-    active = np.empty(total, dtype=np.int64)
+    active, before = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
     share = np.zeros(total)
     for j in range(support):
         active[j], share[j] = j, weights[j]
@@ -106,7 +107,8 @@ def _solve(points, query, rows, weights, total, support, rtol, residual, room, b
         atoms, active, share, support, rtol, 100 * total + 1000, residual, basis, triangle
     )
     used = np.zeros(total, dtype=np.bool_)
-    before = rows[:total].copy()
+    for j in range(total):
+        before[j] = rows[j]
     mass, apart = 0.0, False
     for j in range(support):
         used[active[j]] = True
@@ -148,7 +150,8 @@ def advance(  # type: ignore[no-untyped-def]
             proved = (least - TINY) * (1 - 2 * (d + 8) * UNIT)
             if proved > lower[i]:
                 lower[i] = proved
-                proof[i] = normal[i]
+                for j in range(d):
+                    proof[i, j] = normal[i, j]
             if upper[i] - lower[i] <= max(rtol * upper[i], floor[i]):
                 state[a] = DONE
                 continue
