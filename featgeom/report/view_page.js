@@ -12,6 +12,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 function figure(value) {
+  if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return "∞";
   return value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
