@@ -20,6 +20,9 @@ COMMANDS = (
     "boundaries",
     "svm",
     "collapse",
+    "invert",
+    "flips",
+    "compare",
     "report",
     "verify",
 )
