@@ -22,6 +22,7 @@ COMMANDS = (
     "collapse",
     "invert",
     "flips",
+    "morph",
     "compare",
     "report",
     "verify",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import featgeom as fg
@@ -89,6 +90,23 @@ def test_comparison_asks_the_same_of_every_space(run: Run) -> None:
         assert (part.distance[part.status == fg.Status.INSIDE] < 1e-6 * part.diameter).all()
 
 
+def test_morphs_are_stored_with_pictures_and_proof(run: Run) -> None:
+    (record,) = analyze(run, ("morph",))
+    values, stored = record.values, run.result("morph").arrays
+    assert values["feature_segments_that_stay"] == values["alike"] == len(stored["alike"]) > 0
+    predicted = run.features("test").predictions
+    assert (predicted[stored["alike"][:, 0]] == predicted[stored["alike"][:, 1]]).all()
+    assert values["frames_found"] == (stored["residual"] <= 1e-6).sum() > 0
+    for name, kind in (("morph.png", "PNG"), ("morph-0.gif", "GIF")):
+        with Image.open(run.folder / "figures" / name) as picture:
+            assert picture.format == kind
+    with Image.open(run.folder / "figures" / "morph.png") as picture:
+        assert picture.size == (7 * 96, 2 * len(stored["pairs"]) * 96)
+    assert {verdict for claim in record.claims.values() for verdict in claim.check().status} == {
+        fg.Status.PROVED
+    }
+
+
 def test_the_same_seed_draws_the_same_samples(run: Run) -> None:
     parts = run.classifier(), run.images("train"), run.images("test")
     one, two = (fg.compare_spaces(*parts, train_samples=20, test_samples=4, seed=7) for _ in range(2))
@@ -109,7 +127,7 @@ def test_all_haar_coefficients_would_be_a_rotation() -> None:
     assert haar(images, 9).shape[2:] == (1, 1)
 
 
-@pytest.mark.parametrize("command", ["flips", "invert", "compare"])
+@pytest.mark.parametrize("command", ["flips", "invert", "morph"])
 def test_commands_speak_json(run: Run, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert featgeom_run([command, str(run.folder), "--json", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["result"]["study"] == command
