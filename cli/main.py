@@ -16,6 +16,7 @@ COMMANDS = (
     "inspect",
     "train",
     "extract",
+    "hulls",
     "regions",
     "boundaries",
     "svm",
@@ -24,6 +25,8 @@ COMMANDS = (
     "flips",
     "morph",
     "compare",
+    "trajectory",
+    "view",
     "report",
     "verify",
 )
@@ -34,6 +37,7 @@ Examples:
   featgeom analyze                              the built-in digits network
   featgeom analyze net.pth cifar10:DIR --arch cifar_resnet20 -o RUN
   featgeom regions RUN
+  featgeom view RUN --html view.html
   featgeom verify RUN
   featgeom report RUN
 """

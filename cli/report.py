@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import click
 
 from featgeom_cli.common import Console, featgeom_command, run_argument
 
 
-@featgeom_command("featgeom report RUN")
+@featgeom_command("featgeom report RUN --paper")
 @run_argument
-def report(console: Console, run: Path) -> None:
+@click.option(
+    "--paper", is_flag=True, help="Also figures as PDF, and every table whole as CSV and LaTeX (booktabs)."
+)
+def report(console: Console, run: Path, paper: bool) -> None:
     """Write RUN/report.html from the stored results: one file, readable by someone who did not run it."""
     from featgeom.report.opened import open_run
 
     opened = open_run(run)
     path = opened.report()
-    console.result({"report": str(path), "studies": list(opened.results)}, str(path))
+    document: dict[str, Any] = {"report": str(path), "studies": list(opened.results)}
+    if paper:
+        from featgeom.report.paper import write_paper
+
+        document["paper"] = [str(file) for file in write_paper(opened)]
+        console.note(f"{len(document['paper'])} files in {run / 'figures'} and {run / 'tables'}")
+    console.result(document, str(path))
 
 
 command = report

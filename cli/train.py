@@ -20,6 +20,7 @@ featgeom train digits -o two-digits --classes 3,8 --steps 5000 --optimiser adam 
 @click.argument("recipe", required=False)
 @out_option
 @click.option("--list", "listed", is_flag=True, help="Name every recipe and leave.")
+@click.option("--full", is_flag=True, help="The first paper's own size, which can take days.")
 @click.option("--images", help="Another source of images, such as cifar10:DIR.")
 @click.option("--classes", help="A subset of the classes, as NAME,NAME,...")
 @click.option("--loss", help="Another loss.")
@@ -30,7 +31,13 @@ featgeom train digits -o two-digits --classes 3,8 --steps 5000 --optimiser adam 
 @click.option("--per-decade", type=int, help="Checkpoints for every factor 10 in steps.")
 @seed_option
 def train(
-    console: Console, recipe: str | None, out: Path | None, listed: bool, seed: int, **changes: Any
+    console: Console,
+    recipe: str | None,
+    out: Path | None,
+    listed: bool,
+    full: bool,
+    seed: int,
+    **changes: Any,
 ) -> None:
     """Train the network of RECIPE and write a series of checkpoints, equally spaced in log t.
 
@@ -51,7 +58,7 @@ def train(
     if "classes" in overrides:
         overrides["classes"] = tuple(overrides["classes"].split(","))
     folder = out or Path("runs") / f"train-{recipe}"
-    run = run_training(recipe, folder, seed=seed, progress=console.progress, **overrides)
+    run = run_training(recipe, folder, seed=seed, progress=console.progress, full=full, **overrides)
     rows = [
         f"{r['step']:>9,.0f}  {r['loss']:>10.3g}  {r['train_accuracy']:>8.4f}  {r['test_accuracy']:>8.4f}"
         for r in run.history

@@ -27,6 +27,8 @@ from .features.extraction import extract as extract
 from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
+from .figures.scene import Scene as Scene
+from .figures.scene_of_run import scene_of_run as scene_of_run
 from .head import AffineHead as AffineHead
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate

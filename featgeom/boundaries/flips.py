@@ -94,9 +94,9 @@ def hyperplane_bounds(head: AffineHead, z: Float64, source: Ints) -> Float64:
     error = logit_error(head.weight, head.bias, z)
     margin = np.abs(logits[rows, source][:, None] - logits)
     margin -= error + error[rows, source][:, None] + 2 * U * margin
-    gaps = np.empty((head.classes, head.classes))
-    for c in range(head.classes):
-        gaps[c] = np.linalg.norm(head.weight - head.weight[c], axis=1)
+    gaps = np.ones((head.classes, head.classes))
+    for c in np.unique(source):
+        gaps[c] = np.sqrt(np.square(head.weight - head.weight[c]).sum(axis=1))
     same = gaps == 0
     gaps *= 1 + 4 * gamma(head.dimension + 4, "float64")
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -69,6 +69,7 @@ def tie_points(head: AffineHead, z: ArrayLike, classes: ArrayLike, domain: Domai
 
     Minimises ‖p − z‖ (distance in feature space) over p in the domain with l_j(p) equal for every j in
     ``classes`` and no other logit above. With all C classes it is the nearest point of greatest ambiguity.
+    A tie of k classes costs O(k²d) a sample.
 
     Parameters: z (n, d); classes (k,) for all samples or (n, k), k ≥ 2, distinct; domain "space", "orthant"
     or a box. Raises BadArgument for classes that repeat or do not exist.

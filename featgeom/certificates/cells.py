@@ -35,7 +35,7 @@ class TieClaim(Claim):
     points of the box, or, in a hull, non-negative weights over its points.
     """
 
-    kind: ClassVar[str] = "tie"
+    kind: ClassVar[str] = "cells-meet"
     subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
 
     weight: Float64
@@ -59,6 +59,18 @@ class TieClaim(Claim):
     @property
     def _ground(self) -> Ground:
         return Ground(self.weight, self.bias, self.lo, self.hi, self.vertices)
+
+    def point(self, i: int) -> Float64:
+        """The point (d,) of pair ``i`` where the two tie, to the precision of float64."""
+        ends = self.bases[self.ends[i]]
+        if self._ground.is_hull:
+            ends = (ends @ self.vertices) / ends.sum(axis=1)[:, None]
+        first, second = self.pairs[i]
+        lead = ends @ (self.weight[first] - self.weight[second]) + self.bias[first] - self.bias[second]
+        middle = self.steps[i].mean()
+        place = lead[0] / (lead[0] - lead[1]) if lead[0] != lead[1] else middle
+        point: Float64 = (1 - place) * ends[0] + place * ends[1]
+        return point
 
     def check(self) -> Verdicts:
         """Decide every pair."""
@@ -139,7 +151,7 @@ class NoTieClaim(Claim):
     the exact ones with which, the others as stored, it does not.
     """
 
-    kind: ClassVar[str] = "no tie"
+    kind: ClassVar[str] = "cells-apart"
     subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
 
     weight: Float64
@@ -188,7 +200,7 @@ class EmptyCellClaim(Claim):
     negative in the whole domain; ``solved`` as in `NoTieClaim`.
     """
 
-    kind: ClassVar[str] = "empty cell"
+    kind: ClassVar[str] = "empty-cell"
     subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
 
     weight: Float64

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from featgeom.arrays import blocks
 from featgeom.status import Status, StatusArray, status_array, tally
 
 
@@ -55,6 +56,9 @@ class Claim(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "kind" in cls.__dict__:
+            taken = KINDS.setdefault(cls.kind, cls)
+            if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise TypeError(f"two kinds of claim are called '{cls.kind}'")
             KINDS[cls.kind] = cls
 
     @abstractmethod
@@ -85,4 +89,4 @@ def is_array_of(value: object, shape: tuple[int | None, ...]) -> bool:
         return False
     if any(want is not None and have != want for have, want in zip(value.shape, shape, strict=True)):
         return False
-    return bool(np.isfinite(value).all())
+    return all(bool(np.isfinite(block).all()) for block in (blocks(value) if value.ndim else [value]))

@@ -25,7 +25,7 @@ class GuaranteedHullClaim(Claim):
     Margins are affine, so their minimum over the hull is at a vertex: the evidence is the points.
     """
 
-    kind: ClassVar[str] = "guaranteed hull"
+    kind: ClassVar[str] = "guaranteed-hull"
     subjects: ClassVar[tuple[str, ...]] = ("points", "weight", "bias")
 
     points: NDArray[np.floating[Any]]
@@ -83,7 +83,7 @@ class BrokenHullClaim(Claim):
     So the hull of ``points`` is not strictly inside the cell of ``own``.
     """
 
-    kind: ClassVar[str] = "broken hull"
+    kind: ClassVar[str] = "broken-hull"
     subjects: ClassVar[tuple[str, ...]] = ("points", "weight", "bias")
 
     points: NDArray[np.floating[Any]]

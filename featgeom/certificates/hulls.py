@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
 from featgeom.certificates.exact import combination, distance2, dot, fraction, lowest, norm2, root_at_most
+from featgeom.rounding import product_error
 from featgeom.status import Status
 
 Proof = tuple[Status, str]
@@ -110,18 +111,16 @@ class HullMembership(Claim):
         if not (fits and is_array_of(self.inside, (q,)) and is_array_of(self.decided, (q,))):
             return refuted(q, "the arrays do not fit together")
         outside = np.flatnonzero(self.decided.astype(bool) & ~self.inside.astype(bool))
-        least = _lowest(self.points, self.normal, self.left_out, outside)
-        return Verdicts.collect([self._decide(i, least.get(i)) for i in range(q)])
+        beyond = _all_beyond(self.points, self.queries, self.normal, self.left_out, outside)
+        return Verdicts.collect([self._decide(i, beyond) for i in range(q)])
 
-    def _decide(self, i: int, least: Fraction | None) -> Proof:
+    def _decide(self, i: int, beyond: set[int]) -> Proof:
         if not self.decided[i]:
             return (Status.UNDECIDED, "nothing is claimed")
         if not self.inside[i]:
-            if len(self.points) == 1 and self.left_out[i] == 0:
-                return PROVED  # the hull of no points holds nothing
-            if least is None or least <= dot(self.queries[i], self.normal[i]):
-                return no("the normal does not separate the query from the points")
-            return PROVED
+            if i in beyond:
+                return PROVED
+            return no("the normal does not separate the query from the points")
         rows, _ = row_of(self.support, i)
         if len(rows) == 0:
             return no("no point supports the query")
@@ -336,6 +335,29 @@ def _lowest(points: Any, normals: Any, left_out: Any, which: Any) -> dict[int, F
             others = np.delete(points, int(left_out[i]), axis=0)
             least[i] = lowest(others, normals[i : i + 1])[0]
     return least
+
+
+def _all_beyond(points: Any, queries: Any, normals: Any, left_out: Any, which: Any) -> set[int]:
+    """Those queries beyond which all points lie along the normal, save the row left out.
+
+    In float64 where the bound on its rounding decides, exactly elsewhere.
+    """
+    found = set()
+    step = max(1, (1 << 22) // len(points))
+    for start in range(0, len(which), step):
+        some = which[start : start + step]
+        normal, query = normals[some].astype(np.float64), queries[some].astype(np.float64)
+        heights = normal @ points.astype(np.float64).T
+        level = np.einsum("ij,ij->i", normal, query)
+        error = product_error(normal, points, np.float64).max(axis=1)
+        error += np.diagonal(product_error(normal, query, np.float64))
+        doubtful = ~(heights - level[:, None] > 2 * error[:, None])
+        for row, i in enumerate(some):
+            near = [j for j in np.flatnonzero(doubtful[row]) if j != left_out[i]]
+            floor = dot(query[row], normal[row]) if near else 0
+            if all(dot(points[j].astype(np.float64), normal[row]) > floor for j in near):
+                found.add(int(i))
+    return found
 
 
 def _share_a_space(a: Any, b: Any) -> bool:

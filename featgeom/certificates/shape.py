@@ -33,7 +33,7 @@ class InscribedBallClaim(Claim):
     A radius of zero says that the base is in the cell.
     """
 
-    kind: ClassVar[str] = "inscribed ball"
+    kind: ClassVar[str] = "inscribed-ball"
     subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
 
     weight: Float64
@@ -136,7 +136,7 @@ class RayClaim(Claim):
     Where ``wide``, no boundary of the cell or the domain accompanies it, so the cell holds balls of any size.
     """
 
-    kind: ClassVar[str] = "ray"
+    kind: ClassVar[str] = "cell-ray"
     subjects: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     weight: Float64
@@ -203,7 +203,7 @@ class BoundedCellClaim(Claim):
     sign outweighs everything else in y that can be negative: a contradiction.
     """
 
-    kind: ClassVar[str] = "bounded cell"
+    kind: ClassVar[str] = "bounded-cell"
     subjects: ClassVar[tuple[str, ...]] = ("weight",)
 
     weight: Float64

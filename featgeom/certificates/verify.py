@@ -58,12 +58,20 @@ def check_claim(claim: Claim, name: str = "", study: str = "") -> Check:
         verdicts = claim.check()
         found = list(zip(verdicts.status, verdicts.reasons, strict=True))
         failed = [(i, s, r) for i, (s, r) in enumerate(found) if s is not Status.PROVED][:SHOWN]
-        failures = tuple((i, status, claim.statement(i), reason) for i, status, reason in failed)
+        failures = tuple((i, status, _said(claim, i), reason) for i, status, reason in failed)
         tally = verdicts.tally
     except Exception as error:  # evidence so wrong that it cannot even be read proves nothing
         failures = ((-1, Status.UNDECIDED, "", f"the check ended with {type(error).__name__}: {error}"),)
         tally = {Status.UNDECIDED.name: 1}
     return Check(study, name, claim.kind, tally, failures, time.perf_counter() - start)
+
+
+def _said(claim: Claim, i: int) -> str:
+    """A statement in words, as far as the claim still has the figures."""
+    try:
+        return claim.statement(i)
+    except (IndexError, TypeError, ValueError):
+        return "a statement whose figures are missing"
 
 
 def check_stored(stored: StoredClaim, study: str = "") -> Check:

@@ -12,6 +12,7 @@ from featgeom.data.folder import folder_splits, read_folder
 from featgeom.data.idx import read_fashion_mnist, read_mnist
 from featgeom.data.images import ImageSet, concatenate
 from featgeom.data.npz import npz_splits, read_npz
+from featgeom.data.synthetic import read_synthetic
 from featgeom.errors import BadArgument, BadData, nearest_name
 
 BOTH = ["train", "test"]
@@ -34,6 +35,7 @@ SOURCES = {
     "fashion-mnist": Source("DIR", read_fashion_mnist),
     "folder": Source("DIR", read_folder, folder_splits),
     "npz": Source("FILE", read_npz, npz_splits),
+    "synthetic": Source("NAME", lambda path, split: read_synthetic(path.name, split)),
 }
 
 
@@ -41,7 +43,8 @@ def load_images(source: str, split: str | None = None) -> ImageSet:
     """Load labelled images of one source.
 
     ``source`` is digits, cifar10:DIR, cifar100:DIR, mnist:DIR, fashion-mnist:DIR, folder:DIR (one folder a
-    class) or npz:FILE. ``split`` is "train", "test", or "both" for all in one; without it, the test images
+    class), npz:FILE or synthetic:NAME (simulated points of the plane).
+    ``split`` is "train", "test", or "both" for all in one; without it, the test images
     where the source has them, else all.
 
     Raises BadArgument for an unknown source or split, BadData for what is missing or damaged.

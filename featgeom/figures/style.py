@@ -28,6 +28,7 @@ RC: Any = {
     "axes.linewidth": 0.6,
     "legend.frameon": False,
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "svg.hashsalt": "featgeom",
     "figure.constrained_layout.use": True,
 }
@@ -78,6 +79,20 @@ def new_figure(width: float, height: float, **subplots: Any) -> tuple[Figure, An
         figure = Figure(figsize=(width, height))
         axes = figure.subplots(**subplots)
     return figure, axes
+
+
+def pdf(figure: Figure) -> bytes:
+    """The figure as a PDF file with letters that can be selected; equal figures give equal files."""
+    import io
+
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    with mpl.rc_context(RC):
+        figure.savefig(
+            buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
+        )
+    return buffer.getvalue()
 
 
 def svg(figure: Figure) -> str:

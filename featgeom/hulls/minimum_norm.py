@@ -157,17 +157,15 @@ def _combine(atoms, active, weights, count, point):  # type: ignore[no-untyped-d
 
 
 @compiled
-def least_norm(atoms, active, weights, count, rtol, limit, point):  # type: ignore[no-untyped-def]
+def least_norm(atoms, active, weights, count, rtol, limit, point, basis, triangle):  # type: ignore[no-untyped-def]
     """The least-norm point of conv(atoms (m, d)), started from ``count`` active atoms with weights.
 
-    Writes ``active`` (m,), ``weights`` (m,) and ``point`` (d,); returns the number of active atoms and of
-    steps taken. It ends when no atom improves the squared norm by more than ``rtol`` or by what rounding
-    hides, or after ``limit`` steps.
+    Writes ``active`` (m,), ``weights`` (m,) and ``point`` (d,); ``basis`` (m + 1, d + 1) and ``triangle``
+    (m + 1, m + 1) are room to work in. Returns the number of active atoms and of steps taken. It ends when no
+    atom improves the squared norm by more than ``rtol`` or by what rounding hides, or after ``limit`` steps.
     """
     m, d = atoms.shape
     room = min(m, d + 1) + 1
-    basis = np.empty((room, d + 1))
-    triangle = np.empty((room, room))
     wanted = np.empty(room)
     blocked = np.zeros(m, dtype=np.bool_)
     largest = 0.0
@@ -219,6 +217,12 @@ def least_norm(atoms, active, weights, count, rtol, limit, point):  # type: igno
         if not square < before:
             blocked[best] = True
     return count, steps
+
+
+def workspace(atoms: Float64) -> tuple[Float64, Float64]:
+    """Room for `least_norm` to work in."""
+    m, d = atoms.shape
+    return np.empty((m + 1, d + 1)), np.empty((m + 1, m + 1))
 
 
 @dataclass(frozen=True)
@@ -278,7 +282,9 @@ def minimum_norm(
         active = np.arange(len(seen))
         room = np.zeros(len(seen))
         room[:count] = weights
-        count, _ = least_norm(held, active, room, count, 1e-15, 100 * len(seen) + 1000, point)
+        count, _ = least_norm(
+            held, active, room, count, 1e-15, 100 * len(seen) + 1000, point, *workspace(held)
+        )
         order = np.concatenate([active[:count], np.setdiff1d(np.arange(len(seen)), active[:count])])
         seen, held, weights = seen[order], held[order], room[:count].copy()
         norm = float(np.sqrt(dot(point, point)))

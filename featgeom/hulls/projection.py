@@ -141,7 +141,7 @@ def _rounds(oracle: Oracle, queries: Float64, own: Ints, max_passes: int, work: 
         if len(todo) == 0:
             break
         work.reserve(todo)
-        keep = 32 + 2 * int(work.support[todo].max())
+        keep = 24 + int(work.support[todo].max())
         state = _round(oracle, queries, own, todo, keep, number == max_passes, work)
         status[todo[state == DONE]] = Status.SOLVED
         status[todo[state == LIMIT]] = Status.PRECISION_LIMIT

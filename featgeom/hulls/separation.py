@@ -15,12 +15,11 @@ from featgeom.certificates.hulls import HullOverlap, HullSeparation
 from featgeom.errors import BadArgument
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.inside import encloses
-from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, minimum_norm
+from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, compiled, minimum_norm
 from featgeom.hulls.parallel import in_parallel
 from featgeom.status import Stats, Status
 
 TOGETHER = 8  # pairs of points that one look at both hulls proposes
-BLOCK = 1 << 26  # bytes of points that are held in float64 at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,27 +43,36 @@ class Separation:
     stats: Stats
 
 
+@compiled
+def _heights(points, centre, direction, heights):  # type: ignore[no-untyped-def]
+    """⟨x − centre, direction⟩ for points (n, d), in float64, on one thread."""
+    n, d = points.shape
+    for row in range(n):
+        total = 0.0
+        for i in range(d):
+            total += (np.float64(points[row, i]) - centre[i]) * direction[i]
+        heights[row] = total
+
+
 class _Side:
-    """One hull about a common centre, in float64: held whole where it is small, block by block otherwise."""
+    """One hull about a common centre."""
 
     def __init__(self, hull: ConvexHull, centre: Float64) -> None:
-        self.points, self.centre = hull.points, centre
-        self.release = hull.oracle.release
-        self.held = hull.points - centre if hull.points.size * 8 <= BLOCK else None
+        self.hull, self.centre = hull, centre
 
     def heights(self, direction: Float64) -> Float64:
         """⟨x − centre, direction⟩ for all points."""
-        if self.held is not None:
-            return self.held @ direction
-        values = []
-        for part in blocks(self.points, BLOCK // 2):
-            values.append((part - self.centre) @ direction)
-            self.release()
-        return np.concatenate(values)
+        result = np.empty(len(self.hull))
+        row = 0
+        for part in blocks(self.hull.points):
+            _heights(part, self.centre, direction, result[row : row + len(part)])
+            row += len(part)
+            self.hull.oracle.release()
+        return result
 
     def take(self, rows: Ints) -> Float64:
         """The points of those rows, about the centre."""
-        return self.points[rows] - self.centre if self.held is None else self.held[rows]
+        return self.hull.points[rows] - self.centre
 
 
 def separate(

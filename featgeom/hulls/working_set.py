@@ -90,10 +90,10 @@ def _judge(points, size, own, query, normal, level, known, values, numbers, rest
 
 
 @compiled
-def _solve(points, query, rows, weights, total, support, rtol, residual):  # type: ignore[no-untyped-def]
+def _solve(points, query, rows, weights, total, support, rtol, residual, room, basis, triangle):  # type: ignore[no-untyped-def]
     """The projection on the hull of the working set; reorders it, support first. Support, steps, mass."""
     d = query.shape[0]
-    atoms = np.empty((total, d))
+    atoms = room[:total]
     for j in range(total):
         row, atom = points[rows[j]], atoms[j]
         for i in range(d):
@@ -102,7 +102,9 @@ def _solve(points, query, rows, weights, total, support, rtol, residual):  # typ
     share = np.zeros(total)
     for j in range(support):
         active[j], share[j] = j, weights[j]
-    support, steps = least_norm(atoms, active, share, support, rtol, 100 * total + 1000, residual)
+    support, steps = least_norm(
+        atoms, active, share, support, rtol, 100 * total + 1000, residual, basis, triangle
+    )
     used = np.zeros(total, dtype=np.bool_)
     before = rows[:total].copy()
     mass, apart = 0.0, False
@@ -129,6 +131,10 @@ def advance(  # type: ignore[no-untyped-def]
     """One round for the queries todo[start:stop]: judge the pass, extend the working sets, solve on them."""
     d = queries.shape[1]
     found = np.empty(ADD, dtype=np.int64)
+    most = 0
+    for a in range(start, stop):
+        most = max(most, total[todo[a]] + ADD)
+    room, basis, triangle = np.empty((most, d)), np.empty((most + 1, d + 1)), np.empty((most + 1, most + 1))
     for a in range(start, stop):
         i = todo[a]
         goal = max(rtol * level[i], floor[i])
@@ -162,8 +168,19 @@ def advance(  # type: ignore[no-untyped-def]
         for j in range(count):
             rows[i, total[i] + j] = found[j]
         total[i] += count
+        inner = 0.01 * min(rtol, 1e-4)
         support[i], taken, mass = _solve(
-            points, queries[i], rows[i], weights[i], total[i], support[i], 0.01 * min(rtol, 1e-4), residual[i]
+            points,
+            queries[i],
+            rows[i],
+            weights[i],
+            total[i],
+            support[i],
+            inner,
+            residual[i],
+            room,
+            basis,
+            triangle,
         )
         steps[i] += taken
         length = np.sqrt(dot(residual[i], residual[i]))

@@ -55,6 +55,7 @@ class Problem:
         self.x, self.y, self.c = x, y, c
         self.basis = simplex_basis(classes)
         self.rows = np.arange(len(x))
+        self.members = [np.flatnonzero(y == k) for k in range(classes)]
         self.regularisation = regularisation
         self.rivals = np.ones((len(x), classes), bool)
         self.rivals[self.rows, y] = False
@@ -72,27 +73,40 @@ class Problem:
 
     def normal_matrix(self, density: Float64, slack: Float64 | None) -> Float64:
         """R + Aᵀ (D − D 1 1ᵀ D / slack) A for the diagonal D = ``density``."""
-        n, classes = density.shape
-        blocks = np.zeros((n, classes, classes))
-        blocks[:, range(classes), range(classes)] = density
-        blocks[self.rows, self.y, :] -= density
-        blocks[self.rows, :, self.y] -= density
-        total = density.sum(axis=1)
-        blocks[self.rows, self.y, self.y] = total
+        classes, k, d = len(self.members), len(self.basis), self.x.shape[1]
+        # A constraint of class c against k touches four blocks of d × d only.
+        full = np.zeros((classes, d, classes, d))
+        each = np.arange(classes)
+        for own, rows in enumerate(self.members):
+            x = self.x[rows]
+            weighted = density[rows][:, :, None] * x[:, None, :]
+            product = (
+                (x.T @ weighted.reshape(len(rows), classes * d)).reshape(d, classes, d).transpose(1, 0, 2)
+            )
+            full[each, :, each, :] += product
+            full[own, :, own, :] += product.sum(axis=0)
+            full[own] -= product.transpose(1, 0, 2)
+            full[:, :, own, :] -= product
+        half = np.tensordot(self.basis, full, (1, 0))
+        result = np.tensordot(half, self.basis, (2, 1)).transpose(0, 1, 3, 2)
         if slack is not None:
-            spread = -density.copy()
-            spread[self.rows, self.y] += total
-            blocks -= spread[:, :, None] * (spread / slack[:, None])[:, None, :]
-        reduced = self.basis @ blocks @ self.basis.T
-        k, d = len(self.basis), self.x.shape[1]
+            result = result - self._slack_part(density, slack)
+        result[range(k), :, range(k), :] += np.diag(self.regularisation)
+        return result.reshape(k * d, k * d)
+
+    def _slack_part(self, density: Float64, slack: Float64) -> Float64:
+        """Aᵀ (D 1 1ᵀ D / slack) A: every sample's constraints, pulled together by their common ξ."""
+        spread = -density
+        spread[self.rows, self.y] += density.sum(axis=1)
+        pulled = (spread / np.sqrt(slack)[:, None]) @ self.basis.T
+        n, k, d = len(self.x), len(self.basis), self.x.shape[1]
         result = np.empty((k, d, k, d))
         for a in range(k):
-            weighted = reduced[:, a, a:, None] * self.x[:, None, :]
+            weighted = (pulled[:, a, None] * pulled[:, a:])[:, :, None] * self.x[:, None, :]
             product = (self.x.T @ weighted.reshape(n, -1)).reshape(d, k - a, d)
             result[a, :, a:, :] = product
             result[a:, :, a, :] = product.transpose(1, 2, 0)
-        result[range(k), :, range(k), :] += np.diag(self.regularisation)
-        return result.reshape(k * d, k * d)
+        return result
 
 
 @dataclass(frozen=True)

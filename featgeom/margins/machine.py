@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points
 from featgeom.certificates.claim import Claim
@@ -17,6 +18,7 @@ from featgeom.margins.inseparable import contradiction
 from featgeom.margins.working_set import Frame, WorkingSolution, solve_machine
 from featgeom.status import Stats, Status
 
+ONE_THREAD = 2_000  # below so many unknowns a second thread costs more than it brings
 BIASES = ("standard", "augmented", "none")
 NEGLIGIBLE = 1e-7  # of the largest multiplier: a sample that holds less is not a support vector
 
@@ -94,12 +96,14 @@ def max_margin(
     binary = len(classes) == 2
     # As one row a class, a binary machine w is (−w/2, w/2): half its objective, at half of C.
     inner_c = C / 2 if binary else C
-    found = solve_machine(points, slots, len(classes), inner_c, bias)
-    if found.separable:
-        svm = _judge(points, slots, classes, inner_c, bias, rtol, found, started)
-        if np.isfinite(svm.objective):
-            return svm
-    return _inseparable(points, slots, classes, bias, found, started)
+    unknowns = (len(classes) - 1) * (points.shape[1] + 1)
+    with threadpool_limits(1 if unknowns < ONE_THREAD else None, "blas"):
+        found = solve_machine(points, slots, len(classes), inner_c, bias)
+        if found.separable:
+            svm = _judge(points, slots, classes, inner_c, bias, rtol, found, started)
+            if np.isfinite(svm.objective):
+                return svm
+        return _inseparable(points, slots, classes, bias, found, started)
 
 
 def _judge(

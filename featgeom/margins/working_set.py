@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.errors import Unsupported
@@ -13,12 +13,9 @@ from featgeom.margins.interior_point import Found, Problem, solve
 from featgeom.margins.polish import polish
 
 LARGEST_SYSTEM = 12_000  # unknowns of a Newton system, whose matrix then takes 1.2 GB
-ONE_THREAD = 2_000  # below this size a second thread costs more than it brings
 ROUNDS = 60
-SMALLEST, START = (
-    100,
-    3,
-)  # the first working set: START samples for every unknown, counted as SMALLEST or more
+# The first working set: START samples for every unknown (counted as SMALLEST or more), at most LARGEST_START.
+SMALLEST, START, LARGEST_START = 100, 3, 1_500
 NEAR = 1e-9  # a sample is held to be violated if its margin is below 1 by more than this
 
 
@@ -105,31 +102,49 @@ def solve_machine(x: Floats, y: Ints, classes: int, c: float, bias: str) -> Work
             f"one machine for {classes} classes in {d} dimensions has {unknowns:,} unknowns, the limit is "
             f"{LARGEST_SYSTEM:,}; use the machines of pairs of classes"
         )
-    step = START * max(SMALLEST, unknowns)
+    step = min(START * max(SMALLEST, unknowns), LARGEST_START)
     working = np.zeros(n, bool)
     working[_hardest(_least_squares_margins(points, y, classes), step)] = True
     iterations, passes = 0, 2
-    with threadpool_limits(1 if unknowns < ONE_THREAD else None, "blas"):
-        for _ in range(ROUNDS):
-            rows = np.flatnonzero(working)
-            problem = Problem(points[rows], y[rows], classes, frame.regularisation(d), frame.penalty(c))
-            found = _solve_exactly(problem)
-            iterations += found.iterations
-            if not found.separable:
-                break
-            weight = (found.at.u.T @ problem.basis).T
-            margins = _least_margins(points, y, weight)
-            passes += 1
-            violated = np.where(working, np.inf, margins)
-            fresh = _hardest(violated, max(step, len(rows)))
-            fresh = fresh[violated[fresh] < 1 - NEAR]
-            if not len(fresh):
-                break
-            working[fresh] = True
-    weight = (found.at.u.T @ problem.basis).T
+    for _ in range(ROUNDS):
+        rows = np.flatnonzero(working)
+        inner, weights_of = _shortened(points[rows], d)
+        kept = frame.regularisation(inner.shape[1] - (points.shape[1] - d))
+        problem = Problem(inner, y[rows], classes, kept, frame.penalty(c))
+        found = _solve_exactly(problem)
+        iterations += found.iterations
+        if not found.separable:
+            break
+        weight = weights_of((found.at.u.T @ problem.basis).T)
+        margins = _least_margins(points, y, weight)
+        passes += 1
+        violated = np.where(working, np.inf, margins)
+        fresh = _hardest(violated, max(step, len(rows)))
+        fresh = fresh[violated[fresh] < 1 - NEAR]
+        if not len(fresh):
+            break
+        working[fresh] = True
+    weight = weights_of((found.at.u.T @ problem.basis).T)
     return WorkingSolution(
         *frame.unframe(weight, d), rows, found.at.alpha, found.separable, iterations, passes
     )
+
+
+def _shortened(points: Float64, d: int) -> tuple[Float64, Callable[[Float64], Float64]]:
+    """The points in an orthonormal basis of their own span, where they are fewer than their ``d`` dimensions.
+
+    The weights of the best machine lie in that span. A last coordinate beyond ``d`` carries the bias and is
+    left as it is. Also the way back for weights (K, ...).
+    """
+    if len(points) >= d:
+        return points, lambda weight: weight
+    basis, triangle = np.linalg.qr(points[:, :d].T)
+    m = len(points)
+
+    def weights_of(weight: Float64) -> Float64:
+        return np.hstack([weight[:, :m] @ basis.T, weight[:, m:]])
+
+    return np.hstack([triangle.T, points[:, d:]]), weights_of
 
 
 def _solve_exactly(problem: Problem) -> Found:
@@ -154,8 +169,7 @@ def _least_squares_margins(points: Float64, y: Ints, classes: int) -> Float64:
     """Margins under the classifier that fits the labels' indicators by least squares."""
     gram = points.T @ points
     gram[np.diag_indices_from(gram)] += 1e-9 * max(float(np.trace(gram)) / len(gram), 1e-300)
-    sums = np.zeros((classes, points.shape[1]))
-    np.add.at(sums, y, points)
+    sums = np.eye(classes)[y].T @ points
     return _least_margins(points, y, np.linalg.solve(gram, sums.T).T.astype(np.float64))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from featgeom.errors import BadArgument, nearest_name
@@ -34,7 +35,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 def find_activation(name: str) -> nn.Module:
     """The activation of that name.
 
-    >>> import torch
     >>> find_activation("square")(torch.tensor([-3.0]))
     tensor([9.])
     """
@@ -46,7 +46,6 @@ def find_activation(name: str) -> nn.Module:
 def digits_cnn(classes: int = 10, features: int = 32) -> nn.Module:
     """Two convolutions and a hidden layer of non-negative features, for 8 × 8 grey images.
 
-    >>> import torch
     >>> digits_cnn()(torch.zeros(3, 1, 8, 8)).shape
     torch.Size([3, 10])
     """
@@ -68,7 +67,6 @@ def mlp(
 ) -> nn.Module:
     """Two hidden layers, the second of ``features`` units: the first paper's 2 → 2000 → 2 → C.
 
-    >>> import torch
     >>> mlp(classes=3)(torch.zeros(5, 1, 1, 2)).shape
     torch.Size([5, 3])
     """
@@ -82,4 +80,140 @@ def mlp(
     )
 
 
-REFERENCE: dict[str, Callable[..., nn.Module]] = {"digits_cnn": digits_cnn, "mlp": mlp}
+class Residual(nn.Module):
+    """Two normalised convolutions around a shortcut, which is a 1 × 1 convolution where shapes differ."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        same = stride == 1 and channels_in == channels
+        self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels, 1, stride, bias=False)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(n, channels_in, h, w) → (n, channels, h / stride, w / stride)."""
+        return nn.functional.relu(self.inner(t) + self.shortcut(t))
+
+
+def small_resnet(
+    channels: int = 1, classes: int = 2, features: int = 2, width: int = 8, activation: str = "relu"
+) -> nn.Module:
+    """A residual net of three stages, then a hidden layer of ``features`` units.
+
+    >>> small_resnet(classes=3)(torch.zeros(4, 1, 28, 28)).shape
+    torch.Size([4, 3])
+    """
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        Residual(width, width, 1),
+        Residual(width, 2 * width, 2),
+        Residual(2 * width, 4 * width, 2),
+        *_hidden_layer_and_head(4 * width, features, classes, activation),
+    )
+
+
+class DenseLayer(nn.Module):
+    """A normalised convolution whose output is put beside its input."""
+
+    def __init__(self, channels_in: int, growth: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.BatchNorm2d(channels_in), nn.ReLU(), nn.Conv2d(channels_in, growth, 3, padding=1, bias=False)
+        )
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(n, channels_in, h, w) → (n, channels_in + growth, h, w)."""
+        return torch.cat([t, self.inner(t)], dim=1)
+
+
+def small_densenet(
+    channels: int = 1,
+    classes: int = 2,
+    features: int = 2,
+    depth: int = 13,
+    growth: int = 12,
+    activation: str = "relu",
+) -> nn.Module:
+    """A DenseNet of three blocks, ``depth`` = 3·layers + 4 in all, then a hidden layer of ``features``.
+
+    The first paper's has depth 40 and growth 12.
+
+    >>> small_densenet(channels=3)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 2])
+    """
+    if depth < 7 or (depth - 4) % 3:
+        raise BadArgument(f"small_densenet: depth must be 3·layers + 4 (7, 10, 13, ..., 40), got {depth}")
+    width = 2 * growth
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=False)]
+    for block in range(3):
+        if block:
+            layers += [
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 1, bias=False),
+                nn.AvgPool2d(2),
+            ]
+        for _ in range((depth - 4) // 3):
+            layers.append(DenseLayer(width, growth))
+            width += growth
+    layers += [nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*layers, *_hidden_layer_and_head(width, features, classes, activation))
+
+
+def _hidden_layer_and_head(width: int, features: int, classes: int, activation: str) -> list[nn.Module]:
+    return [
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(width, features),
+        find_activation(activation),
+        nn.Linear(features, classes),
+    ]
+
+
+class Asymmetric(nn.Module):
+    """Two logits from different layers: one from 1,500 hidden units, one from 500 others and the raw input.
+
+    Its features are all of these together, and zeros of the head, which stay zeros, hold them apart.
+    """
+
+    def __init__(self, inputs: int, first: int, second: int, activation: str) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(
+            nn.Flatten(), nn.Linear(inputs, first + second), find_activation(activation)
+        )
+        self.head = nn.Linear(first + second + inputs, 2)
+        mask = torch.zeros(2, first + second + inputs)
+        mask[0, :first] = 1
+        mask[1, first:] = 1
+        with torch.no_grad():
+            self.head.weight.mul_(mask)
+        self.head.weight.register_hook(lambda gradient: gradient * mask)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(n, c, h, w) → (n, 2)."""
+        return self.head(torch.cat([self.hidden(t), t.flatten(1)], dim=1))
+
+
+def asymmetric(inputs: int = 2, first: int = 1500, second: int = 500, activation: str = "relu") -> nn.Module:
+    """The first paper's network whose two logits do not share their hidden units.
+
+    >>> asymmetric()(torch.zeros(4, 1, 1, 2)).shape
+    torch.Size([4, 2])
+    """
+    return Asymmetric(inputs, first, second, activation)
+
+
+REFERENCE: dict[str, Callable[..., nn.Module]] = {
+    "asymmetric": asymmetric,
+    "digits_cnn": digits_cnn,
+    "mlp": mlp,
+    "small_densenet": small_densenet,
+    "small_resnet": small_resnet,
+}

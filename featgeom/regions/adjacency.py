@@ -18,7 +18,6 @@ from featgeom.certificates.ground import Ground
 from featgeom.head import AffineHead
 from featgeom.regions.contest import contest, to_be_solved
 from featgeom.regions.domains import Box, Domain, Hull
-from featgeom.regions.guarantee import class_index
 from featgeom.regions.witnesses import BasePoints, ascend, base_points, bracket, on_segments
 from featgeom.status import Stats, Status, tally
 
@@ -243,9 +242,10 @@ def ground_of(head: AffineHead, domain: Domain) -> Ground:
 def adjacency(head: AffineHead, domain: Domain, witnesses: ArrayLike | None = None) -> nx.Graph:
     """The graph of classes with an edge where two cells meet apart from all others.
 
-    Every edge has ``evidence``, its statement in ``graph["ties"]``; every proved non-edge is a key of
-    ``graph["non_edges"]`` with its statement in ``graph["no_ties"]``; ``graph["undecided"]`` lists the pairs
-    that are neither. ``graph["programs"]`` says how many linear programs were needed.
+    Every edge has ``evidence``, its statement in ``graph["ties"]``, of which ``point`` gives the tie; every
+    proved non-edge is a key of ``graph["non_edges"]``, with its statement in ``graph["no_ties"]``;
+    ``graph["undecided"]`` lists the pairs that are neither. ``graph["programs"]`` says how many linear
+    programs were needed.
 
     >>> graph = adjacency(AffineHead([[1.0, 0.0], [0.0, 1.0], [0.4, 0.4]]), Box.orthant(2))
     >>> list(graph.edges), sorted(graph.graph["non_edges"])
@@ -274,40 +274,3 @@ def adjacency(head: AffineHead, domain: Domain, witnesses: ArrayLike | None = No
     }
     graph.graph["undecided"] = [tuple(p) for p in pairs[found.status == Status.UNDECIDED].tolist()]
     return graph
-
-
-@dataclass(frozen=True, eq=False)
-class Facets:
-    """The rivals with which a cell has a boundary in the domain.
-
-    ``rivals``: those proved to tie with the class somewhere, strictly above all others. ``candidates``
-    (C − 1,): all rivals in order, with ``status``: SOLVED (a facet), INFEASIBLE (proved none), UNDECIDED.
-    """
-
-    rivals: Pairs
-    candidates: Pairs
-    status: NDArray[np.object_]
-    certificate: tuple[TieClaim, NoTieClaim]
-    programs: int
-    stats: Stats
-
-
-def facets(head: AffineHead, domain: Domain, c: int, witnesses: ArrayLike | None = None) -> Facets:
-    """Which rivals bound the cell of class ``c`` in the domain.
-
-    >>> head = AffineHead([[1.0, 0.0], [0.0, 1.0], [0.4, 0.4]])
-    >>> facets(head, Box.orthant(2), 2).rivals
-    array([], dtype=int64)
-    """
-    own = class_index(head, c)
-    rivals = np.array([k for k in range(head.classes) if k != own], dtype=np.int64)
-    pairs = np.stack([np.full(len(rivals), own), rivals], axis=1)
-    found = meetings(head, domain, pairs, witnesses)
-    return Facets(
-        rivals=rivals[found.status == Status.SOLVED],
-        candidates=rivals,
-        status=found.status,
-        certificate=(found.ties, found.no_ties),
-        programs=found.programs,
-        stats=found.stats,
-    )

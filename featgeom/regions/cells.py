@@ -9,12 +9,15 @@ from numpy.typing import ArrayLike
 
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
-from featgeom.regions.adjacency import Facets, adjacency, facets
+from featgeom.regions.adjacency import adjacency
+from featgeom.regions.chebyshev import Chebyshev, chebyshev
 from featgeom.regions.domains import Domain, as_domain
+from featgeom.regions.emptiness import Emptiness, emptiness
+from featgeom.regions.facets import Facets, facets
 from featgeom.regions.guarantee import HullGuarantee, guarantee
 from featgeom.regions.margins import Margins, margins
 from featgeom.regions.radius import Radii, radius
-from featgeom.regions.shape import Chebyshev, Emptiness, Recession, chebyshev, emptiness, recession
+from featgeom.regions.recession import Recession, recession
 from featgeom.regions.shares import Shares, shares
 
 

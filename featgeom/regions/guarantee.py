@@ -17,7 +17,7 @@ from featgeom.certificates.guarantees import BrokenHullClaim, GuaranteedHullClai
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.regions.margins import U, float_below, margins_of_block, point_blocks
-from featgeom.regions.radius import pair_norms
+from featgeom.regions.radius import norms_from
 from featgeom.status import Stats, Status
 
 
@@ -116,7 +116,7 @@ def _none() -> Ints:
 
 
 def _distance(head: AffineHead, own: int, least: list[float]) -> float:
-    norms = pair_norms(head)[own]
+    norms = norms_from(head, own)
     apart = [m / norms[k] * (1 - 4 * U) for k, m in enumerate(least) if norms[k] > 0]
     if min(m for k, m in enumerate(least) if k != own) <= 0:
         return 0.0

@@ -77,14 +77,15 @@ def radius(head: AffineHead, z: ArrayLike, domain: Domain) -> Radii:
 
 def pair_norms(head: AffineHead) -> Float64:
     """Upper bounds on ‖w_c − w_k‖, (C, C), tight to rounding; exactly zero where the rows are equal."""
-    w = head.weight
-    result = np.zeros((head.classes, head.classes))
-    for c in range(head.classes):
-        difference = w[c] - w
-        scale = np.abs(difference).max(axis=1)
-        unit = difference / np.where(scale > 0, scale, 1.0)[:, None]
-        result[c] = scale * np.sqrt(np.einsum("ij,ij->i", unit, unit))
-    return result * (1 + (head.dimension + 8) * U)
+    return np.stack([norms_from(head, c) for c in range(head.classes)])
+
+
+def norms_from(head: AffineHead, own: int) -> Float64:
+    """Upper bounds on ‖w_own − w_k‖ for every class k, (C,), tight to rounding; zero where rows are equal."""
+    difference = head.weight[own] - head.weight
+    scale = np.abs(difference).max(axis=1)
+    unit = difference / np.where(scale > 0, scale, 1.0)[:, None]
+    return scale * np.sqrt(np.einsum("ij,ij->i", unit, unit)) * (1 + (head.dimension + 8) * U)
 
 
 def _offsets(parts: list[tuple]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from featgeom.errors import BadData
 from featgeom.files import write_whole
+from featgeom.report.view import scene_document, view_element, view_style
 from featgeom.studies.record import STANDINGS, Record, is_number
 
 if TYPE_CHECKING:
@@ -33,11 +34,23 @@ def write_report(run: Run) -> Path:
         command=command(run),
         sections=sections,
         standings=STANDINGS,
-        style=_resource("report.css"),
+        style=_resource("report.css") + view_style(),
+        view=three_dimensions(run),
     )
     path = run.folder / "report.html"
     write_whole(path, page.encode())
     return path
+
+
+def three_dimensions(run: Run) -> dict[str, str]:
+    """The 3-D picture of the run, as an element of the page, or why there is none."""
+    from featgeom.figures.scene_of_run import scene_of_run
+
+    try:
+        scene = scene_of_run(run, "decision")
+    except BadData as error:
+        return {"picture": "", "why": str(error)}
+    return {"picture": view_element(scene, scene_document(scene, run)), "why": ""}
 
 
 def ordered(records: Any) -> list[Record]:

@@ -12,14 +12,15 @@ from featgeom.certificates.claim import Claim
 from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
 from featgeom.regions.cells import Cells
+from featgeom.regions.chebyshev import Chebyshev
 from featgeom.regions.domains import Box
-from featgeom.regions.shape import Chebyshev
 from featgeom.regions.shares import Shares
 from featgeom.status import Status
 from featgeom.studies.record import Column, Finding, Record, Table
 from featgeom.studies.run import Run
 
 SAMPLES = 100_000  # of the observed box, for the shares of the classes
+BALLS_UP_TO = 100_000  # classes times dimensions: beyond, one linear program a class takes too long
 WITNESSES = 2_000  # features tried as evidence before a linear program is
 UNIT = "feature distance"
 
@@ -38,7 +39,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     step = max(1, len(reference) // WITNESSES)
     graph = cells.adjacency(reference.features[::step])
     empty = {c: cells.is_empty(c) for c in range(len(classes)) if graph.degree[c] == 0}
-    balls = [boxed.chebyshev(c) for c in range(len(classes))]
+    small = head.classes * head.dimension <= BALLS_UP_TO
+    balls = [boxed.chebyshev(c) for c in range(len(classes))] if small else []
     shares = boxed.shares(SAMPLES, seed=run.seed)
     margins = cells.margins(question.features)
     inside = GuaranteedInside.of(reference, question, margins.classes, device)
@@ -226,7 +228,7 @@ def cell_table(
             (
                 name, int(graph.degree[c]),
                 classes[int(borders[c].argmax())] if borders[c].any() else None,
-                balls[c].radius, balls[c].upper,
+                balls[c].radius if balls else None, balls[c].upper if balls else None,
                 100 * float(shares.share[c]), 100 * float(shares.low[c]), 100 * float(shares.high[c]),
             )
             for c, name in enumerate(classes)
@@ -234,5 +236,5 @@ def cell_table(
         "Neighbours: classes whose cell meets this one in the domain, apart from all others. Nearest borders "
         "with: the rival of least margin for most samples. Largest ball and share are those in the box of "
         "observed bounds; the share is of its volume, estimated by uniform samples, most of which are unlike "
-        "any feature.",
+        f"any feature. Largest balls are sought where classes times dimensions are at most {BALLS_UP_TO:,}.",
     )  # fmt: skip

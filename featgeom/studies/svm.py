@@ -9,7 +9,6 @@ import numpy as np
 
 from featgeom.arrays import Floats, Ints
 from featgeom.certificates.claim import Claim
-from featgeom.errors import Unsupported
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import HeadComparison, compare_head
 from featgeom.margins.machine import LinearSVM, max_margin
@@ -19,6 +18,7 @@ from featgeom.studies.run import Run
 
 KINDS = ("standard", "augmented")
 MOST_PAIRS = 45
+MOST_UNKNOWNS = 4_000  # (K − 1)(d + 1) of a machine of all classes, which then takes minutes
 Compared = tuple[LinearSVM, HeadComparison]
 
 
@@ -45,7 +45,10 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     findings += whole_findings(whole) + pair_findings(of_pairs, run.classes)
     if not whole:
         findings.append(
-            Finding(f"No machine of all {len(run.classes):,} classes: its systems are too large; pairs only.")
+            Finding(
+                f"No machine of all {len(run.classes):,} classes in {x.shape[1]:,} dimensions is made: it "
+                f"would have more than {MOST_UNKNOWNS:,} unknowns. Pairs of classes only."
+            )
         )
     if left_out:
         findings.append(
@@ -81,18 +84,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
             "samples": "correctly predicted",
             "C": "inf",
             "most_pairs": MOST_PAIRS,
+            "most_unknowns": MOST_UNKNOWNS,
         },
     )
 
 
 def whole_machines(head: AffineHead, x: Floats, y: Ints, seed: int) -> dict[str, Compared]:
-    """One machine of all classes for each kind of bias; empty where the systems would be too large."""
+    """One machine of all classes for each kind of bias; empty where they would be too large."""
     found: dict[str, Compared] = {}
+    if (len(np.unique(y)) - 1) * (x.shape[1] + 1) > MOST_UNKNOWNS:
+        return found
     for kind in KINDS:
-        try:
-            svm = max_margin(x, y, bias=kind)
-        except Unsupported:
-            return {}
+        svm = max_margin(x, y, bias=kind)
         if svm.status in (Status.SOLVED, Status.PRECISION_LIMIT):
             found[kind] = svm, compare_head(head, svm, x, y, seed=seed)
     return found

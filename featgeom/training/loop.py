@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import time
@@ -40,8 +41,8 @@ class TrainedCheckpoint(NamedTuple):
 class TrainingRun:
     """What a training left in ``folder``.
 
-    ``history`` has one record a checkpoint: step, loss and accuracy on all training images, accuracy on the
-    test images.
+    ``history`` has one record a checkpoint: step, loss and accuracy on the training images, accuracy on the
+    test images, or on the first ``recipe.measured`` of each.
     """
 
     folder: Path
@@ -57,12 +58,18 @@ class TrainingRun:
 
 
 def train(
-    recipe: str, out_dir: str | Path, seed: int = 0, progress: bool = False, **overrides: Any
+    recipe: str,
+    out_dir: str | Path,
+    seed: int = 0,
+    progress: bool = False,
+    full: bool = False,
+    **overrides: Any,
 ) -> TrainingRun:
     """Train the network of a recipe and write its checkpoints, `step-N.safetensors`, into ``out_dir``.
 
     Stopped at any moment and called again, it goes on and ends with the same bytes as if undisturbed; the
-    same call gives the same bytes on the same machine. ``overrides`` replace fields of the recipe.
+    same call gives the same bytes on the same machine. ``full`` trains at the first paper's size, which can
+    take days; ``overrides`` replace fields of the recipe.
 
     Raises BadArgument for an unknown recipe or field, and where ``out_dir`` holds another training.
 
@@ -72,7 +79,7 @@ def train(
     ...     [checkpoint.step for checkpoint in run.checkpoints]
     [0, 1, 10, 20]
     """
-    plan = find_recipe(recipe, **overrides)
+    plan = find_recipe(recipe, full, **overrides)
     images = training_images(plan)
     folder = Path(out_dir).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,8 +119,11 @@ class Session:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.options = {"classes": len(self.images.train.classes), **self.recipe.options}
-        self.network = find_architecture(self.recipe.arch).build(**self.options)
+        architecture = find_architecture(self.recipe.arch)
+        known = {"classes": len(self.images.train.classes), "channels": self.images.train.shape[0]}
+        taken = inspect.signature(architecture.factory).parameters
+        self.options = {k: v for k, v in known.items() if k in taken} | self.recipe.options
+        self.network = architecture.build(**self.options)
         self.optimiser = make_optimiser(
             self.recipe.optimiser, self.network.parameters(), self.recipe.rate, self.recipe.weight_decay
         )
@@ -159,12 +169,13 @@ class Session:
 
     def record(self) -> None:
         """Write the checkpoint of this step, then what was measured, then the state to go on from."""
-        loss, accuracy = evaluate(self.network, self.loss, *self.data)
+        some = slice(self.recipe.measured or None)
+        loss, accuracy = evaluate(self.network, self.loss, *(part[some] for part in self.data))
         if not np.isfinite(loss):
             raise BadArgument(
                 f"recipe {self.recipe.name}: the loss is {loss} after {self.step} steps; lower the rate"
             )
-        test_accuracy = evaluate(self.network, self.loss, *self.test_data)[1]
+        test_accuracy = evaluate(self.network, self.loss, *(part[some] for part in self.test_data))[1]
         self.history.append(
             {"step": self.step, "loss": loss, "train_accuracy": accuracy, "test_accuracy": test_accuracy}
         )

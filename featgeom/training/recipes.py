@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from featgeom.data.synthetic import SYNTHETIC
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.training.losses import find_loss
 
@@ -15,8 +16,10 @@ class Recipe:
 
     ``images`` is a source of images, ``classes`` a subset of its classes by name (empty: all), ``arch`` and
     ``options`` the network, ``batch`` the samples a step sees (0: all of them), ``rate`` the learning rate,
-    ``per_decade`` the checkpoints for every factor 10 in steps. ``normalise`` sets the classifier's mean and
-    std to those of the training images. ``threads`` is fixed, because sums in another order are other bits.
+    ``per_decade`` the checkpoints for every factor 10 in steps, ``measured`` how many samples of each split,
+    from the first on, loss and accuracy are measured on at a checkpoint (0: all of them). ``normalise`` sets
+    the classifier's mean and std to those of the training images. ``threads`` is fixed, because sums in
+    another order are other bits. ``full`` are the fields in which the first paper's own size differs.
     """
 
     name: str
@@ -33,11 +36,13 @@ class Recipe:
     batch: int = 64
     steps: int = 1000
     per_decade: int = 4
+    measured: int = 0
     threads: int = 1
+    full: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         find_loss(self.loss)
-        for name, low in (("batch", 0), ("steps", 1), ("per_decade", 1), ("threads", 1)):
+        for name, low in (("batch", 0), ("steps", 1), ("per_decade", 1), ("measured", 0), ("threads", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < low:
                 raise BadArgument(f"recipe {self.name}: {name} must be a whole number ≥ {low}, got {value!r}")
@@ -58,8 +63,8 @@ def add_recipe(recipe: Recipe) -> None:
     RECIPES[recipe.name] = recipe
 
 
-def find_recipe(name: str, **overrides: Any) -> Recipe:
-    """The recipe of that name, with some of its fields replaced.
+def find_recipe(name: str, full: bool = False, **overrides: Any) -> Recipe:
+    """The recipe of that name, at the first paper's size if ``full``, with some of its fields replaced.
 
     Raises BadArgument for an unknown recipe or field, with the nearest known name.
 
@@ -71,11 +76,12 @@ def find_recipe(name: str, **overrides: Any) -> Recipe:
     """
     if name not in RECIPES:
         raise BadArgument(f"unknown recipe '{name}'{nearest_name(name, list(RECIPES))}")
-    known = [f.name for f in fields(Recipe)]
+    known = [f.name for f in fields(Recipe) if f.name != "full"]
     for key in overrides:
         if key not in known:
             raise BadArgument(f"a recipe has no field '{key}'{nearest_name(key, known)}")
-    return replace(RECIPES[name], **overrides)
+    recipe = RECIPES[name]
+    return replace(recipe, **{**(recipe.full if full else {}), **overrides, "full": {}})
 
 
 add_recipe(
@@ -87,3 +93,63 @@ add_recipe(
         steps=2000,
     )
 )
+for _data in SYNTHETIC:
+    add_recipe(
+        Recipe(
+            name=f"simulated_{_data}",
+            summary=f"the first paper's 2 → 2,000 → 2 → C network on its simulated data '{_data}'",
+            images=f"synthetic:{_data}",
+            arch="mlp",
+            options={"hidden": 2000, "features": 2},
+            optimiser="adam",
+            rate=0.005,
+            batch=0,
+            steps=1000,
+        )
+    )
+add_recipe(
+    Recipe(
+        name="simulated_asymmetric",
+        summary="the first paper's network whose two logits do not share hidden units, on two blobs",
+        images="synthetic:blobs",
+        arch="asymmetric",
+        optimiser="adam",
+        rate=0.001,
+        batch=0,
+        steps=2000,
+    )
+)
+for _name, _title, _images, _arch, _classes, _full in (
+    ("mnist_two", "residual net with 2 features on MNIST 0 and 1", "mnist:", "small_resnet", ("0", "1"), {}),
+    (
+        "mnist_three",
+        "DenseNet with 2 features on MNIST 0, 1 and 2",
+        "mnist:",
+        "small_densenet",
+        ("0", "1", "2"),
+        {"options": {"depth": 40, "growth": 12, "features": 2}, "steps": 145_000},
+    ),
+    (
+        "cifar10_two",
+        "DenseNet with 2 features on CIFAR-10 airplane and bird",
+        "cifar10:",
+        "small_densenet",
+        ("airplane", "bird"),
+        {"options": {"depth": 40, "growth": 12, "features": 2}, "steps": 78_000},
+    ),
+):
+    add_recipe(
+        Recipe(
+            name=_name,
+            summary=f"{_title} (images: {_images}DIR)",
+            images=_images,
+            arch=_arch,
+            options={"features": 2},
+            classes=_classes,
+            rate=0.02,
+            steps=600,
+            measured=2000,
+            threads=2,
+            full=_full,
+        )
+    )

@@ -203,3 +203,28 @@ def test_real_features(resnet20, resnet20_head):
     nearest = flip_points(resnet20_head, z, None, "orthant")
     np.testing.assert_allclose(nearest.distance, flips.distance.min(axis=1), rtol=1e-12)
     assert nearest.certificate.check().tally == {"PROVED": 200}
+
+
+def test_whole_numbers_where_bounds_and_boundaries_coincide():
+    """Small integers make classes, bounds and ties meet in common points; LP says what is feasible."""
+    from scipy.optimize import linprog
+
+    rng = np.random.default_rng(1)
+    seen = set()
+    for _ in range(60):
+        classes, d = int(rng.integers(3, 8)), int(rng.integers(1, 6))
+        head = AffineHead(np.round(rng.normal(size=(classes, d))), np.round(rng.normal(size=classes)))
+        tied = rng.permutation(classes)[:2]
+        ties = tie_points(head, np.round(np.abs(rng.normal(size=(1, d))), 1), tied, "orthant")
+        rest = [k for k in range(classes) if k not in tied]
+        w, b = head.weight, head.bias
+        answer = linprog(
+            np.zeros(d),
+            A_eq=w[tied[:1]] - w[tied[1:]],
+            b_eq=b[tied[1:]] - b[tied[0]],
+            A_ub=w[rest] - w[tied[0]],
+            b_ub=b[tied[0]] - b[rest],
+        )
+        assert ties.status[0] is (Status.SOLVED if answer.status == 0 else Status.INFEASIBLE)
+        seen.add(ties.status[0])
+    assert len(seen) == 2

@@ -11,6 +11,7 @@ import featgeom as fg
 from featgeom import Status
 from featgeom.errors import BadArgument, Unsupported
 from featgeom.margins import working_set
+from featgeom.margins.interior_point import Problem
 from featgeom.margins.machine import BIASES
 
 KINDS = list(itertools.product([2, 3, 5], BIASES, [np.inf, 1.0, 0.01]))
@@ -123,6 +124,46 @@ def test_samples_beyond_the_working_set_change_nothing(classes, monkeypatch):
     small = fg.max_margin(x, y, C=1.0)
     assert small.stats.passes > whole.stats.passes
     np.testing.assert_allclose(small.weight, whole.weight, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("classes", "bias"), list(itertools.product([2, 3], BIASES)))
+def test_more_dimensions_than_samples(classes, bias):
+    x, y = sample(41, classes)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(300, 300)))[0][:4]
+    low, high = fg.max_margin(x, y, bias=bias), fg.max_margin(x @ turn, y, bias=bias)
+    assert high.status == Status.SOLVED
+    np.testing.assert_allclose(high.weight, low.weight @ turn, atol=1e-9)
+    np.testing.assert_allclose(high.bias, low.bias, atol=1e-9)
+    wide = np.random.default_rng(2).normal(size=(30, 200))
+    labels = np.arange(30) % classes
+    assert fg.max_margin(wide, labels, bias=bias).gap < 1e-9
+
+
+@pytest.mark.parametrize("c", [np.inf, 1.0])
+def test_a_class_that_is_far_from_all_others(c, monkeypatch):
+    monkeypatch.setattr(working_set, "SMALLEST", 1)
+    x, y = sample(42, 2, n=2000, d=2, gap=5.0)
+    far = np.vstack([x, [[1e3, 1e3], [1.1e3, 1e3]]]), np.append(y, [2, 2])
+    svm = fg.max_margin(*far, C=c)
+    assert svm.status == Status.SOLVED
+    assert svm.certificate.check().status.tolist() == [Status.PROVED]
+    assert (svm.classify(far[0])[-2:] == 2).all()
+
+
+def test_newton_matrices_are_those_of_the_definition():
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, 4, 20)
+    problem = Problem(x, y, 4, np.array([1.0, 1.0, 0.0]), 1.0)
+    density = rng.random((20, 4)) * problem.rivals
+    for slack in (None, rng.random(20) + density.sum(axis=1)):
+        expected = np.kron(np.eye(3), np.diag(problem.regularisation))
+        for i in range(20):
+            rows = np.array([np.kron(problem.basis[:, y[i]] - problem.basis[:, k], x[i]) for k in range(4)])
+            inner = np.diag(density[i])
+            if slack is not None:
+                inner = inner - np.outer(density[i], density[i]) / slack[i]
+            expected += rows.T @ inner @ rows
+        np.testing.assert_allclose(problem.normal_matrix(density, slack), expected, atol=1e-12)
 
 
 def test_float32_torch_and_lists_are_the_same_to_it():

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from featgeom import AffineHead, Box, Cells
+from featgeom import AffineHead, Box, Cells, ConvexHull
 from featgeom.regions.adjacency import adjacency
 from featgeom.regions.contest import contest
 from featgeom.regions.domains import Hull, as_domain
@@ -23,6 +23,31 @@ def domains(d, seed=0):
         "hull": Hull(rng.standard_normal((12, d))),
         "point": Hull(rng.standard_normal((1, d))),
     }
+
+
+def test_points_of_edges_tie_above_all_others(rng):
+    head = AffineHead(rng.standard_normal((7, 3)), rng.standard_normal(7))
+    for domain in domains(3).values():
+        graph = adjacency(head, domain)
+        ties = graph.graph["ties"]
+        for c, j, evidence in graph.edges(data="evidence"):
+            point = ties.point(evidence)
+            logits = head.logits(point[None, :])[0]
+            assert logits[c] == pytest.approx(logits[j], rel=1e-9, abs=1e-9)
+            assert logits[[c, j]].min() > np.delete(logits, [c, j]).max()
+            if isinstance(domain, Box):
+                assert domain.contains(point[None, :]).all()
+
+
+def test_a_convex_hull_is_a_domain(rng):
+    head = AffineHead(rng.standard_normal((5, 3)), rng.standard_normal(5))
+    points = rng.standard_normal((40, 3)).astype(np.float32)
+    cells = Cells(head, ConvexHull(points))
+    graph = cells.adjacency()
+    assert graph.graph["domain"] == "hull"
+    assert graph.graph["undecided"] == []
+    seen = set(head.classify(points).tolist())
+    assert {c for c in range(5) if not cells.is_empty(c).empty} >= seen
 
 
 def all_proved(graph):

@@ -96,6 +96,15 @@ def test_equal_rows_tie_everywhere_or_never():
     assert apart.certificate.check().tally == {"PROVED": 1}
 
 
+def test_a_memory_map_stays_one(tmp_path, rng):
+    head = AffineHead(rng.standard_normal((5, 4)), rng.standard_normal(5))
+    np.save(tmp_path / "z.npy", rng.standard_normal((500, 4)).astype(np.float32))
+    z = np.load(tmp_path / "z.npy", mmap_mode="r")
+    found = Cells(head, "orthant").radius(z)
+    assert np.shares_memory(found.certificate.points, z)
+    assert found.certificate.check().tally == {"PROVED": 500}
+
+
 def test_real_features(resnet20):
     head = AffineHead(resnet20["fc_weight"], resnet20["fc_bias"])
     z = resnet20["features_test"][:2000]

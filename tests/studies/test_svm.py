@@ -62,6 +62,14 @@ def test_a_class_without_correct_samples_is_left_out(tmp_path):
     assert record.values["samples"] == 4
 
 
+def test_a_machine_that_would_be_too_large_is_left_out_aloud(run, monkeypatch):
+    monkeypatch.setattr(svm, "MOST_PAIRS", 1)
+    monkeypatch.setattr(svm, "MOST_UNKNOWNS", 100)
+    record = svm.study(run)
+    assert record.values["machines"] == {}
+    assert any("more than 100 unknowns" in finding.text for finding in record.findings)
+
+
 def test_collapse_measures_every_split(run):
     record = collapse.study(run)
     features = run.features("test")

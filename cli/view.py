@@ -1,0 +1,150 @@
+"""`featgeom view`: three-dimensional pictures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featgeom_cli.common import Console, featgeom_command, run_argument
+
+EXAMPLE = """
+featgeom view RUN                                a window
+featgeom view RUN --html view.html               a page to pass on
+featgeom view RUN --serve                        a live page, classes and views to choose
+featgeom view RUN --png cats.png --classes cat,dog,deer,horse --projection slice
+"""
+PROJECTIONS = ("decision", "slice", "pca", "lda")
+
+
+@featgeom_command(EXAMPLE)
+@run_argument
+@click.option(
+    "--png", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (also .jpg, .webp, .tif)."
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one self-contained page."
+)
+@click.option(
+    "--spin", type=click.Path(path_type=Path, dir_okay=False), help="Write one turn as .gif, .webp or .mp4."
+)
+@click.option("--serve", is_flag=True, help="Serve a live page on localhost until Ctrl-C.")
+@click.option("--port", default=0, show_default="any free one", help="Port of --serve.")
+@click.option("--classes", help="Names or numbers, separated by commas.  [default: the four most confused]")
+@click.option(
+    "--projection",
+    default="decision",
+    show_default=True,
+    help="decision and slice are exact, pca and lda are shadows; or a .npy file of directions (1 to 3, d).",
+)
+@click.option("--split", help="Whose samples to draw.  [default: the part that is asked about]")
+@click.option("--size", help="Pixels of a picture, as WIDTHxHEIGHT.  [default: 1600x1200, spins 800x600]")
+@click.option("--camera", type=click.Choice(["iso", "x", "y", "z"]), default="iso", show_default=True)
+@click.option("--dark", is_flag=True, help="A dark ground for window, --png and --spin.")
+def view(
+    console: Console, run: Path, classes: str | None, projection: str, split: str | None, size: str | None,
+    camera: str, dark: bool, serve: bool, port: int, **files: Path | None,
+) -> None:  # fmt: skip
+    """See a run in three dimensions: class hulls, samples, cells, boundaries, flip points.
+
+    Without a file to write, a window opens. Every picture says in words what is exact and what is a shadow.
+    """
+    from contextlib import ExitStack
+
+    from featgeom.studies.run import Run
+
+    opened = Run(run)
+    pixels = as_size(size)
+    with ExitStack() as stack:
+        renderer = None
+        if files["png"] or files["spin"]:
+            from featgeom.figures.scene_pyvista import OffScreen
+
+            renderer = stack.enter_context(OffScreen())
+        if serve:
+            return served(console, opened, port, projection, classes, split)
+        from featgeom.figures.scene_of_run import scene_of_run
+
+        scene = scene_of_run(opened, as_view(projection), names(classes), split)
+        written: dict[str, str] = {}
+        if files["html"]:
+            from featgeom.report.view import write_view
+
+            written["html"] = str(write_view(scene, opened, files["html"]))
+        if renderer is None and not written:
+            from featgeom.figures.scene_pyvista import show_scene
+
+            show_scene(scene, camera, dark)
+        if files["png"]:
+            from featgeom.figures.scene_pyvista import save_picture
+
+            written["png"] = str(
+                save_picture(renderer, scene, files["png"], pixels or (1600, 1200), camera, dark)
+            )
+        if files["spin"]:
+            from featgeom.figures.scene_pyvista import save_spin
+
+            spinner = stack.enter_context(OffScreen()) if files["png"] else renderer
+            console.note(f"drawing a turn into {files['spin']}; about a quarter of a second a picture")
+            written["spin"] = str(save_spin(spinner, scene, files["spin"], pixels or (800, 600), dark))
+    document: dict[str, Any] = {"run": str(run), "view": scene.view, "notes": scene.notes, "files": written}
+    document["classes"] = [scene.names[c] for c in scene.chosen]
+    console.result(document, "\n".join([*scene.notes, *written.values()]))
+    return None
+
+
+def served(
+    console: Console, run: Any, port: int, projection: str, classes: str | None, split: str | None
+) -> None:
+    """Serve the live page until Ctrl-C, which is how it is meant to end."""
+    from featgeom.errors import BadArgument
+    from featgeom.report.serve import ViewServer
+
+    asked = {"view": projection, "classes": classes, "split": split}
+    first = {key: value for key, value in asked.items() if value is not None}
+    try:
+        server = ViewServer(run, port, first)
+    except (OSError, OverflowError) as error:
+        raise BadArgument(f"--port {port}: {error}") from None
+    with server:
+        server.page({})  # what is wrong is said now, not in the browser
+        console.result(
+            {"run": str(run.folder), "address": server.address}, f"{server.address}  (Ctrl-C ends)"
+        )
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            console.note("ended")
+
+
+def names(classes: str | None) -> list[str] | None:
+    """Class names from an option's value."""
+    return None if classes is None else [name.strip() for name in classes.split(",")]
+
+
+def as_view(projection: str) -> Any:
+    """The name of a view, or directions from a file."""
+    if not projection.endswith(".npy"):
+        return projection
+    import numpy as np
+
+    from featgeom.errors import BadData
+
+    try:
+        return np.load(projection, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BadData(f"{projection}: no array of directions ({error})") from None
+
+
+def as_size(size: str | None) -> tuple[int, int] | None:
+    """Width and height in pixels."""
+    if size is None:
+        return None
+    width, _, height = size.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 64):
+        raise click.UsageError(f"--size: expected WIDTHxHEIGHT in pixels, such as 1600x1200, got '{size}'")
+    return int(width), int(height)
+
+
+command = view

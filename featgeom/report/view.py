@@ -1,0 +1,193 @@
+"""The interactive page of a scene: one HTML file that needs neither network nor anything beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featgeom.errors import BadData
+from featgeom.files import write_whole
+from featgeom.studies.record import plain
+
+if TYPE_CHECKING:
+    from featgeom.data.images import ImageSet
+    from featgeom.figures.scene import Samples, Scene
+    from featgeom.studies.run import Run
+
+LOGIT_BYTES = 1_500_000  # logits of all samples go into the page up to this size
+IMAGE_BYTES = 1_500_000  # and their images; beyond it, the misclassified and those nearest to a boundary
+RAW_PIXELS = 400_000  # up to this many pixels a sheet of images is stored without loss
+TYPES = {"f": ("f4", np.float32), "i": ("i4", np.int32)}
+
+
+def write_view(scene: Scene, run: Run, path: Path) -> Path:
+    """Write the page of a scene to ``path``, with images of the samples as far as they fit."""
+    write_whole(path, view_page(scene, scene_document(scene, run)).encode())
+    return path
+
+
+def view_page(scene: Scene, document: dict[str, Any]) -> str:
+    """The whole page."""
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    loader = DictLoader({"element": _resource("view_element.html"), "page": _resource("view.html")})
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=loader, trim_blocks=True)
+    return environment.get_template("page").render(
+        scene=scene, style=_resource("view.css"), script=view_script(), data=script_json(document)
+    )
+
+
+def view_element(scene: Scene, document: dict[str, Any]) -> str:
+    """The picture alone, to stand inside another page that has the style of `view_style`."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(_resource("view_element.html"))
+    return template.render(scene=scene, script=view_script(), data=script_json(document))
+
+
+def view_style() -> str:
+    """The style sheet of the picture."""
+    return _resource("view.css")
+
+
+def view_script() -> str:
+    """The script of the picture."""
+    return _resource("view_draw.js") + _resource("view_page.js").replace('"use strict";\n', "", 1)
+
+
+def scene_document(scene: Scene, run: Run, live: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the page needs of a scene, as plain values; with ``live`` it asks its server for the rest."""
+    samples = scene.samples
+    document: dict[str, Any] = {
+        "title": scene.title,
+        "view": scene.view,
+        "notes": scene.notes,
+        "axes": scene.axes,
+        "chosen": scene.chosen,
+        "names": scene.names,
+        "colours": scene.colours,
+        "window": scene.window,
+        "labels": [
+            {"text": text, "class": c, "place": np.asarray(place, np.float64)}
+            for text, c, place in scene.labels
+        ],
+        "surfaces": [
+            {
+                "name": s.name, "kind": s.kind, "classes": s.classes, "colour": s.colour,
+                "opacity": s.opacity, "shown": s.shown, "vertices": packed(s.vertices),
+                "triangles": packed(s.triangles), "edges": packed(s.edges),
+            }
+            for s in scene.surfaces
+        ],
+        "samples": {
+            "split": samples.split, "shown": samples.shown, "rows": packed(samples.rows),
+            "places": packed(samples.positions), "flips": packed(samples.flips),
+            "label": packed(samples.label), "predicted": packed(samples.predicted),
+            "rival": packed(samples.rival), "distance": packed(samples.distance),
+            "facts": [],
+        },
+        "images": run.asked["data"]["source"] is not None,
+        "sheet": None,
+        "live": live,
+    }  # fmt: skip
+    if live is None:
+        document["samples"] |= logits_of(run, samples)
+        sheet, tiles = image_sheet(run, samples)
+        document["sheet"] = sheet
+        document["samples"]["tile"] = packed(tiles)
+    return plain(document)
+
+
+def packed(values: NDArray[Any]) -> dict[str, str]:
+    """An array as little-endian float32 or int32 in base64.
+
+    >>> packed(np.array([1.0]))
+    {'type': 'f4', 'data': 'AACAPw=='}
+    """
+    name, kind = TYPES[values.dtype.kind]
+    data = np.ascontiguousarray(values, np.dtype(kind).newbyteorder("<"))
+    return {"type": name, "data": base64.b64encode(data.tobytes()).decode()}
+
+
+def script_json(document: dict[str, Any]) -> str:
+    """JSON that can stand inside a script element.
+
+    >>> script_json({"a": "</script>"})
+    '{"a":"\\\\u003c/script>"}'
+    """
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def logits_of(run: Run, samples: Samples) -> dict[str, Any]:
+    """The logits of the samples, for crossings in the browser; nothing where they are too many."""
+    if 4 * len(samples) * len(run.classes) > LOGIT_BYTES:
+        return {}
+    features = run.features(samples.split)
+    return {"logits": packed(features.head.logits(features.features[samples.rows]))}
+
+
+def image_sheet(run: Run, samples: Samples) -> tuple[dict[str, Any] | None, NDArray[np.int32]]:
+    """One picture that holds the images of the samples side by side, and the place of each (−1: left out).
+
+    Where not all fit, the misclassified come first, then those nearest to a boundary.
+    """
+    tiles = np.full(len(samples), -1, np.int32)
+    images = images_of(run, samples.split)
+    if images is None or not len(samples):
+        return None, tiles
+    order = np.lexsort((samples.distance, ~samples.wrong))
+    _, height, width = images.shape
+    count = min(len(order), max(1, 4 * IMAGE_BYTES // (height * width)))  # at best a byte for four pixels
+    while True:
+        chosen = order[:count]
+        data, kind, columns = sheet_of(images.pixels(samples.rows[chosen]))
+        if len(data) <= IMAGE_BYTES or count == 1:
+            break
+        count = max(1, int(count * 0.9 * IMAGE_BYTES / len(data)))
+    tiles[chosen] = np.arange(count)
+    address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return {"data": address, "size": [width, height], "columns": columns}, tiles
+
+
+def images_of(run: Run, split: str) -> ImageSet | None:
+    """The images of a split, or None where the run has none or they are gone."""
+    try:
+        return run.images(split)
+    except BadData:
+        return None
+
+
+def sheet_of(pixels: NDArray[np.float32]) -> tuple[bytes, str, int]:
+    """Images (n, c, h, w) in [0, 1] as one encoded picture, its type, and how many stand in a row."""
+    n, channels, height, width = pixels.shape
+    columns = int(np.ceil(np.sqrt(n * height / width)))
+    rows = -(-n // columns)
+    sheet = np.zeros((rows * columns, height, width, 3), np.uint8)
+    shown = pixels[:, :3] if channels >= 3 else pixels[:, :1].repeat(3, axis=1)
+    sheet[:n] = np.clip(np.rint(255 * shown), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    sheet = sheet.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
+    flat = np.ascontiguousarray(sheet.reshape(rows * height, columns * width, 3))
+    lossless = flat.shape[0] * flat.shape[1] <= RAW_PIXELS
+    return encoded(flat, "png" if lossless else "jpeg"), "png" if lossless else "jpeg", columns
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str) -> bytes:
+    """A picture (h, w, 3) as a PNG or JPEG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format=kind, quality=82, optimize=kind == "png")
+    return buffer.getvalue()
+
+
+def _resource(name: str) -> str:
+    return files("featgeom.report").joinpath(name).read_text("utf-8")

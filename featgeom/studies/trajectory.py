@@ -1,0 +1,162 @@
+"""Head against machine over a series of checkpoints, beside the rate that theory gives."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from featgeom.data.images import ImageSet
+from featgeom.data.sources import load_splits
+from featgeom.errors import BadArgument
+from featgeom.margins.collapse import neural_collapse
+from featgeom.margins.comparison import compare_head
+from featgeom.margins.machine import max_margin
+from featgeom.models.sources import load_classifier
+from featgeom.status import Status
+from featgeom.studies.record import Column, Finding, Record, Table
+from featgeom.studies.svm import KINDS, MOST_UNKNOWNS
+
+COLUMNS = (
+    Column("steps"),
+    Column("loss"),
+    Column("accuracy"),
+    Column("margin", "feature distance"),
+    Column("angle to standard", "degrees"),
+    Column("to augmented", "degrees"),
+    Column("head's margin", "of standard's"),
+    Column("agreement on the box"),
+    Column("NC1"),
+)
+
+
+def trajectory(
+    checkpoints: Sequence[str | Path],
+    images: str,
+    *,
+    arch: str | None = None,
+    split: str = "train",
+    classes: Sequence[str] = (),
+    seed: int = 0,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Record:
+    """Compare the head of every checkpoint with the machines on its own features.
+
+    Steps are the last number in a checkpoint's file name (`step-00000100.safetensors`). At each checkpoint
+    the machines are those of the samples that it predicts correctly, so they change with the features. Theory
+    (Soudry et al., arXiv 1710.10345) speaks of a head on fixed features: its angle to the machine
+    fades like 1/log t.
+
+    Raises BadArgument for checkpoints without steps in their names, or several of one step.
+    """
+    from tqdm import tqdm
+
+    started = time.perf_counter()
+    series = sorted((steps_of(path), Path(path)) for path in checkpoints)
+    if len({steps for steps, _ in series}) < len(series):
+        raise BadArgument("checkpoints: two of them are of the same step")
+    part = _images(images, split, tuple(classes))
+    rows = [
+        _measure(path, steps, part, arch, seed, device)
+        for steps, path in tqdm(series, desc="checkpoints", disable=not progress)
+    ]
+    table = Table(
+        "trajectory",
+        f"Head and machine on {part.split} features of each checkpoint",
+        COLUMNS,
+        tuple(rows),
+        "Machines separate the samples predicted correctly; a dash stands where fewer than two classes have "
+        "any, or the machine would be too large. Agreement is estimated on points drawn uniformly from the "
+        "features' box.",
+    )
+    return Record(
+        study="trajectory",
+        title="Head and machine along the training",
+        findings=_findings(table),
+        values={column.name: table.column(column.name) for column in COLUMNS},
+        tables=(table,),
+        settings={"images": part.name, "split": part.split, "checkpoints": [path.name for _, path in series]},
+        seconds=time.perf_counter() - started,
+    )
+
+
+def steps_of(path: str | Path) -> int:
+    """The last number in a file name: the steps a checkpoint has seen.
+
+    >>> steps_of("run-2/step-00000100.safetensors")
+    100
+    """
+    found = re.findall(r"\d+", Path(path).stem)
+    if not found:
+        raise BadArgument(f"{path}: no number in its name tells how many steps it has seen")
+    return int(found[-1])
+
+
+def _images(source: str, split: str, classes: tuple[str, ...]) -> ImageSet:
+    from featgeom.training.images import keep_classes
+
+    parts = load_splits(source)
+    if split not in parts and len(parts) > 1:
+        raise BadArgument(f"{source}: no split '{split}'; it has {', '.join(parts)}")
+    return keep_classes(parts.get(split, next(iter(parts.values()))), classes)
+
+
+def _measure(
+    path: Path, steps: int, part: ImageSet, arch: str | None, seed: int, device: str
+) -> tuple[float | int | None, ...]:
+    """One row of the table."""
+    classifier = load_classifier(path, arch=arch, device=device, probe=part.images)
+    if classifier.head.classes != len(part.classes):
+        raise BadArgument(
+            f"{path}: has {classifier.head.classes} classes, the images {len(part.classes)}; name a subset"
+        )
+    features, head, labels = classifier.features(part.images), classifier.head, part.labels
+    logits = head.logits(features)
+    own = logits[np.arange(len(labels)), labels]
+    top = logits.max(axis=1)
+    loss = float((top - own + np.log(np.exp(logits - top[:, None]).sum(axis=1))).mean())
+    right = logits.argmax(axis=1) == labels
+    collapse = neural_collapse(features, labels, head)
+    figures: list[float | None] = [None] * 5
+    if len(np.unique(labels[right])) > 1:
+        x, y = features[right], labels[right]
+        small = (len(np.unique(y)) - 1) * (x.shape[1] + 1) <= MOST_UNKNOWNS
+        machines = {kind: max_margin(x, y, bias=kind) for kind in KINDS} if small else {}
+        if machines and all(m.status in (Status.SOLVED, Status.PRECISION_LIMIT) for m in machines.values()):
+            compared = {kind: compare_head(head, svm, x, y, seed=seed) for kind, svm in machines.items()}
+            figures = [
+                machines["standard"].margin,
+                compared["standard"].overall_angle,
+                compared["augmented"].overall_angle,
+                compared["standard"].overall_margin_ratio,
+                compared["standard"].domain_agreement,
+            ]
+    return steps, loss, float(right.mean()), *figures, collapse.nc1
+
+
+def _findings(table: Table) -> tuple[Finding, ...]:
+    """First and last of what was measured."""
+    rows = [row for row in table.rows if row[5] is not None]
+    if not rows:
+        return (Finding("No checkpoint predicts samples of two classes correctly, so there is no machine."),)
+    last = rows[-1]
+    angles = np.array([row[5] for row in rows], float)
+    course = "falls at every checkpoint" if (np.diff(angles) <= 0).all() else "does not fall steadily"
+    return (
+        Finding(
+            f"After {last[0]:,} steps the loss is {last[1]:.3g} and the head is {last[4]:.2f}° from the "
+            f"standard machine of its own features, {last[5]:.2f}° from the augmented one; at {rows[0][0]:,} "
+            f"steps it was {rows[0][4]:.2f}° and {rows[0][5]:.2f}°."
+        ),
+        Finding(
+            f"The angle to the augmented machine {course}; "
+            f"the least is {angles.min():.2f}°, after {rows[int(angles.argmin())][0]:,} steps."
+        ),
+        Finding(
+            f"The head reaches {100 * float(last[6] or 0):.1f} % of the standard machine's margin at the end."
+        ),
+    )

@@ -1,0 +1,53 @@
+"""A real run with images, and a real browser."""
+
+import shutil
+
+import pytest
+
+from featgeom.studies.analysis import analyze, extract_run
+
+FLAGS = (
+    "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    run = extract_run(tmp_path_factory.mktemp("runs") / "digits", "digits", "digits")
+    list(analyze(run, ("overview",)))
+    return run
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    found = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+    if found is None:
+        pytest.skip("no chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=found, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Open an address; the page must not complain, nor ask for anything but what is allowed."""
+    pages, complaints = [], []
+
+    def open_one(address, width=1200, height=800, scheme="light", allowed=("file:", "data:", "blob:")):
+        page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        pages.append(page)
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.on("request", lambda r: None if r.url.startswith(allowed) else complaints.append(r.url))
+        page.goto(address)
+        page.wait_for_function("document.querySelector('.fgv').dataset.drawn > 0")
+        return page
+
+    yield open_one
+    for page in pages:
+        page.close()
+    real = [c for c in complaints if "GPU stall" not in c and "favicon" not in c]
+    assert not real, real
