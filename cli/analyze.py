@@ -22,6 +22,7 @@ featgeom analyze                                  the built-in digits network
 featgeom analyze net.pth cifar10:DIR --arch cifar_resnet20 -o RUN
 featgeom analyze net.safetensors folder:DIR --arch models.py:my_net -o RUN
 featgeom analyze features.npz -o RUN              arrays from anywhere
+featgeom analyze digits --studies all             every study of feature space
 """
 
 
@@ -31,10 +32,16 @@ featgeom analyze features.npz -o RUN              arrays from anywhere
 @out_option
 @network_options
 @split_option
+@click.option(
+    "--studies",
+    default="overview",
+    show_default=True,
+    help="Names separated by commas, or all: overview, hulls, regions, boundaries, svm, collapse.",
+)
 @device_option
 @seed_option
-def analyze(console: Console, out: Path | None, device: str, **options: Any) -> None:
-    """Tell the shape of a network's last hidden layer: features, every standard study, a report.
+def analyze(console: Console, out: Path | None, studies: str, device: str, **options: Any) -> None:
+    """Tell the shape of a network's last hidden layer: features, studies, a report.
 
     CHECKPOINT is a file (.pt .pth .th .safetensors), the name of a built-in network, or an .npz file with
     features, labels and head. IMAGES is a source such as digits, cifar10:DIR, mnist:DIR, folder:DIR or
@@ -42,11 +49,13 @@ def analyze(console: Console, out: Path | None, device: str, **options: Any) -> 
     carries on where it stopped.
     """
     from featgeom.report.page import write_report
+    from featgeom.studies.analysis import FEATURE_STUDIES
     from featgeom.studies.analysis import analyze as run_studies
 
+    names = FEATURE_STUDIES if studies == "all" else tuple(studies.split(","))
     run = made_run(console, out, device=device, **options)
     records = []
-    for record in run_studies(run, device=device, progress=console.progress):
+    for record in run_studies(run, names, device=device, progress=console.progress):
         records.append(record)
         console.note(f"{record.title}: {record.seconds:.1f} s")
     report = write_report(run)

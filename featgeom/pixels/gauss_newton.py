@@ -12,7 +12,7 @@ from featgeom.pixels.derivatives import PixelFunction
 
 LONGEST = 0.036  # the longest step, in diagonals of the box
 DAMPING = 2e-3  # of the mean squared row of the Jacobian, where the relative residual is 1
-PATIENCE = 20  # steps without progress after which a row is given up
+PATIENCE = 15  # steps without progress after which a row is given up
 PULL, PULL_STEPS = 0.5, 30  # how the minimal search draws towards the start: at first, and until when
 MARGIN = 0.3  # of the tolerance: where a row rests, so that another order of summation stays within it
 

@@ -72,7 +72,7 @@ def invert(
     *,
     tolerance: float = 1e-6,
     steps: int = 100,
-    restarts: int = 4,
+    restarts: int = 2,
     minimal: bool = False,
     smoothness: float = 1.0,
     seed: int = 0,

@@ -92,7 +92,7 @@ def scene_document(scene: Scene, run: Run, live: dict[str, Any] | None = None) -
             "places": packed(samples.positions), "flips": packed(samples.flips),
             "label": packed(samples.label), "predicted": packed(samples.predicted),
             "rival": packed(samples.rival), "distance": packed(samples.distance),
-            "facts": [],
+            "facts": [] if live else stored_facts(run, samples),
         },
         "images": run.asked["data"]["source"] is not None,
         "sheet": None,
@@ -125,6 +125,23 @@ def script_json(document: dict[str, Any]) -> str:
     """
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def stored_facts(run: Run, samples: Samples) -> list[dict[str, Any]]:
+    """What the study of hulls has stored of these samples, where it has been run."""
+    if not (run.folder / "results" / "hulls.json").exists():
+        return []
+    arrays = run.result("hulls").arrays
+    reference = run.reference_split
+    known = {
+        f"{samples.split}_own_correct": f"distance to the hull of its class's correct {reference} features",
+        f"{samples.split}_all": f"distance to the hull of all {reference} features",
+    }
+    return [
+        {"name": name, "values": packed(arrays[key][samples.rows])}
+        for key, name in known.items()
+        if key in arrays
+    ]
 
 
 def logits_of(run: Run, samples: Samples) -> dict[str, Any]:

@@ -12,6 +12,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 function figure(value) {
+  if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return "∞";
   return value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
@@ -99,7 +100,7 @@ class View {
   liveForm() {
     const { views, all } = this.scene.live, scene = this.scene;
     const view = element("select", { name: "view", "aria-label": "view" }, ...views.map((v) => element("option", { value: v, selected: v === scene.view }, v)));
-    const names = element("input", { name: "classes", value: scene.chosen.map((c) => scene.names[c]).join(","), "aria-label": "classes, separated by commas" });
+    const names = element("input", { name: "classes", value: scene.live.classes, "aria-label": "classes, separated by commas" });
     const split = element("select", { name: "split", "aria-label": "samples of" }, ...scene.live.splits.map((v) => element("option", { value: v, selected: v === scene.samples.split }, v)));
     const line = (text, part) => element("label", {}, element("span", {}, text), part);
     return element("form", { class: "fgv-live", method: "get", action: "./" }, line("view", view), line("classes", names), line("samples", split),

@@ -11,6 +11,7 @@ from typing import Any
 
 from featgeom.data.images import ImageSet
 from featgeom.data.sources import load_splits
+from featgeom.errors import BadArgument, nearest_name
 from featgeom.features.extraction import extract
 from featgeom.features.features import feature_splits, load_features
 from featgeom.features.store import save_features
@@ -20,7 +21,9 @@ from featgeom.models.sources import load_classifier
 from featgeom.studies.record import Record
 from featgeom.studies.run import Run, write_run
 
-STANDARD = ("overview",)  # the studies of feature space that `featgeom analyze` runs, in this order
+FEATURE_STUDIES = ("overview", "hulls", "regions", "boundaries", "svm", "collapse")  # in this order
+PIXEL_STUDIES = ("invert", "flips", "morph", "compare")
+STUDIES = FEATURE_STUDIES + PIXEL_STUDIES
 
 
 def extract_run(
@@ -108,9 +111,15 @@ def described_images(source: str, sets: dict[str, ImageSet]) -> dict[str, Any]:
 
 
 def analyze(
-    run: Run, studies: tuple[str, ...] = STANDARD, device: str = "cpu", progress: bool = False
+    run: Run, studies: tuple[str, ...] = ("overview",), device: str = "cpu", progress: bool = False
 ) -> Iterator[Record]:
-    """Run studies one after the other; each is stored before it is yielded."""
+    """Run studies one after the other; each is stored before it is yielded.
+
+    Raises BadArgument for a name that is none of `STUDIES`, before any of them runs.
+    """
+    for name in studies:
+        if name not in STUDIES:
+            raise BadArgument(f"unknown study '{name}'{nearest_name(name, list(STUDIES))}")
     for name in studies:
         started = time.perf_counter()
         record = importlib.import_module(f"featgeom.studies.{name}").study(

@@ -131,10 +131,10 @@ def test_reduced_precision_elsewhere_does_not_reach_the_bounds():
         torch.set_float32_matmul_precision(before)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_cuda_gives_the_same_certified_answers():
+@pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_every_device_of_this_machine_gives_the_same_certified_answers(device):
     rng = np.random.default_rng(0)
     points, queries = rng.normal(size=(20_000, 32)).astype(np.float32), 2 * rng.normal(size=(50, 32))
-    here, there = (fg.ConvexHull(points, device=device).project(queries) for device in ("cpu", "cuda"))
+    here, there = (fg.ConvexHull(points, device=place).project(queries) for place in ("cpu", device))
     np.testing.assert_allclose(here.distance, there.distance, rtol=1e-6)
     assert there.certificate.check().tally == {"PROVED": 50}

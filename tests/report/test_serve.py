@@ -46,6 +46,10 @@ def test_a_view_and_classes_can_be_chosen_and_samples_are_answered_for(server, o
         page.locator(".fgv-live button").click()
     page.wait_for_function("document.querySelector('.fgv').dataset.drawn > 0")
     assert "Exact 3-D slice" in page.locator(".fgv-notes").inner_text()
+    with page.expect_navigation():  # what the form says is what is shown, so it can be sent again
+        page.locator(".fgv-live button").click()
+    page.wait_for_function("document.querySelector('.fgv').dataset.drawn > 0")
+    assert page.locator(".fgv-live input[name=classes]").input_value() == "0,1,2,3"
     page.evaluate("featgeomView.select(0)")
     page.wait_for_selector("text=distance to the hull", timeout=120_000)  # kernels are compiled once
     page.wait_for_function("document.querySelector('.fgv-image').naturalWidth === 8")

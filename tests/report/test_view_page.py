@@ -10,6 +10,7 @@ from PIL import Image
 from featgeom.boundaries.crossings import crossings
 from featgeom.figures.scene_of_run import scene_of_run
 from featgeom.report.view import write_view
+from featgeom.studies.analysis import analyze
 
 
 @pytest.fixture(scope="session")
@@ -174,6 +175,22 @@ def test_where_there_is_no_webgl_the_page_says_so(chromium, page_file):
     page.goto(page_file.as_uri())
     assert "no WebGL" in page.locator(".fgv-none").inner_text()
     page.close()
+
+
+def test_a_sample_shows_what_the_study_of_hulls_has_stored(digits, open_page, tmp_path):
+    list(analyze(digits, ("hulls",)))
+    try:
+        scene = scene_of_run(digits, "decision")
+        page = open_page(write_view(scene, digits, tmp_path / "a.html").as_uri())
+        stored = digits.result("hulls").arrays
+    finally:
+        for file in (digits.folder / "results").glob("hulls*"):
+            file.unlink()
+    i = int(np.flatnonzero(~scene.samples.wrong)[0])
+    page.evaluate(f"featgeomView.select({i})")
+    facts = [line.strip() for line in page.locator(".fgv-card").inner_text().splitlines() if line.strip()]
+    at = next(k for k, text in enumerate(facts) if text.startswith("distance to the hull of its class"))
+    assert float(facts[at + 1]) == pytest.approx(stored["test_own_correct"][scene.samples.rows[i]], rel=1e-3)
 
 
 def test_the_file_is_small(page_file):
