@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Ints, as_float64, as_numpy
 from featgeom.boundaries.bounds import U, dual_bound, logit_error
-from featgeom.boundaries.domain import Domain, domain_bounds
+from featgeom.boundaries.domain import domain_bounds
 from featgeom.boundaries.ties import RTOL, Answers, FlipPoints, certified, empty_claim, join, solve_ties
 from featgeom.certificates.boundaries import NearestTieClaim
 from featgeom.errors import BadArgument
@@ -20,7 +20,7 @@ from featgeom.status import Stats, Status
 
 
 def flip_points(
-    head: AffineHead, z: ArrayLike, target: ArrayLike | str | None = None, domain: Domain = "space"
+    head: AffineHead, z: ArrayLike, target: ArrayLike | str | None = None, domain: object = "space"
 ) -> FlipPoints:
     """The closest point at which a sample's class ties with another and no third class beats them.
 

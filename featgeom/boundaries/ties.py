@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, vstack
 from featgeom.arrays import Float64, Ints, as_float64, as_numpy
 from featgeom.boundaries.bounds import distance_above, dual_bound, logit_error, tie_error
 from featgeom.boundaries.closest import EMPTY, closest_ties
-from featgeom.boundaries.domain import Domain, domain_bounds
+from featgeom.boundaries.domain import domain_bounds
 from featgeom.certificates.boundaries import EmptyTieClaim, TieClaim
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
@@ -64,7 +64,7 @@ class Answers:
     iterations: int
 
 
-def tie_points(head: AffineHead, z: ArrayLike, classes: ArrayLike, domain: Domain = "space") -> FlipPoints:
+def tie_points(head: AffineHead, z: ArrayLike, classes: ArrayLike, domain: object = "space") -> FlipPoints:
     """The closest point to each feature at which all the named classes tie and no other beats them.
 
     Minimises ‖p − z‖ (distance in feature space) over p in the domain with l_j(p) equal for every j in

@@ -1,12 +1,10 @@
 """Laws of flip points and ties, for every domain, and agreement with a solver that users trust."""
 
-from types import SimpleNamespace
-
 import cvxpy as cp
 import numpy as np
 import pytest
 
-from featgeom import AffineHead, Status, flip_points, tie_points
+from featgeom import AffineHead, Box, Status, flip_points, tie_points
 from featgeom.boundaries.domain import domain_bounds
 from featgeom.errors import BadArgument
 
@@ -16,7 +14,7 @@ def random_head(rng, classes, dimension):
 
 
 def box(dimension):
-    return SimpleNamespace(lo=np.full(dimension, -1.0), hi=np.full(dimension, 1.5))
+    return Box(np.full(dimension, -1.0), np.full(dimension, 1.5))
 
 
 def domain_of(name, dimension):
@@ -166,7 +164,7 @@ def test_tie_of_all_classes_outside_the_orthant():
     assert tie_points(head, [[1.0, 1.0, 1.0]], [0, 1, 2], "orthant").distance[0] == pytest.approx(
         np.linalg.norm([4.0, 4.0, 1.0])
     )
-    capped = SimpleNamespace(lo=np.zeros(3), hi=np.ones(3))
+    capped = Box(np.zeros(3), np.ones(3))
     ties = tie_points(head, [[1.0, 1.0, 1.0]], [0, 1, 2], capped)
     assert ties.status[0] is Status.INFEASIBLE
     assert ties.certificate_empty.check().tally == {"PROVED": 1}
@@ -182,7 +180,8 @@ def test_tie_of_all_classes_outside_the_orthant():
         (lambda h: flip_points(h, [[1.0, np.nan]]), "NaN"),
         (lambda h: tie_points(h, [[1.0, 0.0]], [1, 1]), "named twice"),
         (lambda h: tie_points(h, [[1.0, 0.0]], [1]), "two or more"),
-        (lambda h: flip_points(h, [[1.0, 0.0]], domain=SimpleNamespace(lo=[1, 1], hi=[0, 0])), "lower bound"),
+        (lambda h: flip_points(h, [[1.0, 0.0]], domain=Box([1, 1], [0, 0])), "every lo"),
+        (lambda h: flip_points(h, [[1.0, 0.0]], domain=7), "domain"),
     ],
 )
 def test_refusals(call, message):
