@@ -9,10 +9,11 @@ import numpy as np
 from scipy.stats import beta
 
 from featgeom.arrays import Float64, Ints
-from featgeom.errors import BadArgument, Unsupported
+from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
-from featgeom.regions.domains import Box, Domain
+from featgeom.regions.domains import Domain
 from featgeom.regions.margins import margins_of_block, point_blocks
+from featgeom.regions.uniform import uniform_sampler
 from featgeom.status import Stats
 
 
@@ -35,27 +36,25 @@ class Shares:
 
 
 def shares(head: AffineHead, domain: Domain, n: int, seed: int = 0, confidence: float = 0.95) -> Shares:
-    """Estimate the shares of a bounded box from ``n`` uniform samples.
+    """Estimate the shares of a bounded domain from ``n`` uniform samples.
 
-    Raises BadArgument for an unbounded domain, Unsupported for a hull.
+    Raises BadArgument for a domain without bounds or volume, Unsupported for a hull of more than six
+    dimensions.
 
+    >>> from featgeom.regions.domains import Box
     >>> found = shares(AffineHead([[1.0, 0.0], [0.0, 0.0]]), Box([-1.0, 0.0], [3.0, 1.0]), 4000)
     >>> bool(found.low[0] < 0.75 < found.high[0])
     True
     """
     start = time.perf_counter()
-    if not isinstance(domain, Box):
-        raise Unsupported("shares: uniform samples of a hull are not available; use Box.around(points)")
-    if not domain.bounded:
-        raise BadArgument(f"shares: the domain ({domain.name}) has no volume; use Box.around(features)")
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise BadArgument(f"n: expected a positive whole number of samples, got {n!r}")
     if not 0 < confidence < 1:
         raise BadArgument(f"confidence: expected a number between 0 and 1, got {confidence!r}")
-    rng = np.random.default_rng(seed)
+    draw = uniform_sampler(domain, np.random.default_rng(seed))
     counts = np.zeros(head.classes, dtype=np.int64)
     for block in point_blocks(head, n):
-        z = rng.uniform(domain.lo, domain.hi, (block.stop - block.start, head.dimension))
+        z = draw(block.stop - block.start)
         counts += np.bincount(margins_of_block(head, z).classes, minlength=head.classes)
     low, high = binomial_interval(counts, int(n), confidence)
     stats = Stats(passes=1, seconds=time.perf_counter() - start)

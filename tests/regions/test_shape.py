@@ -133,5 +133,18 @@ def test_shares_of_what_has_no_volume():
     head = AffineHead([[1.0], [0.0]])
     with pytest.raises(BadArgument, match="no volume"):
         Cells(head, "orthant").shares(10)
-    with pytest.raises(Unsupported, match="hull"):
+    with pytest.raises(BadArgument, match="flat"):
         Cells(head, Hull(np.ones((2, 1)))).shares(10)
+    with pytest.raises(BadArgument, match="flat"):
+        Cells(AffineHead(np.eye(2)), Hull(np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))).shares(10)
+    with pytest.raises(Unsupported, match="7 dimensions"):
+        Cells(AffineHead(np.eye(7)), Hull(np.eye(7))).shares(10)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_shares_of_a_hull_agree_with_its_volume(d):
+    # the hull of 0 and the unit vectors, cut by z_0 = 1/2: the far corner is a copy scaled by 1/2
+    simplex = np.vstack([np.zeros(d), np.eye(d)])
+    head = AffineHead(np.vstack([np.eye(d)[0], np.zeros(d)]), [-0.5, 0.0])
+    found = Cells(head, Hull(simplex)).shares(20_000, seed=1)
+    assert found.low[0] <= 0.5**d <= found.high[0]
