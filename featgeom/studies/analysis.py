@@ -12,7 +12,7 @@ from typing import Any
 from featgeom.data.images import ImageSet
 from featgeom.data.sources import load_splits
 from featgeom.errors import BadArgument, nearest_name
-from featgeom.features.extraction import extract
+from featgeom.features.extraction import extract, match_classes
 from featgeom.features.features import feature_splits, load_features
 from featgeom.features.store import save_features
 from featgeom.models.classifier import Classifier
@@ -95,10 +95,12 @@ def described_model(
     if arch and ".py:" in arch:
         file, function = arch.rsplit(":", 1)
         source["arch"] = f"{Path(file).expanduser().resolve()}:{function}"
-    described = classifier.to_json() | {"residual": classifier.residual, "source": source}
-    if len(images.classes) == classifier.head.classes:
-        described["classes"] = list(images.classes)
-    return described
+    _, names = match_classes(classifier, images)  # the numbering that the stored labels have
+    return classifier.to_json() | {
+        "residual": classifier.residual,
+        "source": source,
+        "classes": list(names),
+    }
 
 
 def described_images(source: str, sets: dict[str, ImageSet]) -> dict[str, Any]:
@@ -106,7 +108,8 @@ def described_images(source: str, sets: dict[str, ImageSet]) -> dict[str, Any]:
     name = next(iter(sets.values())).name
     splits = {split: {"samples": len(part), "sha256": part.hash} for split, part in sets.items()}
     kind, colon, rest = source.rpartition(":")
-    place = f"{kind}:{Path(rest).expanduser().resolve()}" if colon else source
+    path = Path(rest).expanduser()
+    place = f"{kind}:{path.resolve()}" if colon and path.exists() else source
     return {"source": place, "name": name, "splits": splits}
 
 
