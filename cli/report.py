@@ -13,7 +13,9 @@ from featgeom_cli.common import Console, featgeom_command, run_argument
 @featgeom_command("featgeom report RUN --paper")
 @run_argument
 @click.option(
-    "--paper", is_flag=True, help="Also figures as PDF, and every table whole as CSV and LaTeX (booktabs)."
+    "--paper",
+    is_flag=True,
+    help="Also figures as PDF and PNG, every table whole as CSV and LaTeX (booktabs).",
 )
 def report(console: Console, run: Path, paper: bool) -> None:
     """Write RUN/report.html from the stored results: one file, readable by someone who did not run it."""

@@ -1,4 +1,4 @@
-"""What goes into a paper: figures as PDF, tables as CSV and LaTeX."""
+"""What goes into a paper: figures as PDF and PNG, tables as CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SPECIAL = {
 
 
 def write_paper(run: Run) -> list[Path]:
-    """Write RUN/figures/NAME.pdf and RUN/tables/STUDY-NAME.csv and .tex for every stored record."""
-    from featgeom.figures.style import pdf
+    """Write RUN/figures/NAME.pdf and .png, RUN/tables/STUDY-NAME.csv and .tex, for every stored record."""
+    from featgeom.figures.style import pdf, png
     from featgeom.report.page import drawings
 
     written = []
@@ -32,6 +32,7 @@ def write_paper(run: Run) -> list[Path]:
         parts: dict[Path, bytes] = {}
         for drawing in drawings(record, run.classes):
             parts[run.folder / "figures" / f"{drawing.name}.pdf"] = pdf(drawing.figure)
+            parts[run.folder / "figures" / f"{drawing.name}.png"] = png(drawing.figure)
         for table in record.tables:
             place = run.folder / "tables" / f"{study}-{table.name}"
             parts[place.with_suffix(".csv")] = csv_table(table).encode()

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from featgeom.report.paper import write_paper
 from featgeom_cli.main import run as command
@@ -14,11 +15,19 @@ def files(digits):
     return {path.name: path for path in write_paper(digits)}
 
 
-def test_every_figure_is_a_pdf_and_every_table_is_there_twice(files, digits):
+def test_every_figure_is_a_pdf_and_a_png_and_every_table_is_there_twice(files, digits):
     record = digits.result("overview")
     assert {f"overview-{t.name}.{end}" for t in record.tables for end in ("csv", "tex")} <= set(files)
     assert all(path.read_bytes().startswith(b"%PDF") for path in files.values() if path.suffix == ".pdf")
-    assert sum(path.suffix == ".pdf" for path in files.values()) >= 3
+    pdfs = {path.stem for path in files.values() if path.suffix == ".pdf"}
+    pngs = {path.stem: path for path in files.values() if path.suffix == ".png"}
+    assert len(pdfs) >= 3
+    assert set(pngs) == pdfs
+    for path in pngs.values():
+        with Image.open(path) as picture:
+            picture.load()
+            assert min(picture.size) > 500
+            assert len(picture.convert("RGB").getcolors(1 << 20)) > 10
 
 
 def test_csv_keeps_every_row_and_digit(files, digits):
