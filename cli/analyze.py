@@ -21,6 +21,7 @@ EXAMPLE = """
 featgeom analyze                                  the built-in digits network
 featgeom analyze net.pth cifar10:DIR --arch cifar_resnet20 -o RUN
 featgeom analyze net.safetensors folder:DIR --arch models.py:my_net -o RUN
+featgeom analyze timm:resnet50 folder:DIR@224 -o RUN
 featgeom analyze features.npz -o RUN              arrays from anywhere
 featgeom analyze digits --studies all             every study of feature space
 """
@@ -43,10 +44,11 @@ featgeom analyze digits --studies all             every study of feature space
 def analyze(console: Console, out: Path | None, studies: str, device: str, **options: Any) -> None:
     """Tell the shape of a network's last hidden layer: features, studies, a report.
 
-    CHECKPOINT is a file (.pt .pth .th .safetensors), the name of a built-in network, or an .npz file with
-    features, labels and head. IMAGES is a source such as digits, cifar10:DIR, mnist:DIR, folder:DIR or
-    npz:FILE. The run folder then holds features, results and report.html; a command that was interrupted
-    carries on where it stopped.
+    CHECKPOINT is a file (.pt .pth .th .safetensors .ts .pt2), the name of a built-in network, timm:NAME,
+    torchvision:NAME or hf:NAME, or an .npz file with features, labels and head. IMAGES is a source such as
+    digits, cifar10:DIR, mnist:DIR, folder:DIR, npz:FILE, torchvision:NAME:DIR or hf:NAME; pictures of
+    different sizes are brought to one by @SIZE, as in folder:DIR@224. The run folder then holds features,
+    results and report.html; a command that was interrupted carries on where it stopped.
     """
     from featgeom.report.page import write_report
     from featgeom.studies.analysis import FEATURE_STUDIES

@@ -83,7 +83,10 @@ def numbers(text: str | None, kind: Callable[[str], Any], what: str) -> tuple[An
 def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say how to read a checkpoint."""
     options = [
-        click.option("--arch", help="Architecture of a state dict: a built-in name, or FILE.py:FUNCTION."),
+        click.option(
+            "--arch",
+            help="Architecture of weights: a built-in name, FILE.py:FUNCTION, timm:NAME, torchvision:NAME.",
+        ),
         click.option("--shape", help="Image shape the network takes, as C,H,W."),
         click.option(
             "--mean", help="Mean per channel that the network expects subtracted, in pixel space [0,1]."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def made_run(
     """The run that the options of `extract` and `analyze` describe, with its features."""
     from featgeom.studies.analysis import arrays_run, extract_run
 
-    folder = out or Path("runs") / Path(checkpoint).stem
+    folder = out or Path("runs") / _run_name(checkpoint)
     if checkpoint.endswith(".npz"):
         if images is not None:
             raise click.UsageError(
@@ -91,6 +92,13 @@ def made_run(
     )  # fmt: skip
     console.note(f"{run.asked['model']['name']} on {run.asked['data']['name']}: features are in {run.folder}")
     return run
+
+
+def _run_name(checkpoint: str) -> str:
+    """The name of a checkpoint without folder and ending; timm:NAME gives timm-NAME."""
+    path = Path(checkpoint)
+    published = ":" in checkpoint and not path.exists()
+    return re.sub(r"[^\w.-]+", "-", checkpoint) if published else path.stem
 
 
 def pixel_spec(shape: str | None, mean: str | None, std: str | None) -> PixelSpec | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from featgeom.data.folder import folder_splits, read_folder
 from featgeom.data.idx import read_fashion_mnist, read_mnist
 from featgeom.data.images import ImageSet, concatenate
 from featgeom.data.npz import npz_splits, read_npz
+from featgeom.data.packages import hub_splits, read_hub, read_torchvision
 from featgeom.data.synthetic import read_synthetic
 from featgeom.errors import BadArgument, BadData, nearest_name
 
@@ -20,11 +22,33 @@ BOTH = ["train", "test"]
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of source: what stands after its colon ("" for nothing), its splits, and how one is read."""
+    """A kind of source: what stands after its colon ("" for nothing), its splits, and how one is read.
+
+    One that ``resizes`` takes @SIZE after its operand, and a third argument in ``read``.
+    """
 
     operand: str
-    read: Callable[[Path, str], ImageSet]
+    read: Callable[..., ImageSet]
     splits: Callable[[Path], list[str]] = lambda _: BOTH
+    resizes: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A source that was asked for: its kind, what stands after the colon, and the size to bring images to."""
+
+    kind: Source
+    operand: Path
+    size: int | None
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits it has."""
+        return self.kind.splits(self.operand)
+
+    def read(self, split: str) -> ImageSet:
+        """One of them."""
+        return self.kind.read(self.operand, split, *([self.size] if self.size else []))
 
 
 SOURCES = {
@@ -33,9 +57,11 @@ SOURCES = {
     "cifar100": Source("DIR", read_cifar100),
     "mnist": Source("DIR", read_mnist),
     "fashion-mnist": Source("DIR", read_fashion_mnist),
-    "folder": Source("DIR", read_folder, folder_splits),
+    "folder": Source("DIR", read_folder, folder_splits, resizes=True),
     "npz": Source("FILE", read_npz, npz_splits),
     "synthetic": Source("NAME", lambda path, split: read_synthetic(path.name, split)),
+    "torchvision": Source("NAME:DIR", read_torchvision, resizes=True),
+    "hf": Source("NAME", read_hub, hub_splits, resizes=True),
 }
 
 
@@ -43,7 +69,8 @@ def load_images(source: str, split: str | None = None) -> ImageSet:
     """Load labelled images of one source.
 
     ``source`` is digits, cifar10:DIR, cifar100:DIR, mnist:DIR, fashion-mnist:DIR, folder:DIR (one folder a
-    class), npz:FILE or synthetic:NAME (simulated points of the plane).
+    class), npz:FILE, torchvision:NAME:DIR, hf:NAME or synthetic:NAME (simulated points of the plane).
+    Pictures of folder, torchvision and hf are resized and cropped to a square by @SIZE: folder:DIR@224.
     ``split`` is "train", "test", or "both" for all in one; without it, the test images
     where the source has them, else all.
 
@@ -55,8 +82,7 @@ def load_images(source: str, split: str | None = None) -> ImageSet:
     Traceback (most recent call last):
     featgeom.errors.BadArgument: unknown source of images 'digit'; did you mean 'digits'?
     """
-    kind, path = parse_source(source)
-    available = kind.splits(path)
+    available = parse_source(source).splits
     if split is None:
         split = "test" if "test" in available else "both"
     parts = load_splits(source, split)
@@ -71,19 +97,19 @@ def load_splits(source: str, split: str = "both") -> dict[str, ImageSet]:
     >>> {name: len(images) for name, images in load_splits("digits").items()}
     {'train': 1297, 'test': 500}
     """
-    kind, path = parse_source(source)
-    available = kind.splits(path)
+    asked = parse_source(source)
+    available = asked.splits
     if split not in ("both", "all", *available):
         raise BadArgument(f"{source}: no split '{split}'; it has {', '.join(available)}")
     chosen = available if split in ("both", "all") else [split]
-    parts = {name: kind.read(path, name) for name in chosen}
+    parts = {name: asked.read(name) for name in chosen}
     if len({part.classes for part in parts.values()}) > 1:
         raise BadData(f"{source}: its splits have different classes")
     return parts
 
 
-def parse_source(source: str) -> tuple[Source, Path]:
-    """The kind of a source and the path it names."""
+def parse_source(source: str) -> Asked:
+    """What a source names."""
     name, _, operand = source.partition(":")
     if name not in SOURCES:
         raise BadArgument(f"unknown source of images '{name}'{nearest_name(name, list(SOURCES))}")
@@ -91,4 +117,18 @@ def parse_source(source: str) -> tuple[Source, Path]:
     if bool(operand) != bool(kind.operand):
         right = f"{name}:{kind.operand}" if kind.operand else name
         raise BadArgument(f"images '{source}': write {right}")
-    return kind, Path(operand).expanduser()
+    size = re.search(r"@([1-9]\d*)$", operand) if kind.resizes else None
+    place = operand[: size.start()] if size else operand
+    return Asked(kind, Path(place).expanduser(), int(size[1]) if size else None)
+
+
+def absolute_source(source: str) -> str:
+    """The same source from any working directory: what is a path becomes absolute, names stay.
+
+    >>> absolute_source("digits"), absolute_source("synthetic:moons"), absolute_source("folder:no-such")
+    ('digits', 'synthetic:moons', 'folder:no-such')
+    """
+    kind, colon, rest = source.rpartition(":")
+    place, at, size = rest.rpartition("@") if re.search(r"@\d+$", rest) else (rest, "", "")
+    path = Path(place).expanduser()
+    return f"{kind}:{path.resolve()}{at}{size}" if colon and path.exists() else source

@@ -1,4 +1,4 @@
-"""Architectures by name: the built-in ones, and functions in a user's own file."""
+"""Architectures by name: the built-in ones, those of other packages, functions in a user's own file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from featgeom.errors import BadArgument, nearest_name
 from featgeom.models.cifar_resnet import of_depth
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.reference import REFERENCE
+from featgeom.models.zoos import split_source, zoo_factory
 
 
 @dataclass(frozen=True)
 class Architecture:
     """A way to build a network, the images it takes, and what code it is.
 
-    ``fingerprint`` is the SHA-256 of the user's file, or "built-in".
+    ``fingerprint`` is the SHA-256 of the user's file, a package with its version, or "built-in".
     """
 
     name: str
@@ -76,9 +77,10 @@ for _name, _factory in REFERENCE.items():
 
 
 def find_architecture(name: str) -> Architecture:
-    """The architecture of a built-in name or of ``FILE.py:FUNCTION``.
+    """The architecture of a built-in name, of ``FILE.py:FUNCTION``, ``timm:NAME`` or ``torchvision:NAME``.
 
-    The file is the user's own and is run. Raises BadArgument for a missing file or function.
+    The file is the user's own and is run. Raises BadArgument for a missing file or function, Unsupported
+    for a package that is not installed.
 
     >>> find_architecture("cifar_resnet20").pixels.shape
     (3, 32, 32)
@@ -91,6 +93,8 @@ def find_architecture(name: str) -> Architecture:
         return _from_file(Path(file).expanduser(), function)
     if name.endswith(".py"):
         raise BadArgument(f"architecture '{name}': say which function builds the network: {name}:FUNCTION")
+    if split_source(name) is not None:
+        return Architecture(name, *zoo_factory(name))
     if name not in ARCHITECTURES:
         raise BadArgument(f"unknown architecture '{name}'{nearest_name(name, list(ARCHITECTURES))}")
     return ARCHITECTURES[name]

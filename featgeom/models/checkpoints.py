@@ -48,14 +48,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Nothing in the file is run. Raises BadCheckpoint for a file that is missing, empty, damaged, refused, or
     that holds no weights or NaN.
     """
-    if not path.exists():
-        raise BadCheckpoint(f"{path}: no such file")
-    if not path.is_file():
-        raise BadCheckpoint(f"{path}: not a file")
+    check_file(path)
+    if path.suffix == ".onnx":
+        raise Unsupported(
+            f"{path}: an ONNX graph cannot be run here; give the weights with --arch, a .pt2 file of "
+            "torch.export, or features and head in an .npz file"
+        )
     if path.suffix not in READERS:
-        raise Unsupported(f"{path}: ends in '{path.suffix}'; featgeom reads {', '.join(READERS)}")
-    if path.stat().st_size == 0:
-        raise BadCheckpoint(f"{path}: the file is empty")
+        raise Unsupported(f"{path}: ends in '{path.suffix}'; featgeom reads {', '.join([*READERS, '.pt2'])}")
     checkpoint = READERS[path.suffix](path)
     if not checkpoint.weights:
         raise BadCheckpoint(f"{path}: holds no weights")
@@ -66,6 +66,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 f"{path}: {count} of {tensor.numel()} weights in '{name}' are NaN or infinite"
             )
     return checkpoint
+
+
+def check_file(path: Path) -> None:
+    """Raise BadCheckpoint for a file that is missing or empty."""
+    if not path.exists():
+        raise BadCheckpoint(f"{path}: no such file")
+    if not path.is_file():
+        raise BadCheckpoint(f"{path}: not a file")
+    if path.stat().st_size == 0:
+        raise BadCheckpoint(f"{path}: the file is empty")
 
 
 def save_checkpoint(
@@ -108,6 +118,17 @@ def _read_safetensors(path: Path) -> Checkpoint:
         raise BadCheckpoint(f"{path}: damaged or truncated safetensors file ({_first_line(error)})") from None
     recipe = _read_recipe(path, metadata["featgeom"]) if "featgeom" in metadata else None
     return Checkpoint(weights, recipe)
+
+
+def _read_script(path: Path) -> Checkpoint:
+    """The weights of a TorchScript archive; compiled code hides the layers, so it needs an architecture."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = torch.jit.load(str(path), map_location="cpu")
+    except (RuntimeError, ValueError, OSError) as error:
+        raise BadCheckpoint(f"{path}: damaged TorchScript archive ({_first_line(error)})") from None
+    return Checkpoint(dict(module.state_dict()))
 
 
 def _read_recipe(path: Path, text: str) -> Recipe:
@@ -180,6 +201,7 @@ READERS = {
     ".pth": _read_pickle,
     ".th": _read_pickle,
     ".safetensors": _read_safetensors,
+    ".ts": _read_script,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from featgeom.models.architectures import ARCHITECTURES, Architecture, find_arch
 from featgeom.models.checkpoints import (
     READERS,
     Checkpoint,
+    check_file,
     fit_weights,
     mismatched_shapes,
     other_class_count,
@@ -25,9 +26,11 @@ from featgeom.models.checkpoints import (
     strip_prefix,
 )
 from featgeom.models.classifier import Classifier, as_tensor, cannot_take, to_pixels
+from featgeom.models.exported import read_exported
 from featgeom.models.find_head import FoundHead, find_head
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.tap import Normalise
+from featgeom.models.zoos import load_pretrained, split_source
 
 BUILTIN = Path(__file__).parent / "builtin"
 PROBES = 64  # images in the batch that finds the head
@@ -45,9 +48,11 @@ def load_classifier(
 ) -> Classifier:
     """Load a trained network, find its head by running it, and check W·φ(x) + b = logits.
 
-    ``source`` is a checkpoint (.pt .pth .th .safetensors), the name of a built-in one, or a torch module
-    with its weights in it. ``arch`` is a built-in architecture or ``FILE.py:FUNCTION``; checkpoints that
-    featgeom wrote do not need it. ``pixels`` says what images it takes where its architecture does not.
+    ``source`` is a checkpoint (.pt .pth .th .safetensors .ts), a whole network written by torch.export
+    (.pt2), the name of a built-in one, ``timm:NAME``, ``torchvision:NAME`` or ``hf:NAME`` (a published
+    network, which that package fetches), or a torch module with its weights in it. ``arch`` is a built-in
+    architecture, ``FILE.py:FUNCTION``, ``timm:NAME`` or ``torchvision:NAME``; checkpoints that featgeom
+    wrote do not need it. ``pixels`` says what images it takes where its architecture does not.
     ``probe`` are images (n, c, h, w) of pixel space on which the check is made; without them it is made on
     seeded noise within the bounds.
 
@@ -61,24 +66,59 @@ def load_classifier(
     (2, 5)
     """
     images = None if probe is None else as_numpy(getattr(probe, "images", probe), "probe")[:PROBES]
+    network = _network(source, arch)
+    module = network.module.eval()
+    spec, found = _find(module, pixels or network.pixels, images, network.name)
+    given = tuple(classes) if classes is not None else network.classes
+    named = _class_names(given, found.head.classes)
+    classifier = Classifier(module, spec, found, named, network.name, network.arch, network.fingerprint)
+    return classifier if device == "cpu" else classifier.to(device)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A network with its weights, and what its source says of it."""
+
+    module: nn.Module
+    pixels: PixelSpec
+    classes: tuple[str, ...] | None
+    name: str
+    arch: str
+    fingerprint: str
+
+
+def _network(source: str | Path | nn.Module, arch: str | None) -> _Source:
+    """The network that a source names."""
     if isinstance(source, nn.Module):
         kind = type(source).__name__
-        module, spec, names, name, built = source, pixels or PixelSpec(), None, kind, ("module", kind)
-    else:
-        path = _find_file(source)
-        checkpoint = read_checkpoint(path)
-        architecture, options = _choose_architecture(path, checkpoint, arch)
-        module = _build(architecture, options, checkpoint, path)
-        recipe = checkpoint.recipe
-        spec = pixels or (recipe.pixels if recipe and arch is None else architecture.pixels)
-        names = recipe.classes if recipe else None
-        name, built = path.stem, (architecture.name, architecture.fingerprint)
-    module.eval()
-    spec, found = _find(module, spec, images, name)
-    given = tuple(classes) if classes is not None else names
-    named = _class_names(given, found.head.classes)
-    classifier = Classifier(module, spec, found, named, name, *built)
-    return classifier if device == "cpu" else classifier.to(device)
+        return _Source(source, PixelSpec(), None, kind, "module", kind)
+    if split_source(str(source)) is not None:
+        return _published(str(source), arch)
+    path = _find_file(source)
+    if path.suffix == ".pt2":
+        return _exported(path, arch)
+    checkpoint = read_checkpoint(path)
+    architecture, options = _choose_architecture(path, checkpoint, arch)
+    module = _build(architecture, options, checkpoint, path)
+    recipe = checkpoint.recipe
+    pixels = recipe.pixels if recipe and arch is None else architecture.pixels
+    names = recipe.classes if recipe else None
+    return _Source(module, pixels, names, path.stem, architecture.name, architecture.fingerprint)
+
+
+def _published(source: str, arch: str | None) -> _Source:
+    if arch is not None:
+        raise BadArgument(f"'{source}' brings its architecture; leave out '{arch}'")
+    found = load_pretrained(source)
+    return _Source(found.module, found.pixels, found.classes, source, source, type(found.module).__name__)
+
+
+def _exported(path: Path, arch: str | None) -> _Source:
+    if arch is not None:
+        raise BadArgument(f"{path} brings its architecture; leave out '{arch}'")
+    check_file(path)
+    module, shape = read_exported(path)
+    return _Source(module, PixelSpec(shape), None, path.stem, "torch.export", "torch.export")
 
 
 def _find_file(source: str | Path) -> Path:

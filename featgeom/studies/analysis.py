@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featgeom.data.images import ImageSet
-from featgeom.data.sources import load_splits
+from featgeom.data.sources import absolute_source, load_splits
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.features.extraction import extract, match_classes
 from featgeom.features.features import feature_splits, load_features
@@ -107,10 +107,7 @@ def described_images(source: str, sets: dict[str, ImageSet]) -> dict[str, Any]:
     """What run.json says of the data."""
     name = next(iter(sets.values())).name
     splits = {split: {"samples": len(part), "sha256": part.hash} for split, part in sets.items()}
-    kind, colon, rest = source.rpartition(":")
-    path = Path(rest).expanduser()
-    place = f"{kind}:{path.resolve()}" if colon and path.exists() else source
-    return {"source": place, "name": name, "splits": splits}
+    return {"source": absolute_source(source), "name": name, "splits": splits}
 
 
 def analyze(

@@ -1,0 +1,192 @@
+"""Networks of other packages, and programs of torch.export, are networks like any other."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import featgeom as fg
+from featgeom.errors import BadArgument, BadCheckpoint, Unsupported
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 3, 64, 64)).astype(np.uint8)
+
+
+pytestmark = pytest.mark.usefixtures("torchvision_operators")
+
+
+def saved(module: nn.Module, path: Path) -> Path:
+    torch.save(module.state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("zoo", ["timm", "torchvision"])
+def test_architecture_of_a_zoo(zoo: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import timm
+        import torchvision
+    made = {
+        "timm": lambda: timm.create_model("resnet18", num_classes=7),
+        "torchvision": lambda: torchvision.models.resnet18(num_classes=7),
+    }[zoo]().eval()
+    clf = fg.load_classifier(saved(made, tmp_path / "w.pth"), f"{zoo}:resnet18", probe=IMAGES)
+    assert clf.head.weight.shape == (7, 512)  # as many classes as the file has, not the zoo's thousand
+    assert clf.pixels.mean == pytest.approx((0.485, 0.456, 0.406))
+    assert clf.arch_fingerprint.startswith(zoo)
+    spec = clf.pixels
+    x = (torch.tensor(IMAGES) / 255 - torch.tensor(spec.mean)[:, None, None]) / torch.tensor(spec.std)[
+        :, None, None
+    ]
+    with torch.no_grad():
+        np.testing.assert_allclose(clf.logits(IMAGES), made(x).numpy(), atol=1e-4)
+
+
+def test_published_weights_of_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchvision
+
+    weights = torchvision.models.ResNet18_Weights.DEFAULT
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.manual_seed(1)
+    made = torchvision.models.resnet18()
+    saved(made, folder / weights.url.rpartition("/")[2])  # where the package looks before it downloads
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    clf = fg.load_classifier("torchvision:resnet18", probe=IMAGES)
+    assert clf.weights_hash == fg.load_classifier(made, pixels=clf.pixels).weights_hash
+    assert clf.classes[:2] == ("tench", "goldfish")
+
+
+def test_published_weights_of_timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm
+    from huggingface_hub import constants
+    from safetensors.torch import save_file
+
+    made = timm.create_model("resnet18")
+    config = made.pretrained_cfg
+    repository = tmp_path / ("models--" + config["hf_hub_id"].replace("/", "--"))
+    commit = hashlib.sha1(b"ours").hexdigest()
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    (repository / "snapshots" / commit).mkdir(parents=True)
+    save_file(made.state_dict(), repository / "snapshots" / commit / "model.safetensors")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    clf = fg.load_classifier("timm:resnet18", probe=IMAGES)
+    assert clf.weights_hash == fg.load_classifier(made, pixels=clf.pixels).weights_hash
+
+
+def test_published_weights_of_transformers(tmp_path: Path) -> None:
+    import transformers
+
+    config = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], id2label={0: "cat", 1: "dog", 2: "eel"}
+    )
+    made = transformers.ResNetForImageClassification(config).eval()
+    made.save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"do_normalize": true, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2]}'
+    )
+    clf = fg.load_classifier(f"hf:{tmp_path}", probe=IMAGES)
+    assert clf.classes == ("cat", "dog", "eel")
+    assert clf.pixels.mean == (0.5, 0.4, 0.3)
+    assert clf.head.dimension == 16
+    assert clf.residual < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "words"),
+    [
+        ("timm:resnet19", BadArgument, "did you mean 'resnet1"),
+        ("torchvision:resnet19", BadArgument, "did you mean"),
+        ("timm:", BadArgument, "write timm:NAME"),
+        ("hf:/no/such/folder", BadCheckpoint, "cannot be loaded"),
+    ],
+)
+def test_one_clear_line(source: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as caught:
+        fg.load_classifier(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Unsupported, match="python -m pip install timm"):
+        fg.load_classifier("timm:resnet18")
+
+
+def test_a_whole_checkpoint_is_no_architecture(tmp_path: Path) -> None:
+    path = saved(nn.Linear(2, 2), tmp_path / "w.pth")
+    with pytest.raises(BadArgument, match="give it as the checkpoint"):
+        fg.load_classifier(path, "hf:some/network")
+    with pytest.raises(BadArgument, match="leave out"):
+        fg.load_classifier("timm:resnet18", "timm:resnet18")
+
+
+def small() -> nn.Sequential:
+    torch.manual_seed(2)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(),
+        nn.Linear(144, 5), nn.ReLU(), nn.Dropout(0.4), nn.Linear(5, 3),
+    )  # fmt: skip
+
+
+def exported(module: nn.Module, path: Path, *, free: bool = True) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shapes = ({0: torch.export.Dim("n", min=1)},) if free else None
+        program = torch.export.export(module, (torch.rand(4, 1, 8, 8),), dynamic_shapes=shapes)
+        torch.export.save(program, path)
+    return path
+
+
+def test_exported_program_is_the_network(tmp_path: Path) -> None:
+    made = small().eval()
+    clf = fg.load_classifier(exported(made, tmp_path / "net.pt2"))
+    whole = fg.load_classifier(made, pixels=clf.pixels)
+    images = np.random.default_rng(1).random((9, 1, 8, 8), np.float32)
+    np.testing.assert_allclose(clf.features(images), whole.features(images), atol=1e-6)
+    np.testing.assert_allclose(clf.head.weight, whole.head.weight, atol=1e-6)
+    assert clf.pixels.shape == (1, 8, 8)
+    assert clf.head.dimension == 5
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: exported(small().train(), path), r"model.eval\(\) before torch.export"),
+        (lambda path: exported(small().eval(), path, free=False), "batches of exactly 4"),
+        (lambda path: path.write_bytes(b"PK\x03\x04 not one"), "not a program of torch.export"),
+        (lambda path: path.touch(), "the file is empty"),
+        (lambda path: None, "no such file"),
+    ],
+)
+def test_programs_that_are_refused(tmp_path: Path, make: object, words: str) -> None:
+    path = tmp_path / "net.pt2"
+    make(path)  # type: ignore[operator]
+    with pytest.raises(BadCheckpoint, match=words):
+        fg.load_classifier(path)
+
+
+def test_torchscript_gives_weights(tmp_path: Path) -> None:
+    from featgeom.models.architectures import find_architecture
+
+    network = find_architecture("cifar_resnet20").build().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(network, torch.rand(1, 3, 32, 32)).save(tmp_path / "net.ts")
+    clf = fg.load_classifier(tmp_path / "net.ts", "cifar_resnet20")
+    assert clf.weights_hash == fg.load_classifier(network, pixels=clf.pixels).weights_hash
+    with pytest.raises(BadArgument, match="name the architecture"):
+        fg.load_classifier(tmp_path / "net.ts")
+    (tmp_path / "bad.ts").write_bytes(b"PK\x03\x04 not one")
+    with pytest.raises(BadCheckpoint, match="damaged TorchScript"):
+        fg.load_classifier(tmp_path / "bad.ts")
+    (tmp_path / "net.onnx").write_bytes(b"any")
+    with pytest.raises(Unsupported, match="ONNX"):
+        fg.load_classifier(tmp_path / "net.onnx")
