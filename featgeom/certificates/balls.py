@@ -17,7 +17,7 @@ from featgeom.certificates.affine import (
     margin_screen,
     row_blocks,
 )
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
+from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
 from featgeom.rounding import gamma, unit_roundoff
 from featgeom.status import Status, status_array
 
@@ -81,10 +81,8 @@ class BallClaim(Claim):
             return "points and weight do not fit together"
         if not is_array_of(self.bias, (classes,)):
             return "the bias does not fit the weight"
-        if not is_array_of(self.own, (n,)) or self.own.dtype.kind not in "iu":
+        if not is_index_of(self.own, (n,), classes):
             return "own is not one class a feature"
-        if n and (self.own.min() < 0 or self.own.max() >= classes):
-            return "a class is out of range"
         if self.radius.shape != (n,) or not (self.radius >= 0).all():
             return "radius is not one number a feature, zero or more"
         if any(side.shape != (d,) or np.isnan(side).any() for side in (self.lo, self.hi)):

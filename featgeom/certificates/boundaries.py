@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
+from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
 from featgeom.certificates.exact import at_most_root, fraction
 from featgeom.certificates.heads import ExactHead
 from featgeom.status import Status
@@ -33,10 +33,8 @@ def _well_formed(claim: Any, count: int) -> str:
         return "weight and bias of the head do not fit together"
     if not isinstance(claim.tied, np.ndarray) or claim.tied.ndim != 2 or claim.tied.shape[0] != count:
         return "the tied classes have the wrong shape"
-    if claim.tied.dtype.kind not in "iu" or claim.tied.size == 0:
-        return "the tied classes are not indices"
-    if claim.tied.min() < 0 or claim.tied.max() >= classes:
-        return "a tied class does not exist"
+    if claim.tied.size == 0 or not is_index_of(claim.tied, claim.tied.shape, classes):
+        return "the tied classes are not classes"
     for bound in (claim.lower, claim.upper):
         if not isinstance(bound, np.ndarray) or bound.shape != (d,) or np.isnan(bound).any():
             return "the bounds of the domain have the wrong shape"
@@ -103,9 +101,7 @@ class TieClaim(Claim):
             is_array_of(x, (count,)) for x in (self.owner, self.error, self.distance, self.lower_bound)
         ):
             return "the evidence has the wrong length"
-        if self.owner.dtype.kind not in "iu" or (
-            count and not 0 <= self.owner.min() <= self.owner.max() < len(self.features)
-        ):
+        if not is_index_of(self.owner, (count,), len(self.features)):
             return "a sample does not exist"
         return ""
 

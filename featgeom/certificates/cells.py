@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featgeom.certificates import exact
-from featgeom.certificates.affine import exact_logits
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.ground import Ground
-from featgeom.rounding import gamma, product_error, unit_roundoff
+from featgeom.certificates.bases import base_logits, bases_misfit, exact_base_logits
+from featgeom.certificates.claim import Verdicts, is_array_of, is_index_of, refuted
+from featgeom.certificates.ground import GroundClaim
+from featgeom.certificates.multipliers import check_multipliers, multipliers_misfit
+from featgeom.rounding import unit_roundoff
 from featgeom.status import Status
 
 Float64 = NDArray[np.float64]
@@ -26,7 +26,7 @@ U = unit_roundoff(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
-class TieClaim(Claim):
+class TieClaim(GroundClaim):
     """Somewhere in the domain the two classes of ``pairs`` tie, strictly above all others.
 
     The evidence is a segment of the domain, from base ``ends[i, 0]`` to base ``ends[i, 1]``, and two places
@@ -36,13 +36,7 @@ class TieClaim(Claim):
     """
 
     kind: ClassVar[str] = "cells-meet"
-    subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
 
-    weight: Float64
-    bias: Float64
-    lo: Float64
-    hi: Float64
-    vertices: NDArray[np.floating[Any]]
     bases: NDArray[np.floating[Any]] | csr_array
     pairs: Ints
     ends: Ints
@@ -54,16 +48,12 @@ class TieClaim(Claim):
     def statement(self, i: int) -> str:
         """Statement ``i`` in words."""
         c, j = self.pairs[i]
-        return f"the cells of classes {c} and {j} meet in {self._ground.name}, apart from all others"
-
-    @property
-    def _ground(self) -> Ground:
-        return Ground(self.weight, self.bias, self.lo, self.hi, self.vertices)
+        return f"the cells of classes {c} and {j} meet in {self.ground.name}, apart from all others"
 
     def point(self, i: int) -> Float64:
         """The point (d,) of pair ``i`` where the two tie, to the precision of float64."""
         ends = self.bases[self.ends[i]]
-        if self._ground.is_hull:
+        if self.ground.is_hull:
             ends = (ends @ self.vertices) / ends.sum(axis=1)[:, None]
         first, second = self.pairs[i]
         lead = ends @ (self.weight[first] - self.weight[second]) + self.bias[first] - self.bias[second]
@@ -74,10 +64,11 @@ class TieClaim(Claim):
 
     def check(self) -> Verdicts:
         """Decide every pair."""
-        misfit = self._ground.misfit or self._misfit()
+        misfit = self.ground.misfit or _pairs_misfit(self.pairs, len(self), len(self.weight))
+        misfit = misfit or bases_misfit(self.ground, self.bases) or self._misfit()
         if misfit:
             return refuted(len(self), misfit)
-        logits, error = base_logits(self._ground, self.bases)
+        logits, error = base_logits(self.ground, self.bases)
         verdicts: list[Verdict] = []
         step = max(1, ENTRIES_AT_ONCE // len(self.weight))
         for start in range(0, len(self), step):
@@ -88,21 +79,9 @@ class TieClaim(Claim):
         return Verdicts.collect(verdicts)
 
     def _misfit(self) -> str:
-        n, classes = len(self.pairs), len(self.weight)
-        if not is_array_of(self.pairs, (n, 2)) or self.pairs.dtype.kind not in "iu":
-            return "pairs are not two classes each"
-        if n and (self.pairs.min() < 0 or self.pairs.max() >= classes):
-            return "a class is out of range"
-        if (self.pairs[:, 0] == self.pairs[:, 1]).any():
-            return "a class does not meet itself"
-        reason = bases_misfit(self._ground, self.bases)
-        if reason:
-            return reason
-        if not is_array_of(self.ends, (n, 2)) or self.ends.dtype.kind not in "iu":
+        if not is_index_of(self.ends, (len(self), 2), self.bases.shape[0]):
             return "ends are not two bases each"
-        if n and (self.ends.min() < 0 or self.ends.max() >= self.bases.shape[0]):
-            return "a base is out of range"
-        if not is_array_of(self.steps, (n, 2)) or not ((self.steps >= 0) & (self.steps <= 1)).all():
+        if not is_array_of(self.steps, (len(self), 2)) or not ((self.steps >= 0) & (self.steps <= 1)).all():
             return "steps are not places on a segment"
         return ""
 
@@ -128,7 +107,7 @@ class TieClaim(Claim):
 
     def _check_exactly(self, i: int) -> Verdict:
         first, second = (int(k) for k in self.pairs[i])
-        ends = [exact_base_logits(self._ground, self.bases, int(e)) for e in self.ends[i]]
+        ends = [exact_base_logits(self.ground, self.bases, int(e)) for e in self.ends[i]]
         for place, sign in ((0, 1), (1, -1)):
             s = exact.fraction(self.steps[i, place])
             here = [(1 - s) * a + s * b for a, b in zip(*ends, strict=True)]
@@ -141,7 +120,7 @@ class TieClaim(Claim):
 
 
 @dataclass(frozen=True, eq=False)
-class NoTieClaim(Claim):
+class NoTieClaim(GroundClaim):
     """Nowhere in the domain do the two classes of ``pairs`` tie strictly above all others.
 
     The evidence is a row of ``multipliers``, non-negative but for the second class, with which
@@ -152,13 +131,7 @@ class NoTieClaim(Claim):
     """
 
     kind: ClassVar[str] = "cells-apart"
-    subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
 
-    weight: Float64
-    bias: Float64
-    lo: Float64
-    hi: Float64
-    vertices: NDArray[np.floating[Any]]
     pairs: Ints
     multipliers: csr_array
     solved: csr_array
@@ -169,31 +142,21 @@ class NoTieClaim(Claim):
     def statement(self, i: int) -> str:
         """Statement ``i`` in words."""
         c, j = self.pairs[i]
-        return f"the cells of classes {c} and {j} meet nowhere in {self._ground.name}, apart from others"
-
-    @property
-    def _ground(self) -> Ground:
-        return Ground(self.weight, self.bias, self.lo, self.hi, self.vertices)
+        return f"the cells of classes {c} and {j} meet nowhere in {self.ground.name}, apart from others"
 
     def check(self) -> Verdicts:
         """Decide every pair."""
         n, classes = len(self), len(self.weight)
-        misfit = self._ground.misfit
-        if not is_array_of(self.pairs, (n, 2)) or self.pairs.dtype.kind not in "iu":
-            misfit = misfit or "pairs are not two classes each"
-        elif n and (self.pairs.min() < 0 or self.pairs.max() >= classes):
-            misfit = misfit or "a class is out of range"
-        elif (self.pairs[:, 0] == self.pairs[:, 1]).any():
-            misfit = misfit or "a class does not meet itself"
+        misfit = self.ground.misfit or _pairs_misfit(self.pairs, n, classes)
         misfit = misfit or multipliers_misfit(self.multipliers, self.solved, (n, classes))
         if misfit:
             return refuted(n, misfit)
         first, second = self.pairs.T
-        return check_multipliers(self._ground, first, second, self.multipliers, self.solved)
+        return check_multipliers(self.ground, first, second, self.multipliers, self.solved)
 
 
 @dataclass(frozen=True, eq=False)
-class EmptyCellClaim(Claim):
+class EmptyCellClaim(GroundClaim):
     """Nowhere in the domain does the class of ``own`` have the largest logit, not even in a tie.
 
     The evidence is a row of non-negative ``multipliers`` with which Σ_k multipliers_k (l_own − l_k) is
@@ -201,13 +164,7 @@ class EmptyCellClaim(Claim):
     """
 
     kind: ClassVar[str] = "empty-cell"
-    subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
 
-    weight: Float64
-    bias: Float64
-    lo: Float64
-    hi: Float64
-    vertices: NDArray[np.floating[Any]]
     own: Ints
     multipliers: csr_array
     solved: csr_array
@@ -217,117 +174,23 @@ class EmptyCellClaim(Claim):
 
     def statement(self, i: int) -> str:
         """Statement ``i`` in words."""
-        ground = Ground(self.weight, self.bias, self.lo, self.hi, self.vertices)
-        return f"class {self.own[i]} has the largest logit nowhere in {ground.name}"
+        return f"class {self.own[i]} has the largest logit nowhere in {self.ground.name}"
 
     def check(self) -> Verdicts:
         """Decide every class."""
         n, classes = len(self), len(self.weight)
-        ground = Ground(self.weight, self.bias, self.lo, self.hi, self.vertices)
-        misfit = ground.misfit
-        if not is_array_of(self.own, (n,)) or self.own.dtype.kind not in "iu":
-            misfit = misfit or "own is not a list of classes"
-        elif n and (self.own.min() < 0 or self.own.max() >= classes):
-            misfit = misfit or "a class is out of range"
+        misfit = self.ground.misfit
+        if not misfit and not is_index_of(self.own, (n,), classes):
+            misfit = "own is not a list of classes"
         misfit = misfit or multipliers_misfit(self.multipliers, self.solved, (n, classes))
         if misfit:
             return refuted(n, misfit)
-        return check_multipliers(ground, self.own, None, self.multipliers, self.solved)
+        return check_multipliers(self.ground, self.own, None, self.multipliers, self.solved)
 
 
-def multipliers_misfit(multipliers: object, solved: object, shape: tuple[int, int]) -> str:
-    """Why multipliers are none, or nothing."""
-    for matrix in (multipliers, solved):
-        if not isinstance(matrix, csr_array) or matrix.shape != shape:
-            return "multipliers do not fit the classes"
-        if not is_array_of(matrix.data, (None,)):
-            return "a multiplier is not finite"
-    return ""
-
-
-def check_multipliers(
-    ground: Ground, own: Ints, free: Ints | None, multipliers: csr_array, solved: csr_array
-) -> Verdicts:
-    """Whether each row, non-negative but at class ``free``, makes Σ multipliers_k (l_own − l_k) low enough.
-
-    Low enough is negative in the whole domain, or nowhere positive if a class other than ``free`` has a
-    multiplier (which without ``free`` is not enough).
-    """
-    verdicts: list[Verdict] = []
-    step = max(1, ENTRIES_AT_ONCE // max(ground.weight.shape))
-    for start in range(0, len(own), step):
-        rows = slice(start, min(len(own), start + step))
-        block, marks = multipliers[rows].toarray(), solved[rows].toarray()
-        bounds = ground.highest(own[rows], block)
-        for i, row, mark, bound in zip(range(rows.start, rows.stop), block, marks, bounds, strict=True):
-            spared = None if free is None else int(free[i])
-            signed = row if spared is None else np.delete(row, spared)
-            if row[own[i]] != 0:
-                verdicts.append((Status.UNDECIDED, "a multiplier stands at its own class"))
-            elif bound < 0 and not mark.any() and not (signed < 0).any():
-                verdicts.append((Status.PROVED, ""))
-            else:
-                verdicts.append(_check_row_exactly(ground, int(own[i]), spared, row, mark))
-    return Verdicts.collect(verdicts)
-
-
-def _check_row_exactly(ground: Ground, own: int, free: int | None, row: Float64, solved: Float64) -> Verdict:
-    found = ground.completed(own, row, solved)
-    if found is None or any(value < 0 for k, value in found.items() if k != free):
-        return Status.UNDECIDED, "the multipliers are negative, or not determined"
-    highest = ground.highest_exactly(own, found)
-    weakly = free is not None and any(value > 0 for k, value in found.items() if k != free)
-    if highest is not None and (highest < 0 or (weakly and highest == 0)):
-        return Status.PROVED, ""
-    return Status.UNDECIDED, "the multipliers do not exclude it"
-
-
-def bases_misfit(ground: Ground, bases: object) -> str:
-    """Why bases are not points of the domain, or nothing."""
-    if ground.is_hull:
-        if not isinstance(bases, csr_array) or bases.shape[1] != len(ground.vertices):
-            return "bases are not weights over the hull's points"
-        if not is_array_of(bases.data, (None,)) or (bases.data < 0).any():
-            return "a weight is negative"
-        if bases.shape[0] and (bases.sum(axis=1) <= 0).any():
-            return "the weights of a base are all zero"
-        return ""
-    if not isinstance(bases, np.ndarray) or not is_array_of(bases, (None, ground.weight.shape[1])):
-        return "bases are not points of feature space"
-    if not ((bases >= ground.lo) & (bases <= ground.hi)).all():
-        return "a base is outside the domain"
-    return ""
-
-
-def base_logits(ground: Ground, bases: Any) -> tuple[Float64, Float64]:
-    """Logits of the bases (m, C), and bounds on their rounding errors."""
-    points = ground.vertices if ground.is_hull else bases
-    used = np.unique(bases.indices) if ground.is_hull else np.arange(len(points))
-    z = points[used].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        logits = z @ ground.weight.T + ground.bias
-        error = 1.001 * (product_error(z, ground.weight, np.float64) + U * np.abs(logits))
-        if ground.is_hull:
-            mix = bases[:, used].multiply(1 / bases.sum(axis=1)[:, None]).tocsr()
-            longest = int(np.diff(mix.indptr).max(initial=0))
-            rounding = gamma(2 * longest + 8, np.float64) * (mix @ np.abs(logits))
-            logits, error = mix @ logits, 1.001 * (mix @ error + rounding)
-    good = np.isfinite(logits) & np.isfinite(error)
-    return np.where(good, logits, 0.0), np.where(good, error, np.inf)
-
-
-def exact_base_logits(ground: Ground, bases: Any, base: int) -> list[Fraction]:
-    """The exact logits (C,) of one base."""
-    classes = np.arange(len(ground.weight))
-    if not ground.is_hull:
-        rows = np.broadcast_to(bases[base], (len(classes), bases.shape[1]))
-        return exact_logits(rows, ground.weight, ground.bias, classes)
-    row = bases[[base]].tocoo()
-    weights = [exact.fraction(w) for w in row.data]
-    total = sum(weights, Fraction(0))
-    result = [Fraction(0)] * len(classes)
-    for w, vertex in zip(weights, row.coords[1], strict=True):
-        point = np.broadcast_to(ground.vertices[vertex], (len(classes), ground.vertices.shape[1]))
-        for k, value in enumerate(exact_logits(point, ground.weight, ground.bias, classes)):
-            result[k] += w / total * value
-    return result
+def _pairs_misfit(pairs: object, n: int, classes: int) -> str:
+    """Why ``pairs`` are not two different classes each, or nothing."""
+    if not is_index_of(pairs, (n, 2), classes):
+        return "pairs are not two classes each"
+    assert isinstance(pairs, np.ndarray)  # just checked
+    return "a class does not meet itself" if (pairs[:, 0] == pairs[:, 1]).any() else ""

@@ -90,3 +90,10 @@ def is_array_of(value: object, shape: tuple[int | None, ...]) -> bool:
     if any(want is not None and have != want for have, want in zip(value.shape, shape, strict=True)):
         return False
     return all(bool(np.isfinite(block).all()) for block in (blocks(value) if value.ndim else [value]))
+
+
+def is_index_of(value: object, shape: tuple[int | None, ...], stop: int) -> bool:
+    """Whether ``value`` is an array of that shape with whole numbers from 0 to ``stop`` − 1."""
+    if not isinstance(value, np.ndarray) or not is_array_of(value, shape) or value.dtype.kind not in "iu":
+        return False
+    return value.size == 0 or bool(value.min() >= 0 and value.max() < stop)

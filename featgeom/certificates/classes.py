@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featgeom.certificates import exact
 from featgeom.certificates.affine import exact_margins, margin_screen, row_blocks
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
+from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
 from featgeom.rounding import gamma
 from featgeom.status import Status, status_array
 
@@ -65,10 +65,8 @@ class ClassClaim(Claim):
         classes, d = self.weight.shape
         if not is_array_of(self.points, (n, d)) or not is_array_of(self.bias, (classes,)):
             return "points, weight and bias do not fit together"
-        if not is_array_of(self.own, (n,)) or self.own.dtype.kind not in "iu":
+        if not is_index_of(self.own, (n,), classes):
             return "own is not one class a feature"
-        if n and (self.own.min() < 0 or self.own.max() >= classes):
-            return "a class is out of range"
         if not is_array_of(self.margin, (n,)) or (self.margin < 0).any():
             return "margin is not one number a feature, zero or more"
         if not is_array_of(self.float32, (n,)) or self.float32.dtype != bool:

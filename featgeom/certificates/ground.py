@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.certificates import exact
 from featgeom.certificates.affine import exact_logits, row_blocks
-from featgeom.certificates.claim import is_array_of
+from featgeom.certificates.claim import Claim, is_array_of
 from featgeom.certificates.slices import integers
 from featgeom.rounding import gamma, product_error
 
@@ -167,3 +167,21 @@ class Ground:
         if solution is None:
             return None
         return {**fixed, **{k: value / common for k, value in zip(solve, solution, strict=True)}}
+
+
+@dataclass(frozen=True, eq=False)
+class GroundClaim(Claim):
+    """A claim about the cells of a head in a domain."""
+
+    subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
+
+    weight: Float64
+    bias: Float64
+    lo: Float64
+    hi: Float64
+    vertices: Floating
+
+    @property
+    def ground(self) -> Ground:
+        """The head on its domain."""
+        return Ground(self.weight, self.bias, self.lo, self.hi, self.vertices)

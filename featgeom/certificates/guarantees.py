@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featgeom.certificates import exact
 from featgeom.certificates.affine import exact_margins, least_margins
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
+from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
 from featgeom.status import Status
 
 Float64 = NDArray[np.float64]
@@ -108,10 +108,8 @@ class BrokenHullClaim(Claim):
         n = len(self)
         misfit = _misfit(self.points, self.weight, self.bias, self.own)
         for values, limit in ((self.breakers, len(self.points)), (self.rivals, len(self.weight))):
-            if not is_array_of(values, (n,)) or values.dtype.kind not in "iu":
+            if not is_index_of(values, (n,), limit):
                 misfit = misfit or "breakers and rivals are not indices"
-            elif n and (values.min() < 0 or values.max() >= limit):
-                misfit = misfit or "an index is out of range"
         if not misfit and (self.rivals == self.own).any():
             misfit = "a class is no rival of itself"
         if misfit:

@@ -12,9 +12,10 @@ from scipy.sparse import csr_array
 
 from featgeom.certificates import exact
 from featgeom.certificates.affine import difference_norm2
-from featgeom.certificates.cells import bases_misfit, exact_base_logits, multipliers_misfit
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.ground import Ground
+from featgeom.certificates.bases import bases_misfit, exact_base_logits
+from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
+from featgeom.certificates.ground import Ground, GroundClaim
+from featgeom.certificates.multipliers import multipliers_misfit
 from featgeom.status import Status
 
 Float64 = NDArray[np.float64]
@@ -23,7 +24,7 @@ Verdict = tuple[Status, str]
 
 
 @dataclass(frozen=True, eq=False)
-class InscribedBallClaim(Claim):
+class InscribedBallClaim(GroundClaim):
     """The cell of ``own`` holds a ball of ``radius`` about base i of the domain, and none beyond ``upper``.
 
     In a box the ball lies in the box as well; in a hull only its centre does. For the bound, non-negative
@@ -34,13 +35,7 @@ class InscribedBallClaim(Claim):
     """
 
     kind: ClassVar[str] = "inscribed-ball"
-    subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
 
-    weight: Float64
-    bias: Float64
-    lo: Float64
-    hi: Float64
-    vertices: NDArray[np.floating[Any]]
     bases: NDArray[np.floating[Any]] | csr_array
     own: Ints
     radius: Float64
@@ -54,19 +49,15 @@ class InscribedBallClaim(Claim):
     def statement(self, i: int) -> str:
         """Statement ``i`` in words."""
         return (
-            f"the largest ball in the cell of class {self.own[i]} in {self._ground.name} has a radius of at "
+            f"the largest ball in the cell of class {self.own[i]} in {self.ground.name} has a radius of at "
             f"least {self.radius[i]:.6g} and at most {self.upper[i]:.6g}"
         )
-
-    @property
-    def _ground(self) -> Ground:
-        return Ground(self.weight, self.bias, self.lo, self.hi, self.vertices)
 
     def check(self) -> Verdicts:
         """Decide every ball."""
         n, classes = len(self.own), len(self.weight)
-        misfit = self._ground.misfit or classes_misfit(self.own, n, classes)
-        misfit = misfit or bases_misfit(self._ground, self.bases)
+        misfit = self.ground.misfit or _own_misfit(self.own, n, classes)
+        misfit = misfit or bases_misfit(self.ground, self.bases)
         if not misfit and self.bases.shape[0] != n:
             misfit = "there is not one base a ball"
         for values in (self.radius, self.upper):
@@ -82,7 +73,7 @@ class InscribedBallClaim(Claim):
         if not np.isfinite(self.radius[i]):
             return Status.REFUTED, "no ball of the evidence is infinite"
         radius = exact.fraction(self.radius[i])
-        if not self._ground.is_hull and radius > 0:
+        if not self.ground.is_hull and radius > 0:
             centre = self.bases[i]
             for side in (self.lo, self.hi):
                 gaps = [
@@ -92,7 +83,7 @@ class InscribedBallClaim(Claim):
                 ]
                 if gaps and min(gaps) < radius:
                     return Status.REFUTED, "the ball leaves the box"
-        logits = exact_base_logits(self._ground, self.bases, i)
+        logits = exact_base_logits(self.ground, self.bases, i)
         for k, value in enumerate(logits):
             if k == c:
                 continue
@@ -108,19 +99,19 @@ class InscribedBallClaim(Claim):
             for low, high in zip(self.lo, self.hi, strict=True)
             if np.isfinite(low) and np.isfinite(high)
         ]
-        if sides and not self._ground.is_hull and min(sides) <= 2 * upper:
+        if sides and not self.ground.is_hull and min(sides) <= 2 * upper:
             return Status.PROVED, ""
         row = self.multipliers[[i]].toarray()[0]
-        found = self._ground.completed(c, row, self.solved[[i]].toarray()[0])
+        found = self.ground.completed(c, row, self.solved[[i]].toarray()[0])
         if not found or row[c] != 0 or min(found.values()) < 0:
             return Status.UNDECIDED, "the multipliers of the bound are negative, or not determined"
-        highest = self._ground.highest_exactly(c, found)
+        highest = self.ground.highest_exactly(c, found)
         if highest is None:
             return Status.UNDECIDED, "the bound is not finite"
         size = Fraction(0)
         for k, factor in found.items():
             size += factor * root_below(difference_norm2(self.weight, c, k))
-        if not self._ground.is_hull:
+        if not self.ground.is_hull:
             factors = [sum(found.values(), Fraction(0)), *(-f for f in found.values())]
             slope = exact.combination(factors, self.weight[[c, *found]])
             size += sum((abs(a) for a in slope), Fraction(0))
@@ -163,7 +154,7 @@ class RayClaim(Claim):
     def check(self) -> Verdicts:
         """Decide every ray."""
         n, (classes, d) = len(self.own), self.weight.shape
-        misfit = self._ground.misfit or classes_misfit(self.own, n, classes)
+        misfit = self._ground.misfit or _own_misfit(self.own, n, classes)
         misfit = misfit or bases_misfit(self._ground, self.bases)
         if not misfit and not (is_array_of(self.rays, (n, d)) and len(self.bases) == n):
             misfit = "there is not one base and one ray a cell"
@@ -288,13 +279,8 @@ def root_below(square: Fraction) -> Fraction:
     return Fraction(isqrt(square.numerator * shift * shift // square.denominator), shift)
 
 
-def classes_misfit(own: object, n: int, classes: int) -> str:
-    """Why ``own`` is not a list of classes, or nothing."""
-    if not isinstance(own, np.ndarray) or own.shape != (n,) or own.dtype.kind not in "iu":
-        return "own is not a list of classes"
-    if n and (own.min() < 0 or own.max() >= classes):
-        return "a class is out of range"
-    return ""
+def _own_misfit(own: object, n: int, classes: int) -> str:
+    return "" if is_index_of(own, (n,), classes) else "own is not a list of classes"
 
 
 def _space(d: int) -> tuple[Float64, Float64, Float64]:
