@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,7 +119,8 @@ def _exported(path: Path, arch: str | None) -> _Source:
         raise BadArgument(f"{path} brings its architecture; leave out '{arch}'")
     check_file(path)
     module, shape = read_exported(path)
-    return _Source(module, PixelSpec(shape), None, path.stem, "torch.export", "torch.export")
+    fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()  # the file is its architecture, too
+    return _Source(module, PixelSpec(shape), None, path.stem, "torch.export", fingerprint)
 
 
 def _find_file(source: str | Path) -> Path:
