@@ -37,6 +37,7 @@ function crossings(from, to) {
 class View {
   constructor(root, scene) {
     this.root = root; this.scene = scene; this.selected = -1; this.start = -1; this.segment = null; this.spinning = false; this.more = [];
+    this.between = null; // images along the segment, as far as they are found
     const s = scene.samples;
     for (const key of ["places", "flips", "label", "predicted", "rival", "rows", "distance", "logits", "tile"]) if (s[key]) s[key] = numbers(s[key]);
     for (const fact of s.facts) fact.values = numbers(fact.values);
@@ -65,7 +66,7 @@ class View {
     this.overlay = element("svg", { class: "fgv-overlay", "aria-hidden": "true" });
     this.help = element("div", { class: "fgv-help", hidden: true }, element("h3", {}, "Keys"), ...[
       ["drag, arrow keys", "turn"], ["wheel, + and −", "zoom"], ["right drag, Shift + arrows", "move"], ["x y z 0", "look along an axis; first view"],
-      ["click, n and b", "a sample; next and previous"], ["drag from the sample, s", "a segment to another sample; start it here"],
+      ["click, n and b", "a sample; next and previous"], ["drag from the sample, s", "a segment to another sample; start it here"], ...(scene.live ? [["i", "images along the segment"]] : []),
       ["h c p m", "hulls, cells, samples, misclassified"], ["f l", "flip points, labels"], ["space", "spin"], ["Esc", "nothing selected"],
     ].map(([keys, does]) => element("p", {}, element("kbd", {}, keys), " ", does)));
     const button = (text, title, act) => element("button", { type: "button", title, onclick: act }, text);
@@ -238,7 +239,7 @@ class View {
     if (from < 0 || to < 0 || from === to) return;
     const logits = (i) => Array.from(s.logits.subarray(i * this.scene.names.length, (i + 1) * this.scene.names.length));
     this.segment = { from, to, pieces: null, said: "" };
-    this.start = -1;
+    this.start = -1; this.between = null;
     this.select(to);
     if (this.scene.live) {
       try { this.segment = { from, to, ...(await this.ask("segment", { from: s.rows[from], to: s.rows[to] })) }; }
@@ -256,7 +257,37 @@ class View {
       parts.push(element("ol", {}, ...pieces.map((p, k) => element("li", {}, this.chip(p.class), ` from ${figure(p.enters)} to ${figure(ends[k])}`))));
     }
     parts.push(element("p", { class: "fgv-hint" }, `0 is the first sample, 1 the second, along the straight line in feature space${said ? "; " + said : ""}.`));
-    return element("div", { class: "fgv-crossings" }, ...parts);
+    return element("div", { class: "fgv-crossings" }, ...parts, ...this.betweenParts());
+  }
+
+  /* Images whose features lie on the segment: found by the server, which has the network. */
+  betweenParts() {
+    const { live } = this.scene, now = this.between;
+    const hint = (text) => element("p", { class: "fgv-hint", role: "status" }, text);
+    if (!live) return this.scene.images ? [hint("Images along it: `featgeom view RUN --serve` finds them where the network is at hand.")] : [];
+    if (!live.network) return [hint("Images along it need the network, and this run was made from features alone.")];
+    if (!now) return [element("p", {}, element("button", { type: "button", onclick: () => this.press("i") }, "Images along it"))];
+    if (now.state === "refused") return [hint(`There are no images along it: ${now.said}.`)];
+    const frames = now.frames.map((f) => element("figure", { title: `t = ${figure(f.t)}: ${f.found ? "found" : "not reached"}, relative residual ${figure(f.residual)}` },
+      element("img", { class: "fgv-image", alt: `image at ${figure(f.t)}, read as ${this.scene.names[f.class]}`, src: f.image }),
+      element("figcaption", {}, this.chip(f.class), element("small", {}, `t ${f.t.toFixed(2)}`), element("small", {}, f.found ? figure(f.residual) : `not reached, ${figure(f.residual)}`))));
+    const parts = [element("div", { class: "fgv-between" }, ...frames)];
+    if (now.state === "working") parts.push(element("progress", { max: now.of, value: now.frames.length, "aria-label": "images found" }), hint(`${now.frames.length} of ${now.of} images; ${now.said} …`));
+    else parts.push(hint("Each image was searched for from the one before, the first being the sample itself, and then read again by the network: its class, t, and the residual ‖φ(x) − z‖ / ‖z‖."));
+    return parts;
+  }
+  async invert() {
+    if (!this.segment || !this.scene.live || !this.scene.live.network || this.between) return;
+    const { from, to } = this.segment, rows = this.scene.samples.rows;
+    const mine = (this.between = { state: "working", frames: [], of: 1, said: "asking" });
+    this.showCard();
+    while (mine === this.between && mine.state === "working") {
+      const known = mine.said + mine.frames.length;
+      try { Object.assign(mine, await this.ask("inversion", { from: rows[from], to: rows[to] })); }
+      catch (error) { Object.assign(mine, { state: "refused", said: `the server does not answer (${error.message})` }); }
+      if (mine === this.between && (mine.state !== "working" || mine.said + mine.frames.length !== known)) this.showCard();
+      if (mine.state === "working") await new Promise((done) => setTimeout(done, 300));
+    }
   }
 
   /* Mouse, touch and keys. */
@@ -317,8 +348,9 @@ class View {
     else if (key === "l") this.flipOption("labels");
     else if (key === " ") this.spinning = !this.spinning;
     else if (key === "s" && this.selected >= 0) { if (this.start >= 0 && this.start !== this.selected) this.join(this.start, this.selected); else { this.start = this.start === this.selected ? -1 : this.selected; this.showCard(); } }
+    else if (key === "i" && this.segment) this.invert();
     else if (key === "?") this.help.hidden = !this.help.hidden;
-    else if (key === "Escape") { this.start = -1; this.segment = null; this.help.hidden = true; this.select(-1); }
+    else if (key === "Escape") { this.start = -1; this.segment = this.between = null; this.help.hidden = true; this.select(-1); }
     else return false;
     this.draw();
     return true;
