@@ -35,7 +35,9 @@ function crossings(from, to) {
 }
 
 class View {
-  constructor(root, scene) {
+  constructor(root, scene, scenes = [scene, ...(scene.others || [])]) {
+    this.scenes = scenes; // the views that the page holds; this is one of them
+    if (scene.sheet === "same") scene.sheet = scenes[0].sheet;
     this.root = root; this.scene = scene; this.selected = -1; this.start = -1; this.segment = null; this.spinning = false; this.more = [];
     this.between = null; // images along the segment, as far as they are found
     const s = scene.samples;
@@ -51,8 +53,10 @@ class View {
     this.build();
     try { this.drawer = new Drawer(this.canvas, scene); } catch (error) { this.stage.append(element("p", { class: "fgv-none" }, error.message)); return; }
     this.dark = window.matchMedia("(prefers-color-scheme: dark)");
-    this.dark.addEventListener("change", () => this.draw());
-    new ResizeObserver(() => { if (!window.matchMedia("print").matches) this.draw(); }).observe(this.canvas);
+    this.redraw = () => this.draw();
+    this.dark.addEventListener("change", this.redraw);
+    this.observer = new ResizeObserver(() => { if (!window.matchMedia("print").matches) this.draw(); });
+    this.observer.observe(this.canvas);
     this.listen();
     this.draw();
   }
@@ -66,7 +70,7 @@ class View {
     this.overlay = element("svg", { class: "fgv-overlay", "aria-hidden": "true" });
     this.help = element("div", { class: "fgv-help", hidden: true }, element("h3", {}, "Keys"), ...[
       ["drag, arrow keys", "turn"], ["wheel, + and −", "zoom"], ["right drag, Shift + arrows", "move"], ["x y z 0", "look along an axis; first view"],
-      ["click, n and b", "a sample; next and previous"], ["drag from the sample, s", "a segment to another sample; start it here"], ...(scene.live ? [["i", "images along the segment"]] : []),
+      ["click, n and b", "a sample; next and previous"], ["drag from the sample, s", "a segment to another sample; start it here"], ...(scene.live ? [["i", "images along the segment"]] : []), ...(this.scenes.length > 1 ? [["v", "next view"]] : []),
       ["h c p m", "hulls, cells, samples, misclassified"], ["f l", "flip points, labels"], ["space", "spin"], ["Esc", "nothing selected"],
     ].map(([keys, does]) => element("p", {}, element("kbd", {}, keys), " ", does)));
     const button = (text, title, act) => element("button", { type: "button", title, onclick: act }, text);
@@ -76,7 +80,7 @@ class View {
     this.stage = element("div", { class: "fgv-stage" }, this.canvas, this.overlay, tools, this.help);
     this.card = element("div", { class: "fgv-card", "aria-live": "polite" });
     const notes = element("details", { class: "fgv-notes", open: true }, element("summary", {}, "What you see"), ...scene.notes.map((note) => element("p", {}, note)));
-    this.panel = element("div", { class: "fgv-panel" }, scene.live ? this.liveForm() : null, this.legend(), this.card, notes);
+    this.panel = element("div", { class: "fgv-panel" }, scene.live ? this.liveForm() : this.chooser(), this.legend(), this.card, notes);
     this.root.replaceChildren(this.stage, this.panel);
     this.showCard();
   }
@@ -97,6 +101,22 @@ class View {
       return element("label", {}, this.switches[name], text);
     });
     return element("div", {}, element("div", { class: "fgv-scroll" }, table), element("div", { class: "fgv-switches" }, ...lines));
+  }
+  chooser() {
+    if (this.scenes.length < 2) return null;
+    const options = this.scenes.map((s, k) => element("option", { value: k, selected: s === this.scene }, s.view));
+    const select = element("select", { "aria-label": "view", onchange: (e) => this.change(Number(e.target.value)).panel.querySelector("select").focus() }, ...options);
+    return element("div", { class: "fgv-live" }, element("label", {}, element("span", {}, "view"), select));
+  }
+  change(k) {
+    this.spinning = false;
+    if (this.drawer) {
+      this.observer.disconnect();
+      this.dark.removeEventListener("change", this.redraw);
+      this.drawer.gl.getExtension("WEBGL_lose_context")?.loseContext(); // browsers hold a few contexts only
+      this.drawer = null;
+    }
+    return (window.featgeomView = new View(this.root, this.scenes[k], this.scenes));
   }
   liveForm() {
     const { views, all } = this.scene.live, scene = this.scene;
@@ -349,6 +369,7 @@ class View {
     else if (key === " ") this.spinning = !this.spinning;
     else if (key === "s" && this.selected >= 0) { if (this.start >= 0 && this.start !== this.selected) this.join(this.start, this.selected); else { this.start = this.start === this.selected ? -1 : this.selected; this.showCard(); } }
     else if (key === "i" && this.segment) this.invert();
+    else if (key === "v" && this.scenes.length > 1) { this.change((this.scenes.indexOf(this.scene) + 1) % this.scenes.length).canvas.focus(); return true; }
     else if (key === "?") this.help.hidden = !this.help.hidden;
     else if (key === "Escape") { this.start = -1; this.segment = this.between = null; this.help.hidden = true; this.select(-1); }
     else return false;
