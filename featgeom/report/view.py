@@ -69,7 +69,8 @@ def view_style() -> str:
 
 def view_script() -> str:
     """The script of the picture."""
-    return _resource("view_draw.js") + _resource("view_page.js").replace('"use strict";\n', "", 1)
+    parts = [_resource(f"view_{part}.js") for part in ("draw", "segment", "page")]
+    return parts[0] + "".join(part.replace('"use strict";\n', "", 1) for part in parts[1:])
 
 
 def scene_document(scene: Scene, run: Run, live: dict[str, Any] | None = None) -> dict[str, Any]:
