@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FRAMES = 7  # images along a segment, its two ends included
 STEPS, RESTARTS = 60, 1  # of each search: a person waits
+SMALL = 10_000  # numbers in an image below which one thread is faster than several that wait for each other
 
 
 class Between:
@@ -60,12 +61,16 @@ class Between:
             self._tell(told, state="refused", said=f"{type(error).__name__}: {error}")
 
     def _follow(self, question: tuple[str, int, int], told: dict[str, Any]) -> None:
+        import torch
+
         from featgeom.pixels.inversion import invert
 
         split, start, end = question
         classifier = self.classifier()
         low, high = classifier.pixels.bounds
         image = self.run.images(split).images[[start]]
+        if image.size < SMALL:
+            torch.set_num_threads(1)  # holds for the thread that this runs in
         features = self.run.features(split).features
         first, last = (np.asarray(features[[row]], np.float64) for row in (start, end))
         self._tell(told, said="looking for images")
