@@ -12,6 +12,7 @@ from featgeom_cli.common import Console, featgeom_command, run_argument
 EXAMPLE = """
 featgeom view RUN                                a window
 featgeom view RUN --html view.html               a page to pass on
+featgeom view RUN --html view.html --projection decision,slice,pca
 featgeom view RUN --serve                        a live page, classes and views to choose
 featgeom view RUN --png cats.png --classes cat,dog,deer,horse --projection slice
 """
@@ -36,7 +37,8 @@ PROJECTIONS = ("decision", "slice", "pca", "lda")
     "--projection",
     default="decision",
     show_default=True,
-    help="decision and slice are exact, pca and lda are shadows; or a .npy file of directions (1 to 3, d).",
+    help="decision and slice are exact, pca and lda are shadows; or a .npy file of directions (1 to 3, d). "
+    "A page can hold several, separated by commas.",
 )
 @click.option("--split", help="Whose samples to draw.  [default: the part that is asked about]")
 @click.option("--size", help="Pixels of a picture, as WIDTHxHEIGHT.  [default: 1600x1200, spins 800x600]")
@@ -56,6 +58,9 @@ def view(
 
     opened = Run(run)
     pixels = as_size(size)
+    wanted = [word.strip() for word in projection.split(",")]
+    if len(wanted) > 1 and (files["png"] or files["spin"] or serve or not files["html"]):
+        raise click.UsageError("--projection: several views go into one page, so with --html alone")
     with ExitStack() as stack:
         renderer = None
         if files["png"] or files["spin"]:
@@ -66,12 +71,12 @@ def view(
             return served(console, opened, port, projection, classes, split)
         from featgeom.figures.scene_of_run import scene_of_run
 
-        scene = scene_of_run(opened, as_view(projection), names(classes), split)
+        scene, *others = [scene_of_run(opened, as_view(word), names(classes), split) for word in wanted]
         written: dict[str, str] = {}
         if files["html"]:
             from featgeom.report.view import write_view
 
-            written["html"] = str(write_view(scene, opened, files["html"]))
+            written["html"] = str(write_view(scene, opened, files["html"], others))
         if renderer is None and not written:
             from featgeom.figures.scene_pyvista import show_scene
 
@@ -89,6 +94,7 @@ def view(
             console.note(f"drawing a turn into {files['spin']}; about a quarter of a second a picture")
             written["spin"] = str(save_spin(spinner, scene, files["spin"], pixels or (800, 600), dark))
     document: dict[str, Any] = {"run": str(run), "view": scene.view, "notes": scene.notes, "files": written}
+    document["views"] = [one.view for one in (scene, *others)]
     document["classes"] = [scene.names[c] for c in scene.chosen]
     console.result(document, "\n".join([*scene.notes, *written.values()]))
     return None

@@ -14,8 +14,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from featgeom.arrays import Float64, Ints
+from featgeom.boundaries.equals import SNAP, merge_equal
 from featgeom.boundaries.planes import Plane, Window, as_window
-from featgeom.boundaries.slices import SNAP, merge_equal
 from featgeom.errors import BadArgument, Unsupported
 from featgeom.head import AffineHead
 

@@ -15,13 +15,12 @@ from scipy.spatial import cKDTree
 
 from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.envelope import envelope
+from featgeom.boundaries.equals import SNAP, merge_equal
 from featgeom.boundaries.planes import Plane, Window, as_window
 from featgeom.certificates.partitions import SliceClaim
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.status import Stats, Status
-
-SNAP = 1e-12  # corners closer than this part of the window's diagonal are one corner
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,33 +90,6 @@ def slice_cells(head: AffineHead, plane: Plane, window: ArrayLike) -> SliceParti
     stats = Stats(len(points), 0, time.perf_counter() - start)
     shown = {k: tied[k] for k in polygons if k in tied}
     return SlicePartition(polygons, graph, shown, error, plane, bounds, Status.SOLVED, claim, stats)
-
-
-def merge_equal(
-    slopes: Float64, values: Float64, half: Float64, tolerance: float
-) -> tuple[Ints, dict[int, tuple[int, ...]]]:
-    """The classes to keep, and {kept class: classes equal to it on the whole window}.
-
-    >>> merge_equal(np.array([[1.0, 0], [1, 0], [0, 1]]), np.zeros(3), np.ones(2), 1e-12)
-    (array([0, 2]), {0: (1,)})
-    """
-    k = slopes.shape[1]
-    signs = np.vstack([-np.ones(k), 2 * np.eye(k) - 1])  # k + 1 corners fix an affine function
-    at_corners = values[:, None] + slopes @ (signs * half).T
-    pairs = cKDTree(at_corners).query_pairs(2 * tolerance, p=np.inf, output_type="ndarray")
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(values), len(values)))
-    _, group = connected_components(links, directed=False)
-    _, kept, inverse = np.unique(group, return_index=True, return_inverse=True)
-    tied = (
-        {
-            int(c): tuple(int(j) for j in np.flatnonzero(inverse == i) if j != c)
-            for i, c in enumerate(kept)
-            if (inverse == i).sum() > 1
-        }
-        if len(pairs)
-        else {}
-    )
-    return np.sort(kept), tied
 
 
 def _snap(

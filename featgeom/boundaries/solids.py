@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Ints
+from featgeom.boundaries.equals import SNAP, merge_equal
 from featgeom.boundaries.planes import Plane, Window, as_window
-from featgeom.boundaries.slices import SNAP, merge_equal
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Face = tuple[int, Float64]  # the class across (−1 … −6: a side of the window) and the corners in order
 SIDES = ((0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0), (2, -1.0), (2, 1.0))
@@ -33,18 +37,27 @@ class Solid:
 
 @dataclass(frozen=True, eq=False)
 class SolidPartition:
-    """The cells of a head on a window of a 3-D subspace, as `SlicePartition` has them on a plane.
-
-    ``graph``: a node a visible class with its ``volume``, an edge where two cells share a face, with its
-    ``area``.
-    """
+    """The cells of a head on a window of a 3-D subspace, as `SlicePartition` has them on a plane."""
 
     solids: dict[int, Solid]
-    graph: nx.Graph
     tied: dict[int, tuple[int, ...]]
     error: float
     plane: Plane
     window: Window
+
+    @cached_property
+    def graph(self) -> nx.Graph:
+        """A node a visible class (``volume``), an edge where two cells share a face (``area``)."""
+        import networkx as nx
+
+        graph = nx.Graph()
+        for c, solid in self.solids.items():
+            graph.add_node(c, volume=solid.volume)
+        for c, solid in self.solids.items():
+            for k, ring in zip(solid.across.tolist(), solid.faces):
+                if k > c and k in self.solids:
+                    graph.add_edge(c, k, area=float(np.linalg.norm(_area_vector(solid.vertices[ring]))))
+        return graph
 
 
 def slice_cells_3d(head: AffineHead, plane: Plane, window: ArrayLike) -> SolidPartition:
@@ -83,15 +96,8 @@ def slice_cells_3d(head: AffineHead, plane: Plane, window: ArrayLike) -> SolidPa
         seen.update(fresh)
         waiting += fresh
     solids = {c: _solid(cells[c], centre, snap) for c in sorted(cells)}
-    graph = nx.Graph()
-    for c, solid in solids.items():
-        graph.add_node(c, volume=solid.volume)
-    for c, faces in cells.items():
-        for k, ring in faces:
-            if k > c and k in solids:
-                graph.add_edge(c, k, area=float(np.linalg.norm(_area_vector(ring))))
     shown = {k: tied[k] for k in solids if k in tied}
-    return SolidPartition(solids, graph, shown, 2 * tolerance, plane, bounds)
+    return SolidPartition(solids, shown, 2 * tolerance, plane, bounds)
 
 
 def _box(half: Float64) -> list[Face]:

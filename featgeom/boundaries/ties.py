@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, vstack
 
-from featgeom.arrays import Float64, Ints, as_float64, as_numpy
+from featgeom.arrays import Float64, Ints, as_float64
 from featgeom.boundaries.bounds import distance_above, dual_bound, logit_error, tie_error
 from featgeom.boundaries.closest import EMPTY, closest_ties
 from featgeom.boundaries.domain import domain_bounds
+from featgeom.boundaries.tied import as_tied
 from featgeom.certificates.boundaries import EmptyTieClaim, TieClaim
-from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.status import Stats, Status, StatusArray, status_array
 
@@ -86,21 +86,6 @@ def tie_points(head: AffineHead, z: ArrayLike, classes: ArrayLike, domain: objec
     lo, hi = domain_bounds(domain, head.dimension)
     answers = solve_ties(head, queries, owner, tied, lo, hi)
     return certified(head, queries, owner, tied, lo, hi, answers, (len(queries),), start)
-
-
-def as_tied(classes: ArrayLike, n: int, known: int) -> Ints:
-    """The classes to tie, checked, one row (k,) a sample."""
-    array = as_numpy(classes, "classes")
-    if array.dtype.kind not in "iu" or array.ndim not in (1, 2) or array.shape[-1] < 2:
-        raise BadArgument(f"classes: expected two or more class indices, (k,) or (n, k), got {array.shape}")
-    if array.ndim == 2 and len(array) != n:
-        raise BadArgument(f"classes: expected {n} rows, one a sample, got {len(array)}")
-    if array.size and (array.min() < 0 or array.max() >= known):
-        raise BadArgument(f"classes: out of range for {known} classes (0 to {known - 1})")
-    ordered = np.sort(array, axis=-1)
-    if (ordered[..., 1:] == ordered[..., :-1]).any():
-        raise BadArgument("classes: a class is named twice in one tie")
-    return np.broadcast_to(array.astype(np.int64), (n, array.shape[-1]))
 
 
 def solve_ties(

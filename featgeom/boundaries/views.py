@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Ints, as_float64
-from featgeom.boundaries.ties import as_tied
+from featgeom.boundaries.tied import as_tied
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 

@@ -281,17 +281,16 @@ def font() -> str:
 
 def _draw_as_told() -> None:
     """What the process of its own does: a job on standard input, raw pictures on standard output."""
-    import pyvista  # noqa: F401 - loaded while the scene is being made
+    import pyvista.plotting  # noqa: F401 - loaded while the scene is being made
 
     scene, size, camera, dark, frames = pickle.load(sys.stdin.buffer)
     made = plotter(scene, size, camera, dark, off_screen=True, still=frames == 1)
-    made.show(auto_close=False)
-    for _ in range(frames):
-        made.render()
-        picture = made.screenshot(return_img=True, transparent_background=False)
-        sys.stdout.buffer.write(np.ascontiguousarray(picture[:, :, :3]).tobytes())
-        if frames > 1:
+    for frame in range(frames):
+        if frame:
             made.camera.azimuth += 360 / frames
+            made.render()
+        picture = made.screenshot(return_img=True, transparent_background=False)  # the first one draws
+        sys.stdout.buffer.write(np.ascontiguousarray(picture[:, :, :3]).tobytes())
     made.close()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featgeom.errors import BadData
-from featgeom.files import write_whole
+from featgeom.files import read_json, write_whole
 from featgeom.report.view import scene_document, view_element, view_style
 from featgeom.studies.record import STANDINGS, Record, is_number
 
@@ -16,6 +17,24 @@ if TYPE_CHECKING:
     from featgeom.studies.run import Run
 
 ROWS_SHOWN = 60  # longer tables are cut in the page, which says where the rest is
+
+# What each study asks, in the order in which a reader meets them; others follow by name.
+QUESTIONS = {
+    "overview": "How accurate is the network, and how near are its samples to a boundary?",
+    "hulls": "How large are the classes' convex hulls, how far apart, and do new samples fall into them?",
+    "regions": "How is feature space divided among the classes, and which regions are guaranteed a class?",
+    "boundaries": "Where does the class change, between whom, and which samples are the most ambiguous?",
+    "svm": "Is the last layer a support vector machine?",
+    "collapse": "Have the features gathered at their class means?",
+    "trajectory": "Do head and machine approach each other while the network is trained?",
+    "retrain": "What becomes of the last layer when it is trained anew?",
+    "maps": "Where do head and machine decide differently?",
+    "invert": "Which images have chosen features?",
+    "flips": "How little must an image change for its class to change?",
+    "morph": "What lies between two samples, in pixels and in features?",
+    "planes": "How do the classes lie in a plane of pixel space, and in the plane of their features?",
+    "compare": "What differs between feature space and pixel space, on the same samples?",
+}
 
 
 def write_report(run: Run) -> Path:
@@ -27,13 +46,15 @@ def write_report(run: Run) -> Path:
     if not records:
         raise BadData(f"{run.folder}: has no results yet; `featgeom analyze` makes them")
     sections = [section(run, record) for record in ordered(records)]
+    found = Counter(finding.standing for record in records.values() for finding in record.findings)
     page = _template().render(
         run=run.asked,
         name=run.folder.resolve().name,
         facts=facts(run),
         command=command(run),
         sections=sections,
-        standings=STANDINGS,
+        standings=[(word, meaning, found[word]) for word, meaning in STANDINGS.items()],
+        statements=statements(run),
         style=_resource("report.css") + view_style(),
         view=three_dimensions(run),
     )
@@ -54,8 +75,19 @@ def three_dimensions(run: Run) -> dict[str, str]:
 
 
 def ordered(records: Any) -> list[Record]:
-    """The overview first, the other studies by name."""
-    return [records[name] for name in sorted(records, key=lambda name: (name != "overview", name))]
+    """The records in a reader's order: what all is about first, then features, the head, pixels.
+
+    >>> ordered({"svm": 2, "new": 3, "overview": 1})
+    [1, 2, 3]
+    """
+    place = {name: k for k, name in enumerate(QUESTIONS)}
+    return [records[name] for name in sorted(records, key=lambda name: (place.get(name, len(place)), name))]
+
+
+def statements(run: Run) -> int:
+    """How many statements the stored claims of the run hold."""
+    files = (run.folder / "claims").glob("*.json")
+    return sum(int(claim["count"]) for path in files for claim in read_json(path)["claims"])
 
 
 def section(run: Run, record: Record) -> dict[str, Any]:
@@ -77,7 +109,8 @@ def section(run: Run, record: Record) -> dict[str, Any]:
         }
         for table in record.tables
     ]
-    return {"record": record, "tables": tables, "pictures": pictures}
+    question = QUESTIONS.get(record.study, "")
+    return {"record": record, "question": question, "tables": tables, "pictures": pictures}
 
 
 def drawings(record: Record, classes: tuple[str, ...]) -> list[Any]:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from featgeom.errors import BadArgument, FeatgeomError
+from featgeom.report.between import Between
 from featgeom.report.view import bytes_of, encoded, images_of, scene_document, view_page
 from featgeom.studies.record import plain
 
@@ -25,7 +26,7 @@ NAMED = 200  # classes that the page lists by name
 
 
 class ViewServer(ThreadingHTTPServer):
-    """A server of one run on localhost: the page, images of samples, exact crossings, hull distances.
+    """A server of one run on localhost: the page, images, exact crossings, hull distances, inversions.
 
     ``port`` 0 takes any free one; ``address`` says which. Nothing but this machine can reach it.
     """
@@ -38,6 +39,8 @@ class ViewServer(ThreadingHTTPServer):
         self.computing = threading.Lock()  # the kernels are not made for two callers at a time
         self.scene_page = lru_cache(maxsize=8)(self._scene_page)
         self.hull = lru_cache(maxsize=16)(self._hull)
+        self.images = lru_cache(maxsize=2)(run.images)
+        self.between = Between(run)
         super().__init__((LOCAL, port), Handler)
 
     @property
@@ -63,6 +66,7 @@ class ViewServer(ThreadingHTTPServer):
             "all": names if len(names) <= NAMED else [f"{len(names)} classes"],
             "splits": self.run.splits,
             "images": images_of(self.run, scene.samples.split) is not None,
+            "network": self.run.asked["model"]["source"] is not None,
         }
         return view_page(scene, scene_document(scene, self.run, live))
 
@@ -87,7 +91,7 @@ class ViewServer(ThreadingHTTPServer):
 
     def image(self, asked: dict[str, str]) -> bytes:
         """The image of a sample, as a PNG file."""
-        pixels = self.run.images(asked["split"]).pixels([self.row(asked, "row")])
+        pixels = self.images(asked["split"]).pixels([self.row(asked, "row")])
         return encoded(bytes_of(pixels)[0], "png")
 
     def segment(self, asked: dict[str, str]) -> dict[str, Any]:
@@ -98,6 +102,10 @@ class ViewServer(ThreadingHTTPServer):
         found = crossings(head, self.feature(asked, "from"), self.feature(asked, "to"))
         pieces = [{"class": c, "enters": t} for c, t in zip(found.cells, found.enter)]
         return {"pieces": pieces, "said": "exact sequence, certified"}
+
+    def inversion(self, asked: dict[str, str]) -> dict[str, Any]:
+        """The images found so far along the segment of two samples; the first question starts the work."""
+        return self.between.state(asked["split"], self.row(asked, "from"), self.row(asked, "to"))
 
     def sample(self, asked: dict[str, str]) -> dict[str, Any]:
         """What takes computing: the distance of a sample to its class's hull, with a proved lower bound."""
@@ -142,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
             return "text/html", self.server.page(asked).encode()
         if path == "/image":
             return "image/png", self.server.image(asked)
-        if path in ("/segment", "/sample"):
+        if path in ("/segment", "/sample", "/inversion"):
             answer = plain(getattr(self.server, path[1:])(asked))
             return "application/json", json.dumps(answer).encode()
         return "text/plain", b""
@@ -153,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind + text)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store" if kind == "text/html" else "max-age=3600")
+        self.send_header("Cache-Control", "max-age=3600" if kind.startswith("image") else "no-store")
         self.end_headers()
         self.wfile.write(body)
 

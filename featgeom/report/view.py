@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +28,17 @@ RAW_PIXELS = 400_000  # up to this many pixels a sheet of images is stored witho
 TYPES = {"f": ("f4", np.float32), "i": ("i4", np.int32)}
 
 
-def write_view(scene: Scene, run: Run, path: Path) -> Path:
-    """Write the page of a scene to ``path``, with images of the samples as far as they fit."""
-    write_whole(path, view_page(scene, scene_document(scene, run)).encode())
+def write_view(scene: Scene, run: Run, path: Path, others: Sequence[Scene] = ()) -> Path:
+    """Write the page of a scene to ``path``, with images of the samples as far as they fit.
+
+    ``others`` are further views of the run, among which a reader of the page can choose.
+    """
+    document = scene_document(scene, run)
+    document["others"] = [scene_document(other, run) for other in others]
+    for other in document["others"]:
+        if other["samples"]["rows"] == document["samples"]["rows"]:
+            other["sheet"] = "same"
+    write_whole(path, view_page(scene, document).encode())
     return path
 
 
@@ -60,7 +69,8 @@ def view_style() -> str:
 
 def view_script() -> str:
     """The script of the picture."""
-    return _resource("view_draw.js") + _resource("view_page.js").replace('"use strict";\n', "", 1)
+    parts = [_resource(f"view_{part}.js") for part in ("draw", "segment", "page")]
+    return parts[0] + "".join(part.replace('"use strict";\n', "", 1) for part in parts[1:])
 
 
 def scene_document(scene: Scene, run: Run, live: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -35,6 +35,7 @@ void main() {
 function rgb(hex) { return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255); }
 
 function numbers(packed) {
+  if (ArrayBuffer.isView(packed)) return packed; // unpacked before
   const bytes = Uint8Array.from(atob(packed.data), (c) => c.charCodeAt(0));
   return new ({ f4: Float32Array, f8: Float64Array, i4: Int32Array }[packed.type])(bytes.buffer);
 }

@@ -1,5 +1,5 @@
 "use strict";
-/* The page around a drawn scene: legend, switches, labels, the card of a sample, the segment between two. */
+/* The page around a drawn scene: legend, switches, labels, the card of a sample. */
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElementNS(/^(svg|line|text|circle)$/.test(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml", tag);
@@ -17,26 +17,12 @@ function figure(value) {
   return value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
 
-/* The classes along the segment from one sample to another, with where each begins (0 to 1), from their logits. */
-function crossings(from, to) {
-  const slope = from.map((value, c) => to[c] - value), found = [];
-  let t = 0, own = from.reduce((best, v, c) => (v > from[best] || (v === from[best] && slope[c] > slope[best]) ? c : best), 0);
-  for (;;) {
-    found.push({ class: own, enters: t });
-    let next = -1, at = 1;
-    for (let c = 0; c < from.length; c++) {
-      if (slope[c] <= slope[own]) continue;
-      const s = (from[own] - from[c]) / (slope[c] - slope[own]);
-      if (s < at || (s === at && next >= 0 && slope[c] > slope[next])) { at = Math.max(s, t); next = c; }
-    }
-    if (next < 0) return found;
-    own = next; t = at;
-  }
-}
-
-class View {
-  constructor(root, scene) {
-    this.root = root; this.scene = scene; this.selected = -1; this.start = -1; this.segment = null; this.spinning = false; this.more = [];
+class View extends Segments {
+  constructor(root, scene, scenes = [scene, ...(scene.others || [])]) {
+    super();
+    this.scenes = scenes; // the views that the page holds; this is one of them
+    if (scene.sheet === "same") scene.sheet = scenes[0].sheet;
+    this.root = root; this.scene = scene; this.selected = -1; this.start = -1; this.spinning = false; this.more = [];
     const s = scene.samples;
     for (const key of ["places", "flips", "label", "predicted", "rival", "rows", "distance", "logits", "tile"]) if (s[key]) s[key] = numbers(s[key]);
     for (const fact of s.facts) fact.values = numbers(fact.values);
@@ -50,8 +36,10 @@ class View {
     this.build();
     try { this.drawer = new Drawer(this.canvas, scene); } catch (error) { this.stage.append(element("p", { class: "fgv-none" }, error.message)); return; }
     this.dark = window.matchMedia("(prefers-color-scheme: dark)");
-    this.dark.addEventListener("change", () => this.draw());
-    new ResizeObserver(() => { if (!window.matchMedia("print").matches) this.draw(); }).observe(this.canvas);
+    this.redraw = () => this.draw();
+    this.dark.addEventListener("change", this.redraw);
+    this.observer = new ResizeObserver(() => { if (!window.matchMedia("print").matches) this.draw(); });
+    this.observer.observe(this.canvas);
     this.listen();
     this.draw();
   }
@@ -65,7 +53,7 @@ class View {
     this.overlay = element("svg", { class: "fgv-overlay", "aria-hidden": "true" });
     this.help = element("div", { class: "fgv-help", hidden: true }, element("h3", {}, "Keys"), ...[
       ["drag, arrow keys", "turn"], ["wheel, + and −", "zoom"], ["right drag, Shift + arrows", "move"], ["x y z 0", "look along an axis; first view"],
-      ["click, n and b", "a sample; next and previous"], ["drag from the sample, s", "a segment to another sample; start it here"],
+      ["click, n and b", "a sample; next and previous"], ["drag from the sample, s", "a segment to another sample; start it here"], ...(scene.live ? [["i", "images along the segment"]] : []), ...(this.scenes.length > 1 ? [["v", "next view"]] : []),
       ["h c p m", "hulls, cells, samples, misclassified"], ["f l", "flip points, labels"], ["space", "spin"], ["Esc", "nothing selected"],
     ].map(([keys, does]) => element("p", {}, element("kbd", {}, keys), " ", does)));
     const button = (text, title, act) => element("button", { type: "button", title, onclick: act }, text);
@@ -75,7 +63,7 @@ class View {
     this.stage = element("div", { class: "fgv-stage" }, this.canvas, this.overlay, tools, this.help);
     this.card = element("div", { class: "fgv-card", "aria-live": "polite" });
     const notes = element("details", { class: "fgv-notes", open: true }, element("summary", {}, "What you see"), ...scene.notes.map((note) => element("p", {}, note)));
-    this.panel = element("div", { class: "fgv-panel" }, scene.live ? this.liveForm() : null, this.legend(), this.card, notes);
+    this.panel = element("div", { class: "fgv-panel" }, scene.live ? this.liveForm() : this.chooser(), this.legend(), this.card, notes);
     this.root.replaceChildren(this.stage, this.panel);
     this.showCard();
   }
@@ -96,6 +84,22 @@ class View {
       return element("label", {}, this.switches[name], text);
     });
     return element("div", {}, element("div", { class: "fgv-scroll" }, table), element("div", { class: "fgv-switches" }, ...lines));
+  }
+  chooser() {
+    if (this.scenes.length < 2) return null;
+    const options = this.scenes.map((s, k) => element("option", { value: k, selected: s === this.scene }, s.view));
+    const select = element("select", { "aria-label": "view", onchange: (e) => this.change(Number(e.target.value)).panel.querySelector("select").focus() }, ...options);
+    return element("div", { class: "fgv-live" }, element("label", {}, element("span", {}, "view"), select));
+  }
+  change(k) {
+    this.spinning = false;
+    if (this.drawer) {
+      this.observer.disconnect();
+      this.dark.removeEventListener("change", this.redraw);
+      this.drawer.gl.getExtension("WEBGL_lose_context")?.loseContext(); // browsers hold a few contexts only
+      this.drawer = null;
+    }
+    return (window.featgeomView = new View(this.root, this.scenes[k], this.scenes));
   }
   liveForm() {
     const { views, all } = this.scene.live, scene = this.scene;
@@ -232,33 +236,6 @@ class View {
     this.card.replaceChildren(...parts);
   }
 
-  /* The segment between two samples. */
-  async join(from, to) {
-    const s = this.scene.samples;
-    if (from < 0 || to < 0 || from === to) return;
-    const logits = (i) => Array.from(s.logits.subarray(i * this.scene.names.length, (i + 1) * this.scene.names.length));
-    this.segment = { from, to, pieces: null, said: "" };
-    this.start = -1;
-    this.select(to);
-    if (this.scene.live) {
-      try { this.segment = { from, to, ...(await this.ask("segment", { from: s.rows[from], to: s.rows[to] })) }; }
-      catch (error) { this.segment.said = `the server does not answer (${error.message})`; }
-    } else if (s.logits) this.segment = { from, to, pieces: crossings(logits(from), logits(to)), said: "computed in your browser from the samples' logits" };
-    else this.segment.said = "its crossings need the logits, which this file leaves out; `featgeom view RUN --serve` computes them";
-    this.showCard();
-  }
-  segmentCard() {
-    const { from, to, pieces, said } = this.segment, s = this.scene.samples;
-    const parts = [element("h3", {}, `Segment from sample ${s.rows[from]} to sample ${s.rows[to]}`)];
-    if (pieces) {
-      const ends = pieces.map((p, k) => (k + 1 < pieces.length ? pieces[k + 1].enters : 1));
-      parts.push(element("div", { class: "fgv-bar" }, ...pieces.map((p, k) => element("i", { style: `background:${this.scene.colours[p.class]};width:${100 * (ends[k] - p.enters)}%`, title: this.scene.names[p.class] }))));
-      parts.push(element("ol", {}, ...pieces.map((p, k) => element("li", {}, this.chip(p.class), ` from ${figure(p.enters)} to ${figure(ends[k])}`))));
-    }
-    parts.push(element("p", { class: "fgv-hint" }, `0 is the first sample, 1 the second, along the straight line in feature space${said ? "; " + said : ""}.`));
-    return element("div", { class: "fgv-crossings" }, ...parts);
-  }
-
   /* Mouse, touch and keys. */
   listen() {
     const canvas = this.canvas, fingers = new Map();
@@ -317,8 +294,10 @@ class View {
     else if (key === "l") this.flipOption("labels");
     else if (key === " ") this.spinning = !this.spinning;
     else if (key === "s" && this.selected >= 0) { if (this.start >= 0 && this.start !== this.selected) this.join(this.start, this.selected); else { this.start = this.start === this.selected ? -1 : this.selected; this.showCard(); } }
+    else if (key === "i" && this.segment) this.invert();
+    else if (key === "v" && this.scenes.length > 1) { this.change((this.scenes.indexOf(this.scene) + 1) % this.scenes.length).canvas.focus(); return true; }
     else if (key === "?") this.help.hidden = !this.help.hidden;
-    else if (key === "Escape") { this.start = -1; this.segment = null; this.help.hidden = true; this.select(-1); }
+    else if (key === "Escape") { this.start = -1; this.segment = this.between = null; this.help.hidden = true; this.select(-1); }
     else return false;
     this.draw();
     return true;

@@ -44,6 +44,15 @@ def test_names_in_the_text_exist(page):
         assert name in COMMANDS, name
 
 
+def test_every_kind_of_claim_is_explained():
+    import featgeom.certificates.verify  # noqa: F401 - which knows them all
+    from featgeom.certificates.claim import KINDS
+
+    assert len(KINDS) > 20
+    for kind in KINDS:
+        assert f"| `{kind}` |" in TEXT["certificates.md"], kind
+
+
 class Links(HTMLParser):
     """Addresses that a page loads or leads to."""
 

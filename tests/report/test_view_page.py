@@ -11,6 +11,7 @@ from featgeom.boundaries.crossings import crossings
 from featgeom.figures.scene_of_run import scene_of_run
 from featgeom.report.view import write_view
 from featgeom.studies.analysis import analyze
+from featgeom_cli.main import run as command
 
 
 @pytest.fixture(scope="session")
@@ -191,6 +192,37 @@ def test_a_sample_shows_what_the_study_of_hulls_has_stored(digits, open_page, tm
     facts = [line.strip() for line in page.locator(".fgv-card").inner_text().splitlines() if line.strip()]
     at = next(k for k, text in enumerate(facts) if text.startswith("distance to the hull of its class"))
     assert float(facts[at + 1]) == pytest.approx(stored["test_own_correct"][scene.samples.rows[i]], rel=1e-3)
+
+
+def test_a_page_can_hold_several_views(digits, open_page, tmp_path):
+    path = tmp_path / "views.html"
+    words = ["view", str(digits.folder), "--html", str(path), "--projection", "decision,slice,pca"]
+    assert command(words) == 0
+    page = open_page(path.as_uri())
+    first = pixels(page)
+    select = page.locator(".fgv-panel select")
+    assert select.locator("option").all_inner_texts() == ["decision", "slice", "pca"]
+    select.select_option("1")
+    settled(page)
+    assert "Exact 3-D slice" in page.locator(".fgv-notes").inner_text()
+    assert (np.abs(pixels(page) - first).max(axis=2) > 24).mean() > 0.05
+    page.locator(".fgv-stage canvas").focus()
+    for _ in range(2):  # past the last one, and so back to the first
+        page.keyboard.press("v")
+    assert page.evaluate("document.activeElement === featgeomView.canvas")  # the keys go on working
+    page.evaluate("document.activeElement.blur()")  # without the frame of what has the focus
+    settled(page)
+    assert "Decision-exact view" in page.locator(".fgv-notes").inner_text()
+    assert (np.abs(pixels(page) - first).max(axis=2) > 24).mean() < 0.002
+    page.evaluate("featgeomView.select(0)")
+    assert page.locator(".fgv-card .fgv-image").is_visible()
+
+
+def test_several_views_are_for_pages_alone(digits, tmp_path, capsys):
+    words = ["view", str(digits.folder), "--png", str(tmp_path / "a.png"), "--projection", "pca,lda"]
+    assert command(words) == 2
+    assert "--html alone" in capsys.readouterr().err
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_the_file_is_small(page_file):
