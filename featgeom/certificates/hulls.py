@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import combination, distance2, dot, fraction, lowest, norm2, root_at_most
+from featgeom.certificates.exact import combination, distance2, dot, fraction, lowest, norm2, root_at_most, row_dots
 from featgeom.rounding import product_error
 from featgeom.status import Status
 
@@ -52,15 +52,15 @@ class HullDistance(Claim):
         fits = _queries_fit(self.points, self.queries, self.normal, self.left_out, self.weights, q)
         if not (fits and is_array_of(self.lower, (q,)) and np.shape(self.upper) == (q,)):
             return refuted(q, "the arrays do not fit together")
-        least = _lowest(self.points, self.normal, self.left_out, np.flatnonzero(self.lower > 0))
-        return Verdicts.collect([self._decide(i, least.get(i)) for i in range(q)])
+        gaps = _gaps(self.points, self.queries, self.normal, self.left_out, np.flatnonzero(self.lower > 0))
+        return Verdicts.collect([self._decide(i, gaps.get(i)) for i in range(q)])
 
-    def _decide(self, i: int, least: Fraction | None) -> Proof:
+    def _decide(self, i: int, gap: Fraction | None) -> Proof:
         query = self.queries[i].astype(np.float64)
         if self.lower[i] > 0:
-            if least is None:
+            if gap is None:
                 return no("there is no hull to be distant from")
-            if not gap_at_least(least - dot(query, self.normal[i]), self.normal[i], self.lower[i]):
+            if not gap_at_least(gap, self.normal[i], self.lower[i]):
                 return no("a point lies nearer than the lower bound along the normal")
         if np.isposinf(self.upper[i]):
             return PROVED
@@ -324,17 +324,13 @@ def _queries_fit(points: Any, queries: Any, normal: Any, left_out: Any, weights:
     )
 
 
-def _lowest(points: Any, normals: Any, left_out: Any, which: Any) -> dict[int, Fraction]:
-    """The exact least ⟨point, normal⟩ for those queries, each without its row left out."""
-    least: dict[int, Fraction] = {}
-    whole = [int(i) for i in which if left_out[i] < 0]
-    if whole:
-        least.update(zip(whole, lowest(points, normals[whole])))
-    for i in map(int, which):
-        if 0 <= left_out[i] < len(points) and len(points) > 1:
-            others = np.delete(points, int(left_out[i]), axis=0)
-            least[i] = lowest(others, normals[i : i + 1])[0]
-    return least
+def _gaps(points: Any, queries: Any, normals: Any, left_out: Any, which: Any) -> dict[int, Fraction]:
+    """The exact least ⟨point − query, normal⟩ for those queries, each without its row left out."""
+    if len(points) == 1:
+        which = which[left_out[which] != 0]
+    least = lowest(points, normals[which], left_out[which])
+    heights = row_dots(queries[which].astype(np.float64), normals[which].astype(np.float64))
+    return {int(i): low - height for i, low, height in zip(which, least, heights)}
 
 
 def _all_beyond(points: Any, queries: Any, normals: Any, left_out: Any, which: Any) -> set[int]:
