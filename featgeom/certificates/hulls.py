@@ -10,7 +10,16 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import combination, distance2, dot, fraction, lowest, norm2, root_at_most, row_dots
+from featgeom.certificates.exact import (
+    combination,
+    distance2,
+    dot,
+    fraction,
+    lowest,
+    norm2,
+    root_at_most,
+    row_dots,
+)
 from featgeom.rounding import product_error
 from featgeom.status import Status
 

@@ -41,15 +41,15 @@ class Projected:
     steps: int
 
 
-def nothing(n: int, d: int) -> Projected:
-    """What is known of n points beside the hull of no points: they are infinitely far from it."""
+def nothing(q: int, n: int, d: int) -> Projected:
+    """What is known of q queries beside the hull of none of n points: they are infinitely far from it."""
     return Projected(
-        status_array(n, Status.SOLVED),
-        np.full(n, np.inf),
-        np.full(n, np.inf),
-        csr_array((n, n)),
-        np.zeros((n, d)),
-        np.zeros((n, d)),
+        status_array(q, Status.SOLVED),
+        np.full(q, np.inf),
+        np.full(q, np.inf),
+        csr_array((q, n)),
+        np.zeros((q, d)),
+        np.zeros((q, d)),
         0,
     )
 
