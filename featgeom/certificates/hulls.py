@@ -357,12 +357,19 @@ def _all_beyond(points: Any, queries: Any, normals: Any, left_out: Any, which: A
         level = np.einsum("ij,ij->i", normal, query)
         error = 1.01 * product_error(normal, longest, np.float64)[:, 0]
         error += np.diagonal(product_error(normal, query, np.float64))
-        rows, columns = np.nonzero(~(normal @ wide.T > (level + 2 * error)[:, None]))
-        near_of = np.split(columns, np.searchsorted(rows, np.arange(1, len(some))))
+        products, out = (
+            normal @ wide.T,
+            np.flatnonzero((left_out[some] >= 0) & (left_out[some] < len(points))),
+        )
+        products[out, left_out[some[out]]] = np.inf
+        clear = level + 2 * error
         for row, i in enumerate(some):
-            near = [j for j in near_of[row] if j != left_out[i]]
-            floor = dot(query[row], normal[row]) if near else 0
-            if all(dot(points[j].astype(np.float64), normal[row]) > floor for j in near):
+            if products[row].min() > clear[row]:
+                found.add(int(i))
+                continue
+            near = np.flatnonzero(~(products[row] > clear[row]))
+            heights = row_dots(wide[near], np.broadcast_to(normal[row], (len(near), len(normal[row]))))
+            if min(heights) > dot(query[row], normal[row]):
                 found.add(int(i))
     return found
 

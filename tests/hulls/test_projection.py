@@ -81,7 +81,7 @@ def test_inner_products_kept_between_rounds_give_the_same(shape, seed, monkeypat
     points, rng = cloud(shape, seed)
     queries = queries_for(points, rng)
     hull = fg.ConvexHull(points)
-    plain = hull.project(queries, rtol=1e-9)
+    plain, member = hull.project(queries, rtol=1e-9), hull.contains(queries)
     monkeypatch.setattr(projection, "WIDE", 1)
     kept = hull.project(queries, rtol=1e-9)
     scale = scale_of(points, queries)
@@ -89,7 +89,7 @@ def test_inner_products_kept_between_rounds_give_the_same(shape, seed, monkeypat
     assert (kept.distance - kept.lower_bound <= 1e-9 * kept.distance + 1e-12 * scale).all()
     np.testing.assert_allclose(kept.distance, plain.distance, rtol=1e-9, atol=1e-12 * scale)
     assert kept.certificate.check().tally == {"PROVED": len(queries)}
-    assert (hull.contains(queries).status == fg.ConvexHull(points).contains(queries).status).all()
+    assert (hull.contains(queries).status == member.status).all()
 
 
 @pytest.mark.parametrize("n", [3, 40, 9000])
