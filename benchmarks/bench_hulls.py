@@ -191,13 +191,13 @@ def slopes(quick: bool) -> None:
 
 def make_activations(file: Path, rows: int, d: int, factors: np.ndarray, rng: np.random.Generator) -> None:
     """Points as a wide network emits them, (rows, d) float32 to a file: few factors, some noise, ReLU."""
-    points = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(rows, d))
-    for start in range(0, rows, 10_000):
-        few = min(10_000, rows - start)
-        part = rng.standard_normal((few, len(factors)), dtype=np.float32) @ factors
-        part += 0.3 * rng.standard_normal((few, d), dtype=np.float32)
-        points[start : start + few] = np.maximum(part, 0, out=part)
-    points.flush()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, d)}
+    with file.open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, header)
+        for start in range(0, rows, 10_000):
+            part = rng.standard_normal((min(10_000, rows - start), len(factors)), dtype=np.float32) @ factors
+            part += 0.3 * rng.standard_normal(part.shape, dtype=np.float32)
+            np.maximum(part, 0, out=part).tofile(out)
 
 
 def on_disk(rows: int) -> None:
@@ -220,10 +220,10 @@ def on_disk(rows: int) -> None:
         hull, built = timed(lambda: fg.ConvexHull(mapped, memory=1 << 30))
         hull.project(queries[:2], max_passes=1)
         result, ours, spent = clocked(lambda: hull.project(queries))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         _, once, once_spent = clocked(plain)
         gap = ((result.distance - result.lower_bound) / result.distance).max()
         sizes = np.diff(result.weights.indptr)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(
             f"  preparing, once: {built:.1f} s; one pass {once:.1f} s, ours {ours:.1f} s in "
             f"{result.stats.passes} passes"

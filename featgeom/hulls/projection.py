@@ -20,7 +20,7 @@ from featgeom.hulls.working_set import DONE, FAR, LIMIT, OPEN, advance
 from featgeom.status import Status, StatusArray, status_array
 
 FLOOR = 1e-13  # default absolute tolerance, in lengths of the problem
-STRIDE = 16  # how thinned the points are for the first rounds
+STRIDE = 16  # how thinned the points are for the first rounds, or more to fit into memory
 WIDE = 256  # dimensions from which the inner products of a working set are kept between rounds
 ADD = 32  # points that may enter a working set in one round
 SPARE = 64  # points that a working set may keep beside its support
@@ -133,9 +133,10 @@ def _project(
     work = _Working(oracle, queries, rtol, atol)
     if len(oracle) >= COARSE * STRIDE:
         work.rtol = max(rtol, 1e-2)
-        _rounds(oracle.thinned(STRIDE), queries, np.where(own % STRIDE, -1, own // STRIDE), 100, work)
+        stride = max(STRIDE, -(-4 * oracle.points.nbytes // oracle.memory))
+        _rounds(oracle.thinned(stride), queries, np.where(own % stride, -1, own // stride), 100, work)
         work.rtol = rtol
-        work.rows *= STRIDE
+        work.rows *= stride
         work.lower[:] = 0.0
         work.stuck[:] = 0
     status = _rounds(oracle, queries, own, max_passes, work)
@@ -183,7 +184,7 @@ def _round(
         )  # fmt: skip
         oracle.release()
 
-    in_parallel(run, len(todo), 64)
+    in_parallel(run, len(todo), 16 if oracle.is_mapped else 64)
     far = np.flatnonzero(state == FAR)
     if len(far):
         wider = min(8 * keep, oracle.count)
