@@ -12,7 +12,7 @@ import numpy as np
 from featgeom.arrays import Float64
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
 from featgeom.certificates.exact import fraction, lowest
-from featgeom.certificates.hulls import (
+from featgeom.certificates.weights import (
     PROVED,
     Proof,
     are_shares,

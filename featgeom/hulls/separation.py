@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Ints, read_only
-from featgeom.certificates.hulls import HullOverlap, HullSeparation
+from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.errors import BadArgument
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.inside import encloses

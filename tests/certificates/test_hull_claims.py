@@ -7,7 +7,8 @@ import pytest
 from scipy.sparse import csr_array
 
 import featgeom as fg
-from featgeom.certificates.hulls import HullDistance, shares_of_zero
+from featgeom.certificates.hulls import HullDistance
+from featgeom.certificates.weights import shares_of_zero
 from featgeom.status import Status
 
 RNG = np.random.default_rng(0)
