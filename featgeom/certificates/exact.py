@@ -43,8 +43,21 @@ def dot(left: Floating, right: Floating) -> Fraction:
     >>> dot(np.array([0.1, 0.2]), np.array([1.0, 1.0])) == Fraction(0.1) + Fraction(0.2)
     True
     """
-    values, exponents = dots(left[None, :], right[None, :])
-    return scaled(int(values[0]), int(exponents[0]))
+    return row_dots(left[None, :], right[None, :])[0]
+
+
+def row_dots(left: Floating, right: Floating) -> list[Fraction]:
+    """The exact inner products of the rows of two matrices (n, d), each with its counterpart.
+
+    >>> row_dots(np.array([[0.5, 1.0]]), np.array([[1.0, 0.25]]))
+    [Fraction(3, 4)]
+    """
+    step = max(1, TILE_ENTRIES // max(1, left.shape[1]))
+    result: list[Fraction] = []
+    for start in range(0, len(left), step):
+        values, exponents = dots(left[start : start + step], right[start : start + step])
+        result.extend(scaled(int(value), int(exponent)) for value, exponent in zip(values, exponents))
+    return result
 
 
 def norm2(vector: Floating) -> Fraction:
@@ -52,27 +65,33 @@ def norm2(vector: Floating) -> Fraction:
     return dot(vector, vector)
 
 
-def lowest(points: Floating, directions: Floating) -> list[Fraction]:
+def lowest(
+    points: Floating, directions: Floating, left_out: NDArray[np.integer[Any]] | None = None
+) -> list[Fraction]:
     """The exact minimum over points (n, d) of ⟨point, direction⟩, for each direction (q, d).
 
-    It costs about one float64 product of the two matrices; ``points`` may be a memory map.
+    Where ``left_out`` (q,) names a row for a direction, the minimum is over all other points. It costs about
+    one float64 product of the two matrices; ``points`` may be a memory map.
 
     >>> lowest(np.array([[0.1, 0.0], [0.2, 1.0]]), np.array([[1.0, 0.0], [-1.0, -1.0]]))[0] == Fraction(0.1)
     True
     """
-    if len(points) == 0:
+    out = np.full(len(directions), -1) if left_out is None else left_out
+    if len(points) == 0 or (len(points) == 1 and (out == 0).any()):
         raise ValueError("the minimum over no points")
     if directions.shape[1] != points.shape[1]:
         raise ValueError(f"points of dimension {points.shape[1]}, directions of {directions.shape[1]}")
     result: list[Fraction] = []
     for start in range(0, len(directions), QUERIES_AT_ONCE):
         some = directions[start : start + QUERIES_AT_ONCE].astype(np.float64)
-        rows, columns = _screened(points, some)
+        rows, columns = _screened(points, some, out[start : start + QUERIES_AT_ONCE])
         result.extend(_lowest_of(points, some, rows, columns))
     return result
 
 
-def _screened(points: Floating, directions: Floating) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _screened(
+    points: Floating, directions: Floating, left_out: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs (point, direction) among which is, for every direction, a point of least inner product."""
     factor = -int(np.frexp(_largest(points))[1])
     right = _unit_range(directions)
@@ -82,6 +101,8 @@ def _screened(points: Floating, directions: Floating) -> tuple[NDArray[np.int64]
     for start in range(0, len(points), step):
         left = np.ldexp(points[start : start + step].astype(np.float64), factor)
         products = left @ right.T
+        here = np.flatnonzero((left_out >= start) & (left_out < start + len(left)))
+        products[left_out[here] - start, here] = np.inf
         # One bound a tile and direction. What scaling lost to underflow is within the bound's absolute term.
         error = 2 * product_error(left, right, np.float64).max(axis=0)
         least = products.min(axis=0)
@@ -146,7 +167,7 @@ def combination(weights: list[Fraction], points: Floating) -> list[Fraction]:
 
 
 def _weighted_sum(weights: NDArray[np.object_], rows: NDArray[np.object_]) -> list[int]:
-    return [sum(w * x for w, x in zip(weights, column, strict=True)) for column in rows.T]
+    return list(np.dot(weights, rows)) if len(weights) else [0] * rows.shape[1]
 
 
 def distance2(weights: Floating, points: Floating, query: Floating) -> Fraction:

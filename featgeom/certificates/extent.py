@@ -12,7 +12,7 @@ import numpy as np
 from featgeom.arrays import Float64
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
 from featgeom.certificates.exact import fraction, lowest
-from featgeom.certificates.hulls import (
+from featgeom.certificates.weights import (
     PROVED,
     Proof,
     are_shares,
@@ -191,6 +191,12 @@ def _all_pairs_within(points: Any, centre: Any, bound: float) -> bool:
     apart = points.astype(np.float64) - np.asarray(centre, dtype=np.float64)
     sizes = np.einsum("ij,ij->i", apart, apart)
     error = 8 * gamma(points.shape[1] + 8, np.float64) * float(sizes.max()) + 1e-300
+    # A pair is no farther apart than its two distances from the centre together.
+    radii = np.sqrt(sizes + error)
+    far = ~((radii + radii.max()) * (1 + 1e-15) < bound)
+    points, apart, sizes = points[far], apart[far], sizes[far]
+    if len(points) == 0:
+        return True
     step = max(1, BLOCK // len(points))
     for start in range(0, len(points), step):
         part = apart[start : start + step]

@@ -1,4 +1,4 @@
-"""Claims about convex hulls, each with the numbers that prove it."""
+"""Claims about one hull and queries: how far they are from it, and which lie in it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import combination, distance2, dot, fraction, lowest, norm2, root_at_most
+from featgeom.certificates.exact import distance2, dot, lowest, row_dots
+from featgeom.certificates.weights import (
+    PROVED,
+    Proof,
+    are_shares,
+    are_weights,
+    at_most,
+    gap_at_least,
+    holds_zero,
+    no,
+    row_of,
+)
 from featgeom.rounding import product_error
 from featgeom.status import Status
-
-Proof = tuple[Status, str]
-PROVED: Proof = (Status.PROVED, "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +59,15 @@ class HullDistance(Claim):
         fits = _queries_fit(self.points, self.queries, self.normal, self.left_out, self.weights, q)
         if not (fits and is_array_of(self.lower, (q,)) and np.shape(self.upper) == (q,)):
             return refuted(q, "the arrays do not fit together")
-        least = _lowest(self.points, self.normal, self.left_out, np.flatnonzero(self.lower > 0))
-        return Verdicts.collect([self._decide(i, least.get(i)) for i in range(q)])
+        gaps = _gaps(self.points, self.queries, self.normal, self.left_out, np.flatnonzero(self.lower > 0))
+        return Verdicts.collect([self._decide(i, gaps.get(i)) for i in range(q)])
 
-    def _decide(self, i: int, least: Fraction | None) -> Proof:
+    def _decide(self, i: int, gap: Fraction | None) -> Proof:
         query = self.queries[i].astype(np.float64)
         if self.lower[i] > 0:
-            if least is None:
+            if gap is None:
                 return no("there is no hull to be distant from")
-            if not gap_at_least(least - dot(query, self.normal[i]), self.normal[i], self.lower[i]):
+            if not gap_at_least(gap, self.normal[i], self.lower[i]):
                 return no("a point lies nearer than the lower bound along the normal")
         if np.isposinf(self.upper[i]):
             return PROVED
@@ -129,183 +136,6 @@ class HullMembership(Claim):
         return holds_zero(self.points[rows], np.repeat(self.queries[i : i + 1], len(rows), axis=0))
 
 
-@dataclass(frozen=True, eq=False)
-class HullSeparation(Claim):
-    """The distance between the hulls of two sets of points, (n, d) and (m, d), lies in [lower, upper].
-
-    ``upper`` is proved by a weighted point of each, (1, n) and (1, m); ``lower`` by the width of the gap
-    between the two along ``normal`` (d,), which points from the second to the first.
-    """
-
-    kind: ClassVar[str] = "hull-separation"
-    subjects: ClassVar[tuple[str, ...]] = ("points_a", "points_b")
-
-    points_a: Any
-    points_b: Any
-    lower: float
-    upper: float
-    weights_a: Any
-    weights_b: Any
-    normal: Any
-
-    def __len__(self) -> int:
-        return 1
-
-    def statement(self, i: int) -> str:
-        """The interval, in words."""
-        return f"the two hulls are between {self.lower:.9g} and {self.upper:.9g} apart"
-
-    def check(self) -> Verdicts:
-        """Both bounds, exactly."""
-        return Verdicts.collect([self._decide()])
-
-    def _decide(self) -> Proof:
-        if not _share_a_space(self.points_a, self.points_b):
-            return no("the points are not two arrays of one dimension")
-        (n, d), m = self.points_a.shape, len(self.points_b)
-        fits = is_array_of(self.normal, (d,))
-        if not (fits and are_weights(self.weights_a, (1, n)) and are_weights(self.weights_b, (1, m))):
-            return no("the arrays do not fit together")
-        if self.lower > 0:
-            low = lowest(self.points_a, self.normal[None])[0]
-            gap = low + lowest(self.points_b, -self.normal[None])[0]
-            if not gap_at_least(gap, self.normal, self.lower):
-                return no("the gap along the normal is narrower than the lower bound")
-        if np.isposinf(self.upper):
-            return PROVED
-        if not (are_shares(self.weights_a.data) and are_shares(self.weights_b.data)):
-            return no("the weights are negative or empty")
-        a, b = weighted_point(self.weights_a, self.points_a), weighted_point(self.weights_b, self.points_b)
-        if not at_most(square([x - y for x, y in zip(a, b)]), self.upper):
-            return no("the weighted points are farther apart than the upper bound")
-        return PROVED
-
-
-@dataclass(frozen=True, eq=False)
-class HullOverlap(Claim):
-    """The hulls of two sets of points, (n, d) and (m, d), share a point.
-
-    The evidence is a list of pairs, ``rows_a`` (k,) and ``rows_b`` (k,), whose differences hold zero in their
-    hull; the weights that show it are the solution of a rational linear system.
-    """
-
-    kind: ClassVar[str] = "hull-overlap"
-    subjects: ClassVar[tuple[str, ...]] = ("points_a", "points_b")
-
-    points_a: Any
-    points_b: Any
-    rows_a: Any
-    rows_b: Any
-
-    def __len__(self) -> int:
-        return 1
-
-    def statement(self, i: int) -> str:
-        """The overlap, in words."""
-        return f"the two hulls share a point, carried by {len(self.rows_a)} pairs of points"
-
-    def check(self) -> Verdicts:
-        """Solve for the common point in rational numbers."""
-        return Verdicts.collect([self._decide()])
-
-    def _decide(self) -> Proof:
-        if not _share_a_space(self.points_a, self.points_b):
-            return no("the points are not two arrays of one dimension")
-        if not (_are_rows(self.rows_a, len(self.points_a)) and _are_rows(self.rows_b, len(self.points_b))):
-            return no("a row is not one of the points")
-        if len(self.rows_a) != len(self.rows_b) or len(self.rows_a) == 0:
-            return no("the pairs do not fit together")
-        return holds_zero(self.points_a[self.rows_a], self.points_b[self.rows_b])
-
-
-def no(reason: str) -> Proof:
-    """A refutation."""
-    return (Status.REFUTED, reason)
-
-
-def are_weights(value: Any, shape: tuple[int, int]) -> bool:
-    """Whether ``value`` is a well-formed sparse matrix of that shape with finite entries."""
-    if not isinstance(value, csr_array) or value.shape != shape:
-        return False
-    inner, start = value.indices, value.indptr
-    return bool(
-        value.data.dtype.kind in "fiu"
-        and np.isfinite(value.data).all()
-        and len(start) == shape[0] + 1
-        and start[0] == 0
-        and start[-1] == len(inner) == len(value.data)
-        and (np.diff(start) >= 0).all()
-        and (len(inner) == 0 or (inner.min() >= 0 and inner.max() < shape[1]))
-    )
-
-
-def row_of(weights: Any, i: int) -> tuple[Any, Any]:
-    """The columns and values of row ``i`` of a sparse matrix."""
-    start, stop = weights.indptr[i], weights.indptr[i + 1]
-    return weights.indices[start:stop], weights.data[start:stop]
-
-
-def are_shares(weights: Any) -> bool:
-    """Whether these are weights of something: none negative, not all zero."""
-    return len(weights) > 0 and bool((weights >= 0).all() and (weights > 0).any())
-
-
-def weighted_point(weights: Any, points: Any) -> list[Fraction]:
-    """The exact hull point of a single row of weights (1, n), taken at their exact sum."""
-    shares = [fraction(w) for w in weights.data]
-    total = sum(shares, Fraction(0))
-    return combination([share / total for share in shares], points[weights.indices])
-
-
-def square(vector: list[Fraction]) -> Fraction:
-    """The exact squared length."""
-    return sum((x * x for x in vector), Fraction(0))
-
-
-def at_most(square: Fraction, bound: float) -> bool:
-    """Whether √square ≤ bound, exactly; infinity bounds everything."""
-    return bool(np.isposinf(bound)) or (bool(np.isfinite(bound)) and root_at_most(square, fraction(bound)))
-
-
-def gap_at_least(gap: Fraction, normal: Any, bound: float) -> bool:
-    """Whether bound · ‖normal‖ ≤ gap, exactly; a bound that is not positive claims nothing."""
-    if not np.isfinite(bound):
-        return False
-    if bound <= 0:
-        return True
-    length2 = norm2(normal)
-    return gap > 0 and length2 > 0 and fraction(bound) ** 2 * length2 <= gap * gap
-
-
-def shares_of_zero(left: Any, right: Any) -> list[Fraction] | None:
-    """The w with Σ w_i (left_i − right_i) = 0 and Σ w = 1, exactly, where the rows determine it.
-
-    >>> shares_of_zero(np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]]))
-    [Fraction(3, 4), Fraction(1, 4)]
-    """
-    import flint
-
-    k = len(left)
-    table: list[list[Any]] = [[1] * k + [1]]
-    for column_a, column_b in zip(left.T, right.T):
-        apart = [fraction(x) - fraction(y) for x, y in zip(column_a, column_b)]
-        table.append([flint.fmpq(a.numerator, a.denominator) for a in apart] + [0])
-    reduced, rank = flint.fmpq_mat(table).rref()
-    if rank != k or any(reduced[i, i] == 0 for i in range(k)):
-        return None
-    return [Fraction(int(reduced[i, k].p), int(reduced[i, k].q)) for i in range(k)]
-
-
-def holds_zero(left: Any, right: Any) -> Proof:
-    """Whether 0 = Σ w_i (left_i − right_i) has a solution w ≥ 0, Σ w = 1: solved in rationals."""
-    weights = shares_of_zero(left, right)
-    if weights is None:
-        return no("the supporting points do not determine the point claimed")
-    if min(weights) < 0:
-        return no("a weight of the combination is negative")
-    return PROVED
-
-
 def _hull_name(left_out: int) -> str:
     return "all points" if left_out < 0 else f"all points but number {left_out}"
 
@@ -324,17 +154,13 @@ def _queries_fit(points: Any, queries: Any, normal: Any, left_out: Any, weights:
     )
 
 
-def _lowest(points: Any, normals: Any, left_out: Any, which: Any) -> dict[int, Fraction]:
-    """The exact least ⟨point, normal⟩ for those queries, each without its row left out."""
-    least: dict[int, Fraction] = {}
-    whole = [int(i) for i in which if left_out[i] < 0]
-    if whole:
-        least.update(zip(whole, lowest(points, normals[whole])))
-    for i in map(int, which):
-        if 0 <= left_out[i] < len(points) and len(points) > 1:
-            others = np.delete(points, int(left_out[i]), axis=0)
-            least[i] = lowest(others, normals[i : i + 1])[0]
-    return least
+def _gaps(points: Any, queries: Any, normals: Any, left_out: Any, which: Any) -> dict[int, Fraction]:
+    """The exact least ⟨point − query, normal⟩ for those queries, each without its row left out."""
+    if len(points) == 1:
+        which = which[left_out[which] != 0]
+    least = lowest(points, normals[which], left_out[which])
+    heights = row_dots(queries[which].astype(np.float64), normals[which].astype(np.float64))
+    return {int(i): low - height for i, low, height in zip(which, least, heights)}
 
 
 def _all_beyond(points: Any, queries: Any, normals: Any, left_out: Any, which: Any) -> set[int]:
@@ -352,23 +178,18 @@ def _all_beyond(points: Any, queries: Any, normals: Any, left_out: Any, which: A
         level = np.einsum("ij,ij->i", normal, query)
         error = 1.01 * product_error(normal, longest, np.float64)[:, 0]
         error += np.diagonal(product_error(normal, query, np.float64))
-        rows, columns = np.nonzero(~(normal @ wide.T > (level + 2 * error)[:, None]))
-        near_of = np.split(columns, np.searchsorted(rows, np.arange(1, len(some))))
+        products, out = (
+            normal @ wide.T,
+            np.flatnonzero((left_out[some] >= 0) & (left_out[some] < len(points))),
+        )
+        products[out, left_out[some[out]]] = np.inf
+        clear = level + 2 * error
         for row, i in enumerate(some):
-            near = [j for j in near_of[row] if j != left_out[i]]
-            floor = dot(query[row], normal[row]) if near else 0
-            if all(dot(points[j].astype(np.float64), normal[row]) > floor for j in near):
+            if products[row].min() > clear[row]:
+                found.add(int(i))
+                continue
+            near = np.flatnonzero(~(products[row] > clear[row]))
+            heights = row_dots(wide[near], np.broadcast_to(normal[row], (len(near), len(normal[row]))))
+            if min(heights) > dot(query[row], normal[row]):
                 found.add(int(i))
     return found
-
-
-def _share_a_space(a: Any, b: Any) -> bool:
-    if not (is_array_of(a, (None, None)) and len(a)):
-        return False
-    return is_array_of(b, (None, a.shape[1])) and len(b) > 0
-
-
-def _are_rows(value: Any, n: int) -> bool:
-    if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind not in "iu":
-        return False
-    return len(value) == 0 or bool(value.min() >= 0 and value.max() < n)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64, Floats, as_float64, as_points
+from featgeom.arrays import Float64, Floats, Ints, as_float64, as_points
 from featgeom.certificates.hulls import HullDistance
 from featgeom.errors import BadArgument
 from featgeom.hulls import extent
@@ -125,11 +125,16 @@ class ConvexHull:
         stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
         return Membership(status, found.upper, found.lower, found.weights, found.normal, claim, stats)
 
-    def extreme_points(self, rtol: float = 1e-6, max_passes: int = 1000) -> ExtremePoints:
+    def extreme_points(
+        self, rtol: float = 1e-6, max_passes: int = 1000, only: ArrayLike | None = None
+    ) -> ExtremePoints:
         """Which points are vertices of the hull, and how far each is from the hull of all the others.
 
-        A point with an exact copy among the others is at distance zero and is no vertex. The gap of each
-        distance is at most ``rtol`` of it where it is proved a vertex.
+        Where ``only`` (k,) names rows, the question is asked of those points alone. A point with an exact
+        copy among the others is at distance zero and is no vertex. The gap of each distance is at most
+        ``rtol`` of it where it is proved a vertex.
+
+        Raises BadArgument for rows that there are not, or tolerances that are negative.
 
         >>> square = ConvexHull([[0, 0], [2, 0], [0, 2], [2, 2], [1, 1]])
         >>> square.extreme_points().mask
@@ -137,10 +142,10 @@ class ConvexHull:
         """
         began, passes = time.perf_counter(), self.oracle.passes
         _tolerances(rtol, None, max_passes)
-        asked = self._queries(self.points)
-        own = np.arange(len(self))
+        own = np.arange(len(self)) if only is None else self._rows(only)
+        asked = self._queries(self.points[own])
         if len(self) == 1:
-            found = nothing(1, self.dimension)
+            found = nothing(len(own), 1, self.dimension)
         else:
             found = project_all(self.oracle, asked, own, rtol, None, max_passes)
         status, claim = decide(self.points, asked, found, own)
@@ -190,6 +195,14 @@ class ConvexHull:
         """
         _tolerances(rtol, None, max_passes)
         return extent.enclosing_ball(self.oracle, rtol, max_passes)
+
+    def _rows(self, only: ArrayLike) -> Ints:
+        rows = np.asarray(only)
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+            raise BadArgument("only: expected a list of rows")
+        if rows.size and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise BadArgument(f"only: expected rows from 0 to {len(self) - 1}")
+        return rows.astype(np.int64)
 
     def _queries(self, queries: ArrayLike) -> Float64:
         asked = as_float64(queries, "queries", self.dimension, allow_empty=True)

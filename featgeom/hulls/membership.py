@@ -40,12 +40,12 @@ class Membership:
 
 @dataclass(frozen=True, eq=False)
 class ExtremePoints:
-    """Which points (n,) of a hull are its vertices, and by how much.
+    """Which points of a hull are its vertices, and by how much: all n of them, or the k asked about.
 
-    ``distance`` (n,) is an upper bound on the distance of each point from the hull of all the others, and
-    ``lower_bound`` (n,) a lower one. ``mask`` is true where the point is proved a vertex (``status``
+    ``distance`` (k,) is an upper bound on the distance of each point from the hull of all the others, and
+    ``lower_bound`` (k,) a lower one. ``mask`` is true where the point is proved a vertex (``status``
     OUTSIDE); INSIDE means proved to lie in the hull of the others, as a point with an exact copy does;
-    UNDECIDED that neither is proved. ``weights`` (n, n) gives the nearest point of the others' hull.
+    UNDECIDED that neither is proved. ``weights`` (k, n) gives the nearest point of the others' hull.
     """
 
     mask: NDArray[np.bool_]

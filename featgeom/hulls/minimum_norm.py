@@ -115,7 +115,7 @@ def _affine_weights(basis, triangle, count, weights):  # type: ignore[no-untyped
 
 
 @compiled
-def _step_inside(basis, triangle, active, weights, wanted, count):  # type: ignore[no-untyped-def]
+def step_inside(basis, triangle, active, weights, wanted, count):  # type: ignore[no-untyped-def]
     """Move towards the affine optimum, dropping the points whose weight reaches zero; the new count."""
     while True:
         _affine_weights(basis, triangle, count, wanted)
@@ -195,7 +195,7 @@ def least_norm(atoms, active, weights, count, rtol, limit, point, basis, triangl
         active[0], weights[0] = nearest, 1.0
         _append(atoms[nearest], lift, basis, triangle, kept)
         count = 1
-    count = _step_inside(basis, triangle, active, weights, wanted, count)
+    count = step_inside(basis, triangle, active, weights, wanted, count)
     square = _combine(atoms, active, weights, count, point)
 
     steps = 0
@@ -216,7 +216,7 @@ def least_norm(atoms, active, weights, count, rtol, limit, point, basis, triangl
             blocked[best] = True
             continue
         active[count], weights[count] = best, 0.0
-        count = _step_inside(basis, triangle, active, weights, wanted, count + 1)
+        count = step_inside(basis, triangle, active, weights, wanted, count + 1)
         before, square = square, _combine(atoms, active, weights, count, point)
         if not square < before:
             blocked[best] = True
@@ -289,10 +289,12 @@ def minimum_norm(
         count, _ = least_norm(
             held, active, room, count, 1e-15, 100 * len(seen) + 1000, point, *workspace(held)
         )
-        order = np.concatenate([active[:count], np.setdiff1d(np.arange(len(seen)), active[:count])])
+        idle = np.ones(len(seen), dtype=np.bool_)
+        idle[active[:count]] = False
+        order = np.concatenate([active[:count], np.flatnonzero(idle)])
         seen, held, weights = seen[order], held[order], room[:count].copy()
         norm = float(np.sqrt(dot(point, point)))
-        floor = 64 * UNIT * float(np.sqrt((held[:count] ** 2).sum(axis=1).max()))
+        floor = 64 * UNIT * float(np.sqrt(np.einsum("ij,ij->i", held[:count], held[:count]).max()))
         if norm <= floor:
             lower, status = 0.0, Status.SOLVED
             break
@@ -301,12 +303,14 @@ def minimum_norm(
         if norm - lower <= rtol * norm:
             status = Status.SOLVED
             break
-        new = np.setdiff1d(ids, seen)
-        if len(new) == 0:
+        known = set(seen.tolist())
+        new = [int(i) for i in dict.fromkeys(ids.tolist()) if i not in known]
+        if not new:
             status = Status.PRECISION_LIMIT
             break
         if len(seen) > 4 * count + 256:  # forget atoms that the solution does not use
             seen, held = seen[:count], held[:count]
-        seen = np.concatenate([seen, new])
-        held = np.concatenate([held, as_float64(atoms(new), "atoms", held.shape[1])])
+        fresh = np.array(new)
+        seen = np.concatenate([seen, fresh])
+        held = np.concatenate([held, atoms(fresh)])
     return MinimumNorm(status, point, seen[:count], weights, norm, max(lower, 0.0), passes)

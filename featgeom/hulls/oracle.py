@@ -91,10 +91,12 @@ class Oracle:
     def thinned(self, stride: int) -> Oracle:
         """The oracle of every ``stride``-th point alone."""
         if stride not in self._thinned:
-            self._thinned[stride] = Oracle(
-                np.ascontiguousarray(self.points[::stride]), str(self.device), self.memory
-            )
-            self.release()
+            some = np.empty((-(-len(self) // stride), self.points.shape[1]), dtype=self.points.dtype)
+            for row in range(0, len(some), 1024):
+                few = some[row : row + 1024]
+                few[:] = self.points[row * stride : (row + len(few)) * stride : stride]
+                self.release()
+            self._thinned[stride] = Oracle(some, str(self.device), self.memory)
         return self._thinned[stride]
 
     def distances(self, point: Float64) -> Float64:
@@ -106,6 +108,11 @@ class Oracle:
             result[row : row + len(part)] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
             row += len(part)
         return result
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the points lie in a memory-mapped file."""
+        return self._mapped is not None
 
     def release(self) -> None:
         """Give the pages of a memory-mapped file back to the system."""

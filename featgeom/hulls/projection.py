@@ -16,11 +16,15 @@ from featgeom.arrays import Float64, Ints, read_only
 from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import Oracle
 from featgeom.hulls.parallel import in_parallel
-from featgeom.hulls.working_set import ADD, DONE, FAR, LIMIT, OPEN, SPARE, advance
+from featgeom.hulls.working_set import DONE, FAR, LIMIT, OPEN, advance
 from featgeom.status import Status, StatusArray, status_array
 
 FLOOR = 1e-13  # default absolute tolerance, in lengths of the problem
-STRIDE = 16  # how thinned the points are for the first rounds
+STRIDE = 16  # how thinned the points are for the first rounds, or more to fit into memory
+WIDE = 256  # dimensions from which the inner products of a working set are kept between rounds
+ADD = 32  # points that may enter a working set in one round
+SPARE = 64  # points that a working set may keep beside its support
+ROOM = 192  # points of a working set that memory is planned for
 COARSE = 500  # fewer points than this are not worth rounds of their own
 
 
@@ -37,15 +41,15 @@ class Projected:
     steps: int
 
 
-def nothing(n: int, d: int) -> Projected:
-    """What is known of n points beside the hull of no points: they are infinitely far from it."""
+def nothing(q: int, n: int, d: int) -> Projected:
+    """What is known of q queries beside the hull of none of n points: they are infinitely far from it."""
     return Projected(
-        status_array(n, Status.SOLVED),
-        np.full(n, np.inf),
-        np.full(n, np.inf),
-        csr_array((n, n)),
-        np.zeros((n, d)),
-        np.zeros((n, d)),
+        status_array(q, Status.SOLVED),
+        np.full(q, np.inf),
+        np.full(q, np.inf),
+        csr_array((q, n)),
+        np.zeros((q, d)),
+        np.zeros((q, d)),
         0,
     )
 
@@ -64,18 +68,27 @@ class _Working:
         self.normal = np.full((q, d), 1 / np.sqrt(d))
         self.normal[known] = self.residual[known] / distance[known, None]
         self.proof = self.normal.copy()
-        self.rows = np.zeros((q, SPARE + 2 * ADD), dtype=np.int64)
-        self.weights = np.zeros((q, SPARE + 2 * ADD))
-        self.total, self.support, self.steps, self.stuck = np.zeros((4, q), dtype=np.int64)
+        self.wide = d >= WIDE
+        self.rows, self.weights = np.zeros((q, 0), dtype=np.int64), np.zeros((q, 0))
+        self.packed = np.zeros((q, 0))  # the lower triangle of the inner products, where it is kept
+        self.total, self.support, self.steps, self.stuck, self.fine = np.zeros((5, q), dtype=np.int64)
         self.upper, self.level = np.full(q, np.inf), np.full(q, np.inf)
         self.lower = np.zeros(q)
 
     def reserve(self, todo: Ints) -> None:
         """Room for what one more round may add."""
-        room = int(self.total[todo].max()) + 2 * ADD
-        if room > self.rows.shape[1]:
-            extra = ((0, 0), (0, room))
-            self.rows, self.weights = np.pad(self.rows, extra), np.pad(self.weights, extra)
+        room = int(self.total[todo].max()) + ADD
+        have = self.rows.shape[1]
+        if room <= have:
+            return
+        room = max(SPARE + 2 * ADD, ROOM if self.wide else 0, room + have // 2)
+        extra = ((0, 0), (0, room - have))
+        self.rows, self.weights = np.pad(self.rows, extra), np.pad(self.weights, extra)
+        if self.wide:
+            wider = np.empty((len(self.packed), room * (room + 1) // 2))  # takes memory where it is written
+            for into, old, m in zip(wider, self.packed, self.total):
+                into[: m * (m + 1) // 2] = old[: m * (m + 1) // 2]
+            self.packed = wider
 
 
 def project_all(
@@ -92,7 +105,8 @@ def project_all(
     """
     q, d = queries.shape
     mine = np.full(q, -1, dtype=np.int64) if own is None else np.ascontiguousarray(own, dtype=np.int64)
-    batch = int(min(20_000, max(64, oracle.memory // (32 * (d + SPARE + 2 * ADD)))))
+    each = 32 * (d + ROOM) + (8 * ROOM * ROOM if d >= WIDE else 0)
+    batch = int(min(20_000, max(64, oracle.memory // each)))
     parts = [
         _project(oracle, queries[start : start + batch], mine[start : start + batch], rtol, atol, max_passes)
         for start in range(0, max(q, 1), batch)
@@ -119,9 +133,10 @@ def _project(
     work = _Working(oracle, queries, rtol, atol)
     if len(oracle) >= COARSE * STRIDE:
         work.rtol = max(rtol, 1e-2)
-        _rounds(oracle.thinned(STRIDE), queries, np.where(own % STRIDE, -1, own // STRIDE), 100, work)
+        stride = max(STRIDE, -(-4 * oracle.points.nbytes // oracle.memory))
+        _rounds(oracle.thinned(stride), queries, np.where(own % stride, -1, own // stride), 100, work)
         work.rtol = rtol
-        work.rows *= STRIDE
+        work.rows *= stride
         work.lower[:] = 0.0
         work.stuck[:] = 0
     status = _rounds(oracle, queries, own, max_passes, work)
@@ -163,13 +178,13 @@ def _round(
     def run(start: int, stop: int) -> None:
         advance(
             points, oracle.block, queries, own, todo, start, stop, values, low.blocks, rest,
-            oracle.slack, work.reach, work.rtol, work.floor, last,
-            work.rows, work.weights, work.total, work.support, work.residual, work.normal, work.proof,
-            work.upper, work.lower, work.level, work.steps, work.stuck, state,
+            oracle.slack, work.reach, work.rtol, work.floor, last, ADD, SPARE - ADD,
+            work.rows, work.weights, work.packed, work.total, work.support, work.residual, work.normal,
+            work.proof, work.upper, work.lower, work.level, work.steps, work.stuck, work.fine, state,
         )  # fmt: skip
         oracle.release()
 
-    in_parallel(run, len(todo), 64)
+    in_parallel(run, len(todo), 16 if oracle.is_mapped else 64)
     far = np.flatnonzero(state == FAR)
     if len(far):
         wider = min(8 * keep, oracle.count)

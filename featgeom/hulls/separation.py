@@ -10,16 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64, Ints, blocks
-from featgeom.certificates.hulls import HullOverlap, HullSeparation
+from featgeom.arrays import Float64, Ints, read_only
+from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.errors import BadArgument
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.inside import encloses
-from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, compiled, minimum_norm
+from featgeom.hulls.judging import scan
+from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, minimum_norm
 from featgeom.hulls.parallel import in_parallel
 from featgeom.status import Stats, Status
 
-TOGETHER = 8  # pairs of points that one look at both hulls proposes
+TOGETHER = 8  # points of each hull that one look at both proposes
+ROWS = 1 << 16  # points looked at before the pages of a memory map are given back
+NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,36 +46,29 @@ class Separation:
     stats: Stats
 
 
-@compiled
-def _heights(points, centre, direction, heights):  # type: ignore[no-untyped-def]
-    """⟨x − centre, direction⟩ for points (n, d), in float64, on one thread."""
-    n, d = points.shape
-    for row in range(n):
-        total = 0.0
-        for i in range(d):
-            total += (np.float64(points[row, i]) - centre[i]) * direction[i]
-        heights[row] = total
-
-
 class _Side:
     """One hull about a common centre."""
 
     def __init__(self, hull: ConvexHull, centre: Float64) -> None:
         self.hull, self.centre = hull, centre
+        self.points = read_only(hull.points)
 
-    def heights(self, direction: Float64) -> Float64:
-        """⟨x − centre, direction⟩ for all points."""
-        result = np.empty(len(self.hull))
-        row = 0
-        for part in blocks(self.hull.points):
-            _heights(part, self.centre, direction, result[row : row + len(part)])
-            row += len(part)
+    def lowest(self, direction: Float64) -> tuple[Ints, float]:
+        """The rows of a few points of least ⟨x − centre, direction⟩, lowest first, and that least value."""
+        few = min(TOGETHER, len(self.hull))
+        rows, depth, count, least = np.zeros(few, dtype=np.int64), np.empty(few), 0, np.inf
+        for start in range(0, len(self.hull), ROWS):
+            stop = min(len(self.hull), start + ROWS)
+            low, count = scan(
+                self.points, start, stop, -1, self.centre, direction, NONE, np.inf, rows, depth, count
+            )
+            least = min(least, low)
             self.hull.oracle.release()
-        return result
+        return rows, float(least)
 
     def take(self, rows: Ints) -> Float64:
         """The points of those rows, about the centre."""
-        return self.hull.points[rows] - self.centre
+        return self.points[rows] - self.centre
 
 
 def separate(
@@ -103,13 +99,12 @@ def separate(
         return a.take(ids // many) - b.take(ids % many)
 
     def oracle(direction: Float64) -> tuple[Ints, float]:
-        low, high = a.heights(direction), -b.heights(direction)
-        i, j = _smallest(low), _smallest(high)
-        count = max(len(i), len(j))
-        pairs = np.resize(i, count) * many + np.resize(j, count)
-        return np.append(pairs, i[0] * many + j[0]), float(low[i[0]] + high[j[0]])
+        (i, low), (j, high) = a.lowest(direction), b.lowest(-direction)
+        count = min(len(i), len(j))
+        matched = i[:count] * many + j[:count]
+        return np.concatenate([matched, i[1:] * many + j[0], i[0] * many + j[1:]]), low + high
 
-    start = _smallest(a.heights(hull_a.oracle.centre - hull_b.oracle.centre))[0] * many
+    start = a.lowest(hull_a.oracle.centre - hull_b.oracle.centre)[0][0] * many
     found = minimum_norm(oracle, atoms, [start], rtol / 2, max_passes)
     return _conclude(hull_a, hull_b, a, b, found, began)
 
@@ -132,13 +127,6 @@ def separate_all(hulls: Sequence[ConvexHull], rtol: float = 1e-9) -> dict[tuple[
     return {pair: results[pair] for pair in pairs}
 
 
-def _smallest(values: Float64) -> Ints:
-    """Where the smallest few values are, the least first."""
-    few = min(TOGETHER, len(values))
-    rows = np.argpartition(values, few - 1)[:few]
-    return rows[np.argsort(values[rows], kind="stable")]
-
-
 def _conclude(
     hull_a: ConvexHull, hull_b: ConvexHull, a: _Side, b: _Side, found: MinimumNorm, began: float
 ) -> Separation:
@@ -156,7 +144,7 @@ def _conclude(
     lower, normal, offset = 0.0, np.zeros(d), 0.0
     if length > 0:
         normal = apart / length
-        low, high = float(a.heights(normal).min()), float(b.heights(normal).max())
+        low, high = a.lowest(normal)[1], -b.lowest(-normal)[1]
         reach = (
             hull_a.oracle.radius
             + hull_b.oracle.radius

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from featgeom.hulls.gram import extend, least_norm_of, pack, unpack
+from featgeom.hulls.judging import beyond, judge
 from featgeom.hulls.minimum_norm import UNIT, compiled, dot, least_norm
 
-ADD = 32  # points that enter a working set in one round
-SPARE = 64  # points that a working set keeps beside its support
 PATIENCE = 5  # rounds without progress before rounding is blamed
 TINY = 1e-150  # more than underflow can hide in a length
 
@@ -15,134 +15,104 @@ OPEN, DONE, LIMIT, FAR = 0, 1, 2, 3  # FAR: more blocks of points would have to 
 
 
 @compiled
-def _beyond(point, query, normal):  # type: ignore[no-untyped-def]
-    """⟨point − query, normal⟩ in float64."""
-    total = 0.0
-    for i in range(normal.shape[0]):
-        total += (np.float64(point[i]) - query[i]) * normal[i]
-    return total
-
-
-@compiled
-def _scan(points, first, last, own, query, normal, known, level, found, depth, count):  # type: ignore[no-untyped-def]
-    """Look at points[first:last] in float64; note those below ``level``, deepest first; least and count."""
-    least = np.inf
-    room = found.shape[0]
-    for row in range(first, last):
-        if row == own:
-            continue
-        value = _beyond(points[row], query, normal)
-        least = min(least, value)
-        if value >= level or (count == room and value >= depth[count - 1]):
-            continue
-        new = True
-        for j in range(known.shape[0]):
-            if known[j] == row:
-                new = False
-        for j in range(count):
-            if found[j] == row:
-                new = False
-        if not new:
-            continue
-        at = min(count, room - 1)
-        while at > 0 and depth[at - 1] > value:
-            depth[at], found[at] = depth[at - 1], found[at - 1]
-            at -= 1
-        depth[at], found[at] = value, row
-        count = min(count + 1, room)
-    return least, count
-
-
-@compiled
-def _judge(points, size, own, query, normal, level, known, values, numbers, rest, slack, error, goal, found):  # type: ignore[no-untyped-def]
-    """The least ⟨x − query, normal⟩ over all points, proved, and the points found beyond the plane.
-
-    ``values`` (k,) ascending and ``rest`` are the float32 view of the blocks, relative to the query. Looks
-    first at as many blocks as could give new points; when these give none, or leave the gap below ``goal``,
-    at all that float32 cannot exclude. Returns the proved minimum (−inf where a deeper look is not worth it),
-    the number of points found, and whether blocks beyond those listed would have to be looked at.
-    """
-    n = points.shape[0]
-    depth = np.empty(found.shape[0])
-    least, count = np.inf, np.int64(0)  # a literal 0 would compile _scan once more
-    home = own // size if own >= 0 else -1
-    if home >= 0:
-        first = home * size
-        least, count = _scan(
-            points, first, min(n, first + size), own, query, normal, known, level, found, depth, count
-        )
-    few = min(found.shape[0], numbers.shape[0])
-    for k in range(numbers.shape[0]):
-        if k >= few and count > 0 and level - least > goal:
-            return -np.inf, count, False
-        if values[k] - slack >= (level if k < few else min(least, level)):
-            break
-        block = numbers[k]
-        if block >= 0 and block != home:
-            first = block * size
-            low, count = _scan(
-                points, first, min(n, first + size), own, query, normal, known, level, found, depth, count
-            )
-            least = min(least, low)
-    if count > 0 and level - least > goal:
-        return -np.inf, count, False
-    far = rest - slack < min(least, level) and level - (rest - slack) > goal
-    return min(least, rest - slack, level) - error, count, far
-
-
-@compiled
-def _solve(points, query, rows, weights, total, support, rtol, residual, room, basis, triangle):  # type: ignore[no-untyped-def]
-    """The projection on the hull of the working set; reorders it, support first. Support, steps, mass."""
+def _solve(points, query, rows, weights, total, support, rtol, active, residual):  # type: ignore[no-untyped-def]
+    """The projection on the hull of the working set, in all coordinates; the support and the steps taken."""
     d = query.shape[0]
-    atoms = room[:total]
+    atoms = np.empty((total, d))
     for j in range(total):
         row, atom = points[rows[j]], atoms[j]
         for i in range(d):
             atom[i] = np.float64(row[i]) - query[i]
-    active, before = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
-    share = np.zeros(total)
-    for j in range(support):
-        active[j], share[j] = j, weights[j]
-    support, steps = least_norm(
-        atoms, active, share, support, rtol, 100 * total + 1000, residual, basis, triangle
-    )
+    room = min(total, d + 1) + 1
+    basis, triangle = np.empty((room, d + 1)), np.empty((room, room))
+    return least_norm(atoms, active, weights, support, rtol, 100 * total + 1000, residual, basis, triangle)
+
+
+@compiled
+def _support_first(rows, weights, total, active, share, support, spare, order):  # type: ignore[no-untyped-def]
+    """Reorder a working set, support first, then at most ``spare`` of the others, newest last; its size."""
     used = np.zeros(total, dtype=np.bool_)
-    for j in range(total):
-        before[j] = rows[j]
-    mass, apart = 0.0, False
     for j in range(support):
+        order[j] = active[j]
         used[active[j]] = True
-        rows[j], weights[j] = before[active[j]], share[j]
-        atom = atoms[active[j]]
-        mass += share[j] * np.sqrt(dot(atom, atom))
-        for i in range(d):
-            apart = apart or atom[i] != 0.0
+    skip = max(0, total - support - spare)
     at = support
     for j in range(total):
         if not used[j]:
-            rows[at] = before[j]
-            at += 1
-    return support, steps, max(mass, TINY) if apart else 0.0
+            if skip > 0:
+                skip -= 1
+            else:
+                order[at] = j
+                at += 1
+    before = rows[:total].copy()
+    for j in range(at):
+        rows[j] = before[order[j]]
+    for j in range(support):
+        weights[j] = share[j]
+    return at
+
+
+@compiled
+def _combine(points, query, rows, weights, support, residual):  # type: ignore[no-untyped-def]
+    """Σ weights (x − query) into ``residual``; Σ weights ‖x − query‖, which bounds its rounding."""
+    d = query.shape[0]
+    atom = np.empty(d)
+    residual[:] = 0.0
+    mass, apart = 0.0, False
+    for j in range(support):
+        row, along = points[rows[j]], weights[j]
+        for i in range(d):
+            atom[i] = np.float64(row[i]) - query[i]
+            residual[i] += along * atom[i]
+        size = dot(atom, atom)
+        mass += along * np.sqrt(size)
+        if size == 0.0:
+            for i in range(d):
+                apart = apart or atom[i] != 0.0
+        else:
+            apart = True
+    return max(mass, TINY) if apart else 0.0
+
+
+@compiled
+def _is_least(points, query, rows, support, residual, rtol, reach):  # type: ignore[no-untyped-def]
+    """Whether no point of the support lies lower along the residual than a least-norm point allows."""
+    square = dot(residual, residual)
+    enough = square * (1 - rtol) - 16 * UNIT * reach * np.sqrt(square)
+    least = np.inf
+    for j in range(support):
+        least = min(least, beyond(points[rows[j]], query, residual))
+    return least >= enough
 
 
 @compiled
 def advance(  # type: ignore[no-untyped-def]
     points, size, queries, own, todo, start, stop, values, numbers, rest, slack, reach, rtol, floor, last,
-    rows, weights, total, support, residual, normal, proof, upper, lower, level, steps, stuck, state,
+    add, spare, rows, weights, packed, total, support, residual, normal, proof,
+    upper, lower, level, steps, stuck, fine, state,
 ):  # fmt: skip
-    """One round for the queries todo[start:stop]: judge the pass, extend the working sets, solve on them."""
+    """One round for the queries todo[start:stop]: judge the pass, extend the working sets, solve on them.
+
+    Where ``packed`` has columns it keeps the inner products of each working set, and these are solved on
+    unless their precision was found too low for a query, which is then ``fine``.
+    """
     d = queries.shape[1]
-    found = np.empty(ADD, dtype=np.int64)
+    wide = packed.shape[1] > 0
+    found = np.empty(add, dtype=np.int64)
     most = 0
     for a in range(start, stop):
-        most = max(most, total[todo[a]] + ADD)
-    room, basis, triangle = np.empty((most, d)), np.empty((most + 1, d + 1)), np.empty((most + 1, most + 1))
+        most = max(most, total[todo[a]] + add)
+    active, order, share = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64), np.empty(most)
+    square = most if wide else 0
+    gram = np.empty((square, square))
+    fresh, four = np.zeros((-(-add // 4) * 4 if wide else 0, d)), np.zeros((4, d))
+    axis, triangle = np.empty((square + 1, 1)), np.empty((square + 1, square + 1))
     for a in range(start, stop):
         i = todo[a]
         goal = max(rtol * level[i], floor[i])
         error = 1.01 * (d + 8) * UNIT * reach[i]
         final = last or stuck[i] >= PATIENCE
-        least, count, far = _judge(
+        least, count, far = judge(
             points, size, own[i], queries[i], normal[i], level[i], rows[i, : total[i]],
             values[a], numbers[a], rest[a], slack + error, error, np.inf if final else goal, found,
         )  # fmt: skip
@@ -161,31 +131,41 @@ def advance(  # type: ignore[no-untyped-def]
             state[a] = FAR
             continue
         if (count == 0 or stuck[i] >= PATIENCE) and level[i] < np.inf:
-            state[a] = LIMIT
-            continue
-        drop = min(max(0, total[i] + count - support[i] - SPARE), total[i] - support[i])
-        if drop > 0:
-            for j in range(support[i], total[i] - drop):
-                rows[i, j] = rows[i, j + drop]
-            total[i] -= drop
+            if fine[i] or not wide:
+                state[a] = LIMIT
+                continue
+            fine[i], stuck[i] = 1, 0
+        known = total[i]
         for j in range(count):
-            rows[i, total[i] + j] = found[j]
+            rows[i, known + j] = found[j]
         total[i] += count
+        for j in range(total[i]):
+            active[j] = j
+            share[j] = weights[i, j] if j < support[i] else 0.0
         inner = 0.01 * min(rtol, 1e-4)
-        support[i], taken, mass = _solve(
-            points,
-            queries[i],
-            rows[i],
-            weights[i],
-            total[i],
-            support[i],
-            inner,
-            residual[i],
-            room,
-            basis,
-            triangle,
-        )
-        steps[i] += taken
+        rough = wide and not fine[i]
+        if rough:
+            unpack(packed[i], known, gram)
+            extend(points, queries[i], rows[i], known, total[i], fresh, four, gram)
+            support[i], taken = least_norm_of(
+                gram, total[i], active, share, support[i], inner, 100 * total[i] + 1000, axis, triangle
+            )  # fmt: skip
+            steps[i] += taken
+            total[i] = _support_first(rows[i], weights[i], total[i], active, share, support[i], spare, order)
+            pack(gram, order, total[i], packed[i])
+            mass = _combine(points, queries[i], rows[i], weights[i], support[i], residual[i])
+            if not _is_least(points, queries[i], rows[i], support[i], residual[i], inner, reach[i]):
+                fine[i], rough = 1, False
+                for j in range(total[i]):
+                    active[j] = j
+                    share[j] = weights[i, j] if j < support[i] else 0.0
+        if not rough:
+            support[i], taken = _solve(
+                points, queries[i], rows[i], share, total[i], support[i], inner, active, residual[i]
+            )
+            steps[i] += taken
+            total[i] = _support_first(rows[i], weights[i], total[i], active, share, support[i], spare, order)
+            mass = _combine(points, queries[i], rows[i], weights[i], support[i], residual[i])
         length = np.sqrt(dot(residual[i], residual[i]))
         if length >= level[i]:
             stuck[i] += 1

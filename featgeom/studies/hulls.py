@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Ints, blocks
 from featgeom.certificates.claim import Claim
+from featgeom.certificates.hulls import HullMembership
 from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.separation import Separation, separate
@@ -32,20 +35,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     reference, question = run.features(run.reference_split), run.features(run.question_split)
     own = classified(reference)
     same = run.reference_split == run.question_split
-    parts, claims = [], dict[str, Claim]()
-    whole = np.arange(len(reference))
-    parts.append(
-        measured(reference, whole, question, np.arange(len(question)), -1, "all", same, device, claims)
-    )
+    claims = dict[str, Claim]()
+    rows, asked = np.arange(len(reference)), np.arange(len(question))
+    whole = measured(reference, rows, question, asked, -1, "all", same, device, claims, None)
+    parts = [whole]
     for c in range(len(run.classes)):
-        asked = np.flatnonzero(question.labels == c)
-        for samples, rows in (
-            ("all", reference.labels == c),
-            ("correct", (reference.labels == c) & (own == c)),
-        ):
-            chosen = np.flatnonzero(rows)
+        asked, outer = np.flatnonzero(question.labels == c), whole.vertices
+        for samples, right in (("all", rows >= 0), ("correct", own == c)):
+            chosen = np.flatnonzero((reference.labels == c) & right)
             if len(chosen):
-                parts.append(measured(reference, chosen, question, asked, c, samples, same, device, claims))
+                part = measured(reference, chosen, question, asked, c, samples, same, device, claims, outer)
+                parts.append(part)
+                outer = part.vertices
     pairs = separations(parts, len(run.classes), claims)
     findings = [
         outside_finding(parts, run.reference_split, run.question_split, same),
@@ -78,6 +79,42 @@ def classified(features: FeatureSet) -> Ints:
     return np.concatenate([features.head.classify(block) for block in blocks(features.features)])
 
 
+@dataclass(frozen=True, eq=False)
+class Vertices:
+    """Which of some ``rows`` of the reference are vertices of the hull of these rows, and the proof."""
+
+    rows: Ints
+    mask: NDArray[np.bool_]
+    undecided: int
+    claim: HullMembership
+
+
+def vertices(hull: ConvexHull, rows: Ints, outer: Vertices | None) -> Vertices:
+    """The vertices of the hull of some rows, most of which may be known as those of the hull of more rows.
+
+    A vertex of a hull is one of every smaller hull that it belongs to, by the same plane.
+    """
+    known, at = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=np.int64)
+    if outer is not None:
+        at = np.searchsorted(outer.rows, rows)
+        known = outer.mask[at]
+    rest = np.flatnonzero(~known)
+    found = hull.extreme_points(only=rest)
+    mask, decided, inside = known.copy(), known.copy(), np.zeros(len(rows), dtype=bool)
+    mask[rest], decided[rest] = found.mask, found.certificate.decided
+    inside[rest] = found.certificate.inside
+    normal = np.zeros(hull.points.shape)
+    if outer is not None:
+        normal[known] = outer.claim.normal[at[known]]
+    normal[rest] = found.certificate.normal
+    held = np.zeros(len(rows) + 1, dtype=np.int64)
+    held[rest + 1] = np.diff(found.weights.indptr)
+    support = csr_array((found.weights.data, found.weights.indices, held.cumsum()), (len(rows), len(rows)))
+    queries = hull.points.astype(np.float64)
+    claim = HullMembership(hull.points, queries, decided, inside, support, normal, np.arange(len(rows)))
+    return Vertices(rows, mask, int((~decided).sum()), claim)
+
+
 @dataclass(frozen=True)
 class Part:
     """One hull, its lengths, and the distances of those questions that were put to it."""
@@ -85,18 +122,23 @@ class Part:
     label: int
     samples: str
     hull: ConvexHull
-    extreme: int | None
-    undecided: int
+    vertices: Vertices | None
     diameter: float
     radius: float
     asked: Ints
     distance: Float64
     inside: int
 
+    @property
+    def extreme(self) -> int | None:
+        """How many points are proved vertices, where that was asked."""
+        return int(self.vertices.mask.sum()) if self.vertices else None
+
     def summary(self) -> dict[str, Any]:
         """For programs."""
-        names = ("label", "samples", "extreme", "undecided", "diameter", "radius", "inside")
+        names = ("label", "samples", "extreme", "diameter", "radius", "inside")
         return {name: getattr(self, name) for name in names} | {
+            "undecided": self.vertices.undecided if self.vertices else 0,
             "points": len(self.hull),
             "questions": len(self.asked),
             "median_distance": float(np.median(self.distance)) if len(self.distance) else None,
@@ -105,7 +147,7 @@ class Part:
 
 def measured(
     reference: FeatureSet, rows: Ints, question: FeatureSet, asked: Ints, label: int, samples: str,
-    same: bool, device: str, claims: dict[str, Claim],
+    same: bool, device: str, claims: dict[str, Claim], outer: Vertices | None,
 ) -> Part:  # fmt: skip
     """Lengths, vertices and questions of the hull of some rows of the reference."""
     name = f"{samples}-{label}" if label >= 0 else "everything"
@@ -115,11 +157,9 @@ def measured(
     hull = ConvexHull(points, device=device)
     ball, across = hull.enclosing_ball(), hull.diameter()
     claims |= {f"ball-{name}": ball.certificate, f"diameter-{name}": across.certificate}
-    extreme, undecided = None, 0
-    if len(rows) <= MOST_POINTS:
-        found = hull.extreme_points()
-        extreme, undecided = int(found.mask.sum()), int((found.status == Status.UNDECIDED).sum())
-        claims[f"extreme-{name}"] = found.certificate
+    extreme = vertices(hull, rows, outer) if len(rows) <= MOST_POINTS else None
+    if extreme:
+        claims[f"extreme-{name}"] = extreme.claim
     if same:  # a sample is no question to a hull that it belongs to: distances are to the hull of the others
         asked = np.zeros(0, dtype=np.int64)
     queries = question.features[asked]
@@ -131,9 +171,7 @@ def measured(
         member = hull.contains(queries[near])
         inside = int((member.status == Status.INSIDE).sum())
         claims[f"inside-{name}"] = member.certificate
-    return Part(
-        label, samples, hull, extreme, undecided, across.value, ball.radius, asked, projected.distance, inside
-    )
+    return Part(label, samples, hull, extreme, across.value, ball.radius, asked, projected.distance, inside)
 
 
 Pairs = dict[str, dict[tuple[int, int], Separation]]

@@ -79,6 +79,19 @@ def test_lowest_over_massive_ties():
     assert exact.lowest(grid, np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, 0]])) == [0, -6, 0]
 
 
+def test_lowest_without_the_row_left_out():
+    rng = np.random.default_rng(8)
+    points = rng.integers(-3, 4, size=(50, 3)).astype(np.float32)
+    directions = rng.normal(size=(60, 3))
+    left_out = rng.integers(-1, 50, size=60)
+    found = exact.lowest(points, directions, left_out)
+    for value, direction, out in zip(found, directions, left_out):
+        others = points if out < 0 else np.delete(points, out, axis=0)
+        assert value == min(exact.dot(point.astype(np.float64), direction) for point in others)
+    with pytest.raises(ValueError, match="no points"):
+        exact.lowest(points[:1], directions[:1], np.array([0]))
+
+
 def test_slices_hold_the_rows_and_their_products_do_not_round():
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((5, 2048)) * 10.0 ** rng.integers(-8, 8, (5, 2048))

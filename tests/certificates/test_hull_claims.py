@@ -7,7 +7,8 @@ import pytest
 from scipy.sparse import csr_array
 
 import featgeom as fg
-from featgeom.certificates.hulls import shares_of_zero
+from featgeom.certificates.hulls import HullDistance
+from featgeom.certificates.weights import shares_of_zero
 from featgeom.status import Status
 
 RNG = np.random.default_rng(0)
@@ -80,6 +81,32 @@ def test_memberships():
     assert not any(proved(replace(claim, normal=-claim.normal))[:5])
     nothing = replace(claim, decided=np.zeros(8, bool))
     assert nothing.check().tally == {"UNDECIDED": 8}
+
+
+def test_distances_of_points_from_all_the_others():
+    found = HULL.extreme_points()
+    own = np.arange(60)
+    claim = HullDistance(
+        POINTS,
+        POINTS.astype(np.float64),
+        found.lower_bound,
+        found.distance,
+        found.weights,
+        found.certificate.normal,
+        own,
+    )
+    assert all(proved(claim))
+    vertex = found.mask
+    assert vertex.any()
+    higher = replace(claim, lower=claim.upper * (1 + 1e-5))
+    assert not np.array(proved(higher))[vertex].any()
+    for left_out in (np.full(60, -1), (own + 1) % 60):  # the point itself is then in the hull
+        assert not np.array(proved(replace(claim, left_out=left_out)))[vertex].any()
+    alone = HullDistance(
+        POINTS[:1], claim.queries[:1], np.array([1.0]), np.array([np.inf]), csr_array((1, 1)),
+        claim.normal[:1], np.array([0]),
+    )  # fmt: skip
+    assert proved(alone) == [False]
 
 
 def test_extreme_points_cannot_lean_on_themselves():

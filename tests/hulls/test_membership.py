@@ -143,6 +143,20 @@ def test_extreme_points_agree_with_exact_arithmetic():
         assert result.certificate.check().tally == {"PROVED": 20}
 
 
+def test_some_points_may_be_asked_about_alone():
+    points = np.random.default_rng(3).integers(0, 4, size=(40, 3)).astype(float)
+    hull = fg.ConvexHull(points)
+    everyone, rows = hull.extreme_points(), [7, 0, 31]
+    some = hull.extreme_points(only=rows)
+    assert (some.status == everyone.status[rows]).all()
+    np.testing.assert_allclose(some.distance, everyone.distance[rows], atol=1e-12)
+    assert some.certificate.check().tally == {"PROVED": 3}
+    assert len(hull.extreme_points(only=[]).mask) == 0
+    for wrong in ([40], [-1], [0.5], [[1]]):
+        with pytest.raises(fg.FeatgeomError, match="only"):
+            hull.extreme_points(only=wrong)
+
+
 def test_distances_of_extreme_points_are_leave_one_out_projections():
     points = np.random.default_rng(1).normal(size=(40, 3))
     result = fg.ConvexHull(points).extreme_points()

@@ -75,6 +75,44 @@ def test_bounds_are_consistent_and_proved(shape):
     assert result.certificate.check().tally == {"PROVED": len(queries)}
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(3))
+def test_inner_products_kept_between_rounds_give_the_same(shape, seed, monkeypatch):
+    points, rng = cloud(shape, seed)
+    queries = queries_for(points, rng)
+    hull = fg.ConvexHull(points)
+    plain, member = hull.project(queries, rtol=1e-9), hull.contains(queries)
+    monkeypatch.setattr(projection, "WIDE", 1)
+    kept = hull.project(queries, rtol=1e-9)
+    scale = scale_of(points, queries)
+    assert (kept.status == Status.SOLVED).all()
+    assert (kept.distance - kept.lower_bound <= 1e-9 * kept.distance + 1e-12 * scale).all()
+    np.testing.assert_allclose(kept.distance, plain.distance, rtol=1e-9, atol=1e-12 * scale)
+    assert kept.certificate.check().tally == {"PROVED": len(queries)}
+    assert (hull.contains(queries).status == member.status).all()
+
+
+@pytest.mark.parametrize("n", [3, 40, 9000])
+def test_many_dimensions(n):
+    rng = np.random.default_rng(n)
+    d = 300
+    points = np.maximum(rng.normal(size=(n, 40)) @ rng.normal(size=(40, d)), 0).astype(np.float32)
+    queries = np.vstack(
+        [
+            np.maximum(rng.normal(size=(6, 40)) @ rng.normal(size=(40, d)), 0),
+            rng.dirichlet(np.ones(3), 3) @ points[:3],
+            points[:2],
+            points.mean(axis=0) + 0.1 * rng.normal(size=(2, d)),
+        ]
+    )
+    result = fg.ConvexHull(points).project(queries, rtol=1e-9)
+    assert (result.status == Status.SOLVED).all()
+    scale = scale_of(points, queries)
+    assert (result.distance - result.lower_bound <= 1e-9 * result.distance + 1e-11 * scale).all()
+    assert (result.distance[6:11] <= 1e-11 * scale).all()
+    assert result.certificate.check().tally == {"PROVED": len(queries)}
+
+
 @pytest.mark.parametrize("seed", range(17))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_agrees_with_cvxpy(shape, seed):

@@ -50,6 +50,14 @@ def test_the_record_says_what_the_hulls_say(run):
     assert pair["distance"] == pytest.approx(separate(a, b).distance)
 
 
+def test_vertices_taken_from_greater_hulls_are_all_there_are(run):
+    train = run.features("train")
+    right = train.head.classify(train.features) == train.labels
+    for part in run.result("hulls").values["hulls"][1:]:
+        rows = (train.labels == part["label"]) & (right | (part["samples"] == "all"))
+        assert part["extreme"] == ConvexHull(train.features[rows]).extreme_points().mask.sum()
+
+
 def test_both_versions_of_every_class_are_there(run):
     table = run.result("hulls").table("hulls")
     assert len(table.rows) == 7
