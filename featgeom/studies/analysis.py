@@ -114,9 +114,13 @@ def described_images(source: str, sets: dict[str, ImageSet]) -> dict[str, Any]:
 
 
 def analyze(
-    run: Run, studies: tuple[str, ...] = ("overview",), device: str = "cpu", progress: bool = False
+    run: Run,
+    studies: tuple[str, ...] = ("overview",),
+    device: str = "cpu",
+    progress: bool = False,
+    **options: object,
 ) -> Iterator[Record]:
-    """Run studies one after the other; each is stored before it is yielded.
+    """Run studies one after the other, with ``options`` of theirs; each is stored before it is yielded.
 
     Raises BadArgument for a name that is none of `STUDIES`, before any of them runs.
     """
@@ -126,7 +130,7 @@ def analyze(
     for name in studies:
         started = time.perf_counter()
         record = importlib.import_module(f"featgeom.studies.{name}").study(
-            run, device=device, progress=progress
+            run, device=device, progress=progress, **options
         )
         record = replace(record, seconds=time.perf_counter() - started)
         run.save(record)
