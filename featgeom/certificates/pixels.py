@@ -1,6 +1,6 @@
 """Claims about images that a search found: inside the bounds, how far they moved, which features they reach.
 
-What features and logits an image has only the network can say. These claims hold the features as it gave them.
+What features an image has only the network can say: these claims hold them as it gave them.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from featgeom.studies.record import Record
 from featgeom.studies.run import Run, write_run
 
 FEATURE_STUDIES = ("overview", "hulls", "regions", "boundaries", "svm", "collapse")  # in this order
-PIXEL_STUDIES = ("invert", "flips", "morph", "compare")
-STUDIES = FEATURE_STUDIES + PIXEL_STUDIES
+PIXEL_STUDIES = ("invert", "flips", "morph", "planes", "compare")
+STUDIES = (*FEATURE_STUDIES, *PIXEL_STUDIES, "observations")
 
 
 def extract_run(

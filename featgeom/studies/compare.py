@@ -137,7 +137,7 @@ def _asked(found: SpaceComparison, run: Run) -> str:
 
 
 def _findings(found: Compared, run: Run) -> list[Finding]:
-    findings = []
+    findings: list[Finding] = []
     for network, comparison in found.items():
         of = f"{network}: " if len(found) > 1 else ""
         for name in NAMED:
@@ -162,7 +162,8 @@ def _findings(found: Compared, run: Run) -> list[Finding]:
             findings.append(
                 Finding(
                     f"{of}The nearest change of class lies at {at[0]:.4f} of the hull's diameter in pixel "
-                    f"space (found, of {len(pixel.boundary)} samples), at {at[1]:.4f} in feature space (exact)."
+                    f"space (found, of {len(pixel.boundary)} samples), at {at[1]:.4f} in feature space "
+                    "(exact)."
                 )
             )
     return findings

@@ -79,9 +79,7 @@ def measure(
     member = hull.contains(test)
     own, matched = _own_and_matched(train, test, labels, device, seed)
     present = np.unique(labels[0])
-    pairs = list(
-        separate_all([ConvexHull(train[labels[0] == c], device=device) for c in present]).values()
-    )
+    pairs = list(separate_all([ConvexHull(train[labels[0] == c], device=device) for c in present]).values())
     apart = [pair for pair in pairs if pair.status == Status.SEPARATED]
     small = len(train) <= MOST_POINTS
     return SpaceMeasures(
