@@ -38,8 +38,9 @@ def study(
     """From seeded samples of the question split to targets of five kinds, each within reach or not.
 
     Another sample's features; the nearest flip point (in the orthant where no feature is negative); the mean
-    of the nearest rival class (a point of its hull); the centre of the largest ball in that class's cell, in
-    the box of observed features; and a point beyond: twice as far from the mean of all as the sample is.
+    of the correctly predicted of the nearest rival class (a point of their hull); the centre of the largest
+    ball in that class's cell, in the box of observed features; and a point beyond: twice as far from the mean
+    of all as the sample is.
 
     Each image found is read again by the network; its residual is relative to the target's length.
     ``minimal`` looks for images near the start. A search that fails starts again from reference images with
@@ -92,11 +93,11 @@ def _targets(reference: FeatureSet, points: Float64, rows: Ints) -> dict[str, Fl
     domain = "orthant" if min(float(reference.features.min()), float(points.min())) >= 0 else "space"
     flips = flip_points(reference.head, own, domain=domain)
     rivals = np.where(np.isfinite(flips.distance), flips.classes[:, 1], reference.head.classify(own))
-    features, labels = reference.features, np.asarray(reference.labels)
+    features, right = reference.features, _right(reference)
     means, centres = np.empty_like(own), np.empty_like(own)
     boxed = Cells(reference.head, observed_box(features))
     for c in np.unique(rivals):
-        mine = labels == c
+        mine = right == c
         means[rivals == c] = np.asarray(features[mine] if mine.any() else features, np.float64).mean(axis=0)
         ball = boxed.chebyshev(int(c))
         centres[rivals == c] = means[rivals == c] if ball.centre is None else ball.centre
@@ -109,6 +110,12 @@ def _targets(reference: FeatureSet, points: Float64, rows: Ints) -> dict[str, Fl
         "centre of the rival's cell": centres,
         "twice as far from the mean of all": middle + 2 * (own - middle),
     }
+
+
+def _right(reference: FeatureSet) -> Ints:
+    """The class of each reference sample that is predicted right, −1 of the others."""
+    own = classified(reference)
+    return np.where(own == np.asarray(reference.labels), own, -1)
 
 
 def _inverted(
@@ -137,11 +144,11 @@ class _Hulls:
 def _in_hulls(
     reference: FeatureSet, classes: Ints, asked: dict[str, Float64]
 ) -> tuple[_Hulls, dict[str, Claim]]:
-    labels, own = np.asarray(reference.labels), classified(reference)
+    right = _right(reference)
     status = {name: status_array(len(classes), Status.UNDECIDED) for name in asked}
     claims: dict[str, Claim] = {}
     for c in np.unique(classes):
-        chosen, mine = np.flatnonzero((labels == c) & (own == c)), classes == c
+        chosen, mine = np.flatnonzero(right == c), classes == c
         if not len(chosen):
             continue
         hull = ConvexHull(np.ascontiguousarray(reference.features[chosen]))
