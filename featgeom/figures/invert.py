@@ -46,7 +46,7 @@ def found_images(record: Record, classes: tuple[str, ...]) -> Drawing:
 def residuals(record: Record) -> Drawing:
     """How far each image moved beside the residual that is left."""
     a, kinds = record.arrays, list(record.values["kinds"])
-    figure, axes = new_figure(ONE_COLUMN, 3.0)
+    figure, axes = new_figure(1.5 * ONE_COLUMN, 2.6)
     for k, (name, marker) in enumerate(zip(kinds, "os^Dv")):
         mine = a["kind"] == k
         axes.semilogy(
@@ -56,6 +56,6 @@ def residuals(record: Record) -> Drawing:
     axes.axhline(TOLERANCE, color="black", lw=0.8, ls="--")
     axes.set_xlabel("distance moved [pixel space]")
     axes.set_ylabel("relative residual")
-    axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(0, 1.14), ncols=2, frameon=False)
+    axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
     caption = "Images below the dashed line have the features asked for, to a relative 1e-6."
     return Drawing("invert-residuals", caption, figure)

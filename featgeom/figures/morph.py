@@ -8,6 +8,8 @@ from featgeom.figures.images import image_grid
 from featgeom.figures.style import ONE_COLUMN, Drawing, new_figure
 from featgeom.studies.record import Record
 
+TOLERANCE = 1e-6  # of the relative residual of a frame that was found
+
 
 def draw(record: Record, classes: tuple[str, ...]) -> list[Drawing]:
     """All pictures of a record of morphs."""
@@ -24,7 +26,10 @@ def frames(record: Record, classes: tuple[str, ...]) -> Drawing:
     for k, (one, other) in enumerate(a["pairs"]):
         for space in ("pixel", "feature"):
             rows.append(list(a[f"{space}_frames"][k]))
-            titles.append([classes[c] for c in a[f"{space}_classes"][k]])
+            missed = a["residual"][k] > TOLERANCE if space == "feature" else np.zeros(len(rows[-1]), bool)
+            titles.append(
+                [classes[c] + (" *" if m else "") for c, m in zip(a[f"{space}_classes"][k], missed)]
+            )
             labels.append(f"#{one} → #{other}\n{space}s")
     figure, grid = image_grid(rows, titles, tuple(record.values["bounds"]))
     for axes, label in zip(grid[:, 0], labels):
@@ -32,7 +37,7 @@ def frames(record: Record, classes: tuple[str, ...]) -> Drawing:
     caption = (
         "Morphs between pairs of samples: straight in pixel space (upper row of each pair) and straight in "
         "feature space (lower row: images found by inversion, each from the one before), with the class the "
-        "network gives every frame. The last frame of a lower row has the features of the second sample, and "
+        "network gives every frame (*: no image with exactly these features was found). The last frame of a lower row has the features of the second sample, and "
         "is another image."
     )
     return Drawing("morph-frames", caption, figure)

@@ -57,7 +57,7 @@ def study(
             _classes_table(found, run.reference_split),
         ),
         _arrays(mine),
-        {"inside-feature": mine.measures["feature"].certificate},
+        dict(mine.measures["feature"].certificates),
         {
             "train_samples": len(mine.train_rows),
             "test_samples": len(mine.test_rows),
@@ -259,5 +259,6 @@ def _classes_table(found: Compared, split: str) -> Table:
         f"Hulls of two classes of {split} samples",
         _columns(found, "pairs", "disjoint", "meeting", "least gap / diameter"),
         _rows(found, row),
-        "Disjoint and meeting are proved; pairs that are neither were not decided.",
+        "Disjoint and meeting are proved (in feature space the proofs are stored); pairs that are neither were "
+        "not decided.",
     )

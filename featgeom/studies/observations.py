@@ -10,61 +10,68 @@ import numpy as np
 
 from featgeom.studies.analysis import analyze
 from featgeom.studies.compare import name_of
-from featgeom.studies.record import Column, Finding, Record, Table, shown
+from featgeom.studies.record import Column, Finding, Record, Table
 from featgeom.studies.run import Run
 
 NEEDED = ("regions", "boundaries", "flips", "planes", "morph", "compare", "invert")
 SPACES = ("pixel", "wavelet", "feature")
 
 Records = Mapping[str, Record]
+Figures = dict[str, float | int | None]
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A topic of the paper, what it and its siblings say of it, and how a run answers."""
+    """What the paper or its siblings say, and the figures by which a run answers."""
 
-    topic: str
     paper: str
-    measured: Callable[[Records], str]
+    measured: Callable[[Records], Figures]
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False, *, beside: tuple[Run, ...] = ()) -> Record:
     """The table "the paper observes, we measure", with a column for the run and for each one beside it.
 
     The records that a run holds are used as they are, whatever their sample counts; the others are made, and
-    stored. Every figure names what it was counted from.
+    stored. The counts are rows of the table.
 
     Source: Yousefzadeh, arXiv 2202.04052, and its siblings 1903.08789, 2112.03411, 2203.10447.
     """
-    answers: dict[str, list[str]] = {}
+    answers: list[dict[str, Figures]] = [{} for _ in OBSERVATIONS]
     settings: dict[str, Any] = {}
     for one in (run, *beside):
         records = records_of(one, device, progress)
-        name = name_of(one, answers)
-        answers[name] = [observation.measured(records) for observation in OBSERVATIONS]
+        name = name_of(one, settings)
         settings[name] = {study: records[study].settings for study in NEEDED}
-    rows = tuple(
-        (o.topic, o.paper, *(column[i] for column in answers.values())) for i, o in enumerate(OBSERVATIONS)
-    )
+        for observation, answer in zip(OBSERVATIONS, answers):
+            answer[name] = observation.measured(records)
+    networks = list(settings)
+    rows = []
+    for observation, answer in zip(OBSERVATIONS, answers):
+        labels = dict.fromkeys(label for figures in answer.values() for label in figures)
+        rows += [
+            (observation.paper if i == 0 else "", label, *(figures.get(label) for figures in answer.values()))
+            for i, label in enumerate(labels)
+        ]
     return Record(
         "observations",
         "The second paper's observations, measured",
         (
             Finding(
-                f"{len(OBSERVATIONS)} observations, measured on {len(answers)} "
-                f"{'network' if len(answers) == 1 else 'networks'}. What is proved of each is in the studies "
-                "that the figures come from; samples drawn for a figure are counted in it."
+                f"{len(OBSERVATIONS)} observations, {len(rows)} figures, on {len(networks)} "
+                f"{'network' if len(networks) == 1 else 'networks'}. What is proved, computed or estimated "
+                "is said in the studies that the figures come from."
             ),
         ),
-        {"networks": {name: dict(zip(TOPICS, column)) for name, column in answers.items()}},
+        {"networks": networks},
         (
             Table(
                 "observations",
                 "The paper observes, we measure",
-                (Column("topic"), Column("the paper"), *(Column(name) for name in answers)),
-                rows,
-                "Of the paper its abstract and the author's related papers were at hand. Lengths relative to "
-                "a diameter are those of the hull of the training samples in the same space.",
+                (Column("the paper"), Column("we measure"), *(Column(name) for name in networks)),
+                tuple(rows),
+                "Of the paper its abstract and the author's related papers were at hand. (p): proved, and "
+                "checked again by featgeom verify where it is about features. Diameter: of the hull of the "
+                "training samples drawn, in the same space. A pixel distance to a flip is the best found.",
             ),
         ),
         {},
@@ -81,164 +88,144 @@ def records_of(run: Run, device: str, progress: bool) -> Records:
     return {**stored, **made}
 
 
-def _partition(records: Records) -> str:
-    v = records["regions"].values
-    pairs = v["classes"] * (v["classes"] - 1) // 2
-    share = records["regions"].arrays["share"]
-    return (
-        f"{v['classes'] - len(v['empty'])} cells; {v['edges']} of {pairs} pairs meet (proved); of the "
-        f"observed box they own {100 * share.min():.1f} to {100 * share.max():.1f} %"
-    )
+def _partition(records: Records) -> Figures:
+    v, share = records["regions"].values, records["regions"].arrays["share"]
+    return {
+        "classes with a cell (p)": v["classes"] - len(v["empty"]),
+        "pairs of cells that meet (p)": v["edges"],
+        "largest share of the observed box": float(share.max()),
+        "smallest share of the observed box": float(share.min()),
+    }
 
 
-def _guaranteed(records: Records) -> str:
+def _guaranteed(records: Records) -> Figures:
     inside = records["regions"].values["inside"]
-    held = sum(status == "GUARANTEED" for status in inside["guaranteed"])
-    return (
-        f"{held} of {len(inside['guaranteed'])} hulls of correctly predicted training samples lie in their "
-        f"cell (proved); {inside['inside']} of {inside['of']} test features lie in the one of their class"
-    )
+    return {
+        "hulls of correct training samples": len(inside["guaranteed"]),
+        "of these, inside their cell (p)": sum(s == "GUARANTEED" for s in inside["guaranteed"]),
+        "test features": inside["of"],
+        "of these, inside their class's hull (p)": inside["inside"],
+    }
 
 
-def _outside(records: Records) -> str:
+def _outside(records: Records) -> Figures:
     v, s = records["compare"].values, records["compare"].settings
-    parts = [
-        f"{name} ({v[name]['dimension']}): {100 * (1 - v[name]['inside']):.1f} % outside, "
-        f"{_part(v[name]['relative_distance'])} away"
-        for name in SPACES
-    ]
-    return f"{'; '.join(parts)} ({s['test_samples']} samples, hull of {s['train_samples']}; of the diameter)"
+    figures: Figures = {"samples of the hull": s["train_samples"], "test samples": s["test_samples"]}
+    for name in SPACES:
+        figures[f"{name} space: dimension"] = v[name]["dimension"]
+        figures[f"{name} space: share inside (p)"] = v[name]["inside"]
+        figures[f"{name} space: median distance / diameter"] = v[name]["relative_distance"]
+    return figures
 
 
-def _class_hulls(records: Records) -> str:
+def _class_hulls(records: Records) -> Figures:
     v = records["compare"].values
-    parts = [f"{name} {v[name]['apart']} disjoint, {v[name]['meeting']} meet" for name in SPACES]
-    return f"of {v['pixel']['pairs']} pairs: {'; '.join(parts)} (proved)"
+    figures: Figures = {"pairs of class hulls": v["pixel"]["pairs"]}
+    for name in SPACES:
+        figures[f"{name} space: disjoint (p)"] = v[name]["apart"]
+        figures[f"{name} space: meeting (p)"] = v[name]["meeting"]
+    return figures
 
 
-def _arrangement(records: Records) -> str:
+def _arrangement(records: Records) -> Figures:
     planes = records["planes"].values["planes"]
-    pieces = [sum(p["pieces"].values()) for p in planes]
-    seen = [len(p["pieces"]) for p in planes]
-    return (
-        f"on {len(planes)} planes: pixels {_list(pieces)} pieces of {_list(seen)} classes; features "
-        f"{_list(len(p['cells']) for p in planes)} cells, each one piece (proved)"
-    )
+    return {
+        "planes through three samples": len(planes),
+        "pixel space: classes seen": sum(len(p["pieces"]) for p in planes),
+        "pixel space: pieces of them": sum(sum(p["pieces"].values()) for p in planes),
+        "feature space: classes seen (p)": sum(len(p["cells"]) for p in planes),
+        "feature space: pieces of them (p)": sum(len(p["cells"]) for p in planes),
+    }
 
 
-def _segments(records: Records) -> str:
+def _segments(records: Records) -> Figures:
     v = records["morph"].values
-    return (
-        f"features: {v['alike'] - v['feature_segments_that_stay']} of {v['alike']} segments between samples "
-        f"predicted alike change class (proved); pixels: {v['pixel_segments_that_change']} do"
-    )
+    return {
+        "segments between samples predicted alike": v["alike"],
+        "pixel space: change class, at least": v["pixel_segments_that_change"],
+        "feature space: change class (p)": v["alike"] - v["feature_segments_that_stay"],
+    }
 
 
-def _vulnerability(records: Records) -> str:
+def _vulnerability(records: Records) -> Figures:
     flips, lengths = records["flips"].values, records["compare"].values
-    at = [_part(lengths[name]["relative_boundary"]) for name in ("pixel", "feature")]
-    return (
-        f"median flip {shown(flips['median_pixel'])} in pixels (found, {flips['found']} of "
-        f"{flips['samples']}), {shown(flips['median_feature'])} in features (exact); "
-        f"{at[0]} and {at[1]} of the diameter"
-    )
+    return {
+        "samples flipped": flips["samples"],
+        "pixel space: found and verified": flips["found"],
+        "pixel space: median distance": flips["median_pixel"],
+        "feature space: median distance (p)": flips["median_feature"],
+        "pixel space: of the diameter": lengths["pixel"]["relative_boundary"],
+        "feature space: of the diameter": lengths["feature"]["relative_boundary"],
+        "features travelled by a pixel flip / nearest flip": flips["detour"],
+        "share with the same nearest class": flips["same_class"],
+    }
 
 
-def _confidence(records: Records) -> str:
-    flips, ranked = records["flips"].values, records["boundaries"].values
-    return (
-        f"rank correlation of flip distance in pixels and in features {shown(flips['rank_correlation'])}, "
-        f"same nearest class {_percent(flips['same_class'])}; in features with softmax "
-        f"{shown(ranked['rank_correlation'])}"
-    )
+def _confidence(records: Records) -> Figures:
+    auroc = records["boundaries"].values["error_auroc"]
+    return {
+        "rank correlation, pixel and feature distance": records["flips"].values["rank_correlation"],
+        "rank correlation, feature distance and softmax": records["boundaries"].values["rank_correlation"],
+        "AUROC for wrong predictions, feature distance": auroc["distance"],
+        "AUROC for wrong predictions, softmax": auroc["softmax"],
+    }
 
 
-def _directions(records: Records) -> str:
-    spectra = records["flips"].values["directions"]
-    return "; ".join(
-        f"{name}: rank {s['rank']} of {s['count']}, condition on the span {shown(s['condition'])}, 90 % in "
-        f"{s['ninety']} components"
-        for name, s in spectra.items()
-    )
+def _directions(records: Records) -> Figures:
+    figures: Figures = {}
+    for name, spectrum in records["flips"].values["directions"].items():
+        figures[f"{name} space: directions"] = spectrum["count"]
+        figures[f"{name} space: rank"] = spectrum["rank"]
+        figures[f"{name} space: condition on the span"] = spectrum["condition"]
+        figures[f"{name} space: components for 90 %"] = spectrum["ninety"]
+    return figures
 
 
-def _morphing(records: Records) -> str:
+def _morphing(records: Records) -> Figures:
     v = records["morph"].values
-    return f"{v['frames_found']} of {v['frames']} frames straight in features found as images"
+    return {"frames straight in features": v["frames"], "of these, found as images": v["frames_found"]}
 
 
-def _inversion(records: Records) -> str:
-    kinds = records["invert"].values["kinds"]
-    parts = [
-        f"{name} {k['solved']} of {k['targets']}"
-        + (f", {k['found_in_hull']} in the hull" if k["solved"] else "")
-        for name, k in kinds.items()
-    ]
-    return "; ".join(parts)
+def _inversion(records: Records) -> Figures:
+    figures: Figures = {}
+    for name, kind in records["invert"].values["kinds"].items():
+        figures[f"{name}: targets"] = kind["targets"]
+        figures[f"{name}: images found"] = kind["solved"]
+    return figures
 
 
-def _extrapolation(records: Records) -> str:
+def _extrapolation(records: Records) -> Figures:
     v = records["compare"].values
-    kinds = v["pixel"]["relative_strangers"]
-    parts = [
-        f"{kind} {_part(v['pixel']['relative_strangers'][kind])} | "
-        f"{_part(v['feature']['relative_strangers'][kind])}"
-        for kind in kinds
-    ]
-    test = (
-        f"test samples {_part(v['pixel']['relative_distance'])} | {_part(v['feature']['relative_distance'])}"
-    )
-    return "; ".join((test, *parts))
+    return {
+        f"{kind}, {name} space: distance / diameter": v[name]["relative_strangers"][kind]
+        for kind in v["pixel"]["relative_strangers"]
+        for name in ("pixel", "feature")
+    }
 
 
-def _ambiguity(records: Records) -> str:
-    record = records["boundaries"]
-    distance, confidence = record.arrays["distance"], record.arrays["confidence"]
+def _ambiguity(records: Records) -> Figures:
+    distance, confidence = (records["boundaries"].arrays[k] for k in ("distance", "confidence"))
     finite = distance[np.isfinite(distance)]
-    near = finite.min() if len(finite) else np.nan
-    auroc = record.values["error_auroc"]
-    return (
-        f"least distance to a boundary {shown(float(near))}, median {shown(float(np.median(finite)))}; "
-        f"softmax below 0.9 for {_percent(float((confidence < 0.9).mean()))} of {len(distance):,}; finds "
-        f"errors with AUROC {shown(auroc['distance'])} (softmax {shown(auroc['softmax'])})"
-    )
-
-
-def _part(value: Any) -> str:
-    return shown(value) if value is None else f"{value:.3f}"
-
-
-def _percent(share: float | None) -> str:
-    return shown(share) if share is None else f"{100 * share:.1f} %"
-
-
-def _list(numbers: Any) -> str:
-    return ", ".join(str(n) for n in numbers)
+    return {
+        "test samples": len(distance),
+        "share with softmax below 0.9": float((confidence < 0.9).mean()),
+        "least distance to a boundary (p)": float(finite.min()) if len(finite) else None,
+        "median distance to a boundary (p)": float(np.median(finite)) if len(finite) else None,
+    }
 
 
 OBSERVATIONS = (
-    Observation("Domain", "the domain of the last hidden layer is partitioned by the head", _partition),
-    Observation("Guaranteed regions", "some regions are guaranteed a class", _guaranteed),
-    Observation(
-        "Hulls and new samples",
-        "test samples lie outside the hull of the training set, in pixel, wavelet and feature space",
-        _outside,
-    ),
-    Observation(
-        "Hulls of classes", "the hulls of the classes are a way to see a feature space", _class_hulls
-    ),
-    Observation(
-        "Arrangement of boundaries", "differs markedly between pixel and feature space", _arrangement
-    ),
-    Observation("Segments", "a class is convex in feature space, and need not be in pixels", _segments),
-    Observation("Adversarial vulnerability", "boundaries are near in pixel space", _vulnerability),
-    Observation("Confidence", "flip distance is a measure of confidence", _confidence),
-    Observation("Directions to flips", "studied by rank, condition number and pivoted QR", _directions),
-    Observation("Morphing", "a path in feature space has images along it", _morphing),
-    Observation("Regions seen from pixels", "what a region means is told by its images", _inversion),
-    Observation(
-        "Extrapolation", "functions are asked outside of the hulls (pixel | feature space)", _extrapolation
-    ),
-    Observation("Ambiguity", "samples near a boundary are ambiguous", _ambiguity),
+    Observation("the domain of the last hidden layer is partitioned", _partition),
+    Observation("some regions are guaranteed a class", _guaranteed),
+    Observation("test samples lie outside the training hull, in every space", _outside),
+    Observation("hulls of classes describe what was learned", _class_hulls),
+    Observation("boundaries are arranged differently in the two spaces", _arrangement),
+    Observation("what a straight line crosses differs, too", _segments),
+    Observation("adversarial vulnerability: boundaries are near in pixels", _vulnerability),
+    Observation("flip distance is a measure of confidence", _confidence),
+    Observation("directions to flips: rank, condition number, pivoted QR", _directions),
+    Observation("morphing: paths through feature space", _morphing),
+    Observation("what regions of feature space mean for images", _inversion),
+    Observation("extrapolation: functions are asked outside the hull", _extrapolation),
+    Observation("ambiguity: some samples lie near a boundary", _ambiguity),
 )
-TOPICS = tuple(observation.topic for observation in OBSERVATIONS)

@@ -21,7 +21,7 @@ class SpaceMeasures:
     """What one space says of the samples; all lengths are in the units of that space.
 
     * ``status`` (q,): INSIDE, OUTSIDE or UNDECIDED for each test sample and the hull of all train samples,
-      proved by ``certificate``; ``distance`` (q,) how far it is from that hull, ``neighbour`` (q,) from the
+      proved; ``distance`` (q,) how far it is from that hull, ``neighbour`` (q,) from the
       nearest train sample; ``strangers``: the distances of other images, by what they are;
     * ``own`` (q,): the distance to the hull of the train samples of its own class; ``matched`` (q,) to the
       hull of as many train samples of any class (NaN where the class has none): the control for counts;
@@ -31,6 +31,8 @@ class SpaceMeasures:
       ``gap`` is the least distance of the disjoint;
     * ``boundary`` (k,): distance of the first k test samples to the nearest change of class; exact in feature
       space, the best found in pixel space (inf where none was), nothing elsewhere.
+
+    ``certificates`` prove ``status`` ("inside") and what is said of each pair ("pair-A-B").
     """
 
     space: str
@@ -49,7 +51,7 @@ class SpaceMeasures:
     meeting: int
     gap: float
     boundary: Float64
-    certificate: Claim
+    certificates: dict[str, Claim]
 
     @property
     def inside(self) -> float:
@@ -79,7 +81,8 @@ def measure(
     member = hull.contains(test)
     own, matched = _own_and_matched(train, test, labels, device, seed)
     present = np.unique(labels[0])
-    pairs = list(separate_all([ConvexHull(train[labels[0] == c], device=device) for c in present]).values())
+    found = separate_all([ConvexHull(train[labels[0] == c], device=device) for c in present])
+    pairs = list(found.values())
     apart = [pair for pair in pairs if pair.status == Status.SEPARATED]
     small = len(train) <= MOST_POINTS
     return SpaceMeasures(
@@ -99,7 +102,8 @@ def measure(
         sum(pair.status == Status.OVERLAPPING for pair in pairs),
         min((pair.lower_bound for pair in apart), default=0.0),
         boundary,
-        member.certificate,
+        {"inside": member.certificate}
+        | {f"pair-{present[a]}-{present[b]}": pair.certificate for (a, b), pair in found.items()},
     )
 
 
