@@ -36,9 +36,9 @@ def frames(record: Record, classes: tuple[str, ...]) -> Drawing:
         axes.set_ylabel(label, fontsize=6)
     caption = (
         "Morphs between pairs of samples: straight in pixel space (upper row of each pair) and straight in "
-        "feature space (lower row: images found by inversion, each from the one before), with the class the "
-        "network gives every frame (*: no image with exactly these features was found). The last frame of a lower row has the features of the second sample, and "
-        "is another image."
+        "feature space (lower row: images found by inversion, each from the one before), with the class that "
+        "the network gives every frame (*: no image with exactly these features was found). The last frame "
+        "of a lower row has the features of the second sample, and is another image."
     )
     return Drawing("morph-frames", caption, figure)
 

@@ -259,6 +259,6 @@ def _classes_table(found: Compared, split: str) -> Table:
         f"Hulls of two classes of {split} samples",
         _columns(found, "pairs", "disjoint", "meeting", "least gap / diameter"),
         _rows(found, row),
-        "Disjoint and meeting are proved (in feature space the proofs are stored); pairs that are neither were "
-        "not decided.",
+        "Disjoint and meeting are proved (in feature space the proofs are stored); pairs that are neither "
+        "were not decided.",
     )
