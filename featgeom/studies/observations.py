@@ -36,47 +36,49 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, beside: tupl
 
     Source: Yousefzadeh, arXiv 2202.04052, and its siblings 1903.08789, 2112.03411, 2203.10447.
     """
-    answers: list[dict[str, Figures]] = [{} for _ in OBSERVATIONS]
     settings: dict[str, Any] = {}
+    answers: dict[str, Records] = {}
     for one in (run, *beside):
         records = records_of(one, device, progress)
         name = name_of(one, settings)
-        settings[name] = {study: records[study].settings for study in NEEDED}
-        for observation, answer in zip(OBSERVATIONS, answers):
-            answer[name] = observation.measured(records)
-    networks = list(settings)
-    rows = []
-    for observation, answer in zip(OBSERVATIONS, answers):
-        labels = dict.fromkeys(label for figures in answer.values() for label in figures)
-        rows += [
-            (observation.paper if i == 0 else "", label, *(figures.get(label) for figures in answer.values()))
-            for i, label in enumerate(labels)
-        ]
+        settings[name], answers[name] = {study: records[study].settings for study in NEEDED}, records
+    tables = tuple(_table(name, title, part, answers) for name, title, part in OBSERVATIONS)
+    count, networks = sum(len(table.rows) for table in tables), list(settings)
     return Record(
         "observations",
         "The second paper's observations, measured",
         (
             Finding(
-                f"{len(OBSERVATIONS)} observations, {len(rows)} figures, on {len(networks)} "
-                f"{'network' if len(networks) == 1 else 'networks'}. What is proved, computed or estimated "
-                "is said in the studies that the figures come from."
+                f"{count} figures on {len(networks)} {'network' if len(networks) == 1 else 'networks'}. What "
+                "is proved, computed or estimated is said in the studies that the figures come from."
             ),
         ),
         {"networks": networks},
-        (
-            Table(
-                "observations",
-                "The paper observes, we measure",
-                (Column("the paper"), Column("we measure"), *(Column(name) for name in networks)),
-                tuple(rows),
-                "Of the paper its abstract and the author's related papers were at hand. (p): proved, and "
-                "checked again by featgeom verify where it is about features. Diameter: of the hull of the "
-                "training samples drawn, in the same space. A pixel distance to a flip is the best found.",
-            ),
-        ),
+        tables,
         {},
         {},
         settings,
+    )
+
+
+def _table(name: str, title: str, part: tuple[Observation, ...], answers: dict[str, Records]) -> Table:
+    """Some observations, one row a figure, one column a network."""
+    rows: list[tuple[Any, ...]] = []
+    for observation in part:
+        figures = [observation.measured(records) for records in answers.values()]
+        labels = dict.fromkeys(label for column in figures for label in column)
+        rows += [
+            (observation.paper if i == 0 else "", label, *(column.get(label) for column in figures))
+            for i, label in enumerate(labels)
+        ]
+    return Table(
+        name,
+        f"The paper observes, we measure: {title}",
+        (Column("the paper"), Column("we measure"), *(Column(network) for network in answers)),
+        tuple(rows),
+        "Of the paper its abstract and the author's related papers were at hand. (p): proved, and checked "
+        "again by featgeom verify where it is about features. Diameter: of the hull of the training samples drawn, "
+        "in the same space. A pixel distance to a flip is the best found.",
     )
 
 
@@ -215,17 +217,35 @@ def _ambiguity(records: Records) -> Figures:
 
 
 OBSERVATIONS = (
-    Observation("the domain of the last hidden layer is partitioned", _partition),
-    Observation("some regions are guaranteed a class", _guaranteed),
-    Observation("test samples lie outside the training hull, in every space", _outside),
-    Observation("hulls of classes describe what was learned", _class_hulls),
-    Observation("boundaries are arranged differently in the two spaces", _arrangement),
-    Observation("what a straight line crosses differs, too", _segments),
-    Observation("adversarial vulnerability: boundaries are near in pixels", _vulnerability),
-    Observation("flip distance is a measure of confidence", _confidence),
-    Observation("directions to flips: rank, condition number, pivoted QR", _directions),
-    Observation("morphing: paths through feature space", _morphing),
-    Observation("what regions of feature space mean for images", _inversion),
-    Observation("extrapolation: functions are asked outside the hull", _extrapolation),
-    Observation("ambiguity: some samples lie near a boundary", _ambiguity),
+    (
+        "regions",
+        "regions and hulls",
+        (
+            Observation("the domain of the last hidden layer is partitioned", _partition),
+            Observation("some regions are guaranteed a class", _guaranteed),
+            Observation("test samples lie outside the training hull, in every space", _outside),
+            Observation("hulls of classes describe what was learned", _class_hulls),
+        ),
+    ),
+    (
+        "boundaries",
+        "boundaries in the two spaces",
+        (
+            Observation("boundaries are arranged differently in the two spaces", _arrangement),
+            Observation("what a straight line crosses differs, too", _segments),
+            Observation("adversarial vulnerability: boundaries are near in pixels", _vulnerability),
+            Observation("flip distance is a measure of confidence", _confidence),
+            Observation("directions to flips: rank, condition number, pivoted QR", _directions),
+            Observation("ambiguity: some samples lie near a boundary", _ambiguity),
+        ),
+    ),
+    (
+        "images",
+        "images of chosen features, and features of other images",
+        (
+            Observation("morphing: paths through feature space", _morphing),
+            Observation("what regions of feature space mean for images", _inversion),
+            Observation("extrapolation: functions are asked outside the hull", _extrapolation),
+        ),
+    ),
 )
