@@ -77,8 +77,8 @@ def _table(name: str, title: str, part: tuple[Observation, ...], answers: dict[s
         (Column("the paper"), Column("we measure"), *(Column(network) for network in answers)),
         tuple(rows),
         "Of the paper its abstract and the author's related papers were at hand. (p): proved, and checked "
-        "again by featgeom verify where it is about features. Diameter: of the hull of the training samples drawn, "
-        "in the same space. A pixel distance to a flip is the best found.",
+        "again by featgeom verify where it is about features. Diameter: of the hull of the training samples "
+        "drawn, in the same space. A pixel distance to a flip is the best found.",
     )
 
 
