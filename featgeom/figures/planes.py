@@ -60,6 +60,10 @@ def _lattice(axes: Any, record: Record, number: int, colours: list[str]) -> None
     )  # fmt: skip
     domain = np.array(record.values["planes"][number]["domain"])
     axes.plot(*domain.T, color="black", lw=0.6)
+    (left, bottom), (right, top) = domain.min(axis=0), domain.max(axis=0)
+    room = 0.07 * max(right - left, top - bottom)
+    axes.set_xlim(left - room, right + room)
+    axes.set_ylim(bottom - room, top + room)
 
 
 def _mark(axes: Any, points: list[list[float]], rows: list[int]) -> None:

@@ -48,8 +48,9 @@ def study(
     """
     reference, question = run.features(run.reference_split), run.features(run.question_split)
     points = np.asarray(question.features, np.float64)
-    rows = np.random.default_rng(run.seed).permutation(len(question))[:samples]
-    targets = _targets(reference, points, rows)
+    order = np.random.default_rng(run.seed).permutation(len(question))
+    rows, others = order[:samples], np.roll(order, -1)[:samples]
+    targets = _targets(reference, points, rows, others)
     stacked = np.concatenate(list(targets.values()))
     kind = np.repeat(np.arange(len(targets)), len(rows))
     images = run.images(run.question_split).pixels(rows)
@@ -87,7 +88,7 @@ def study(
     )
 
 
-def _targets(reference: FeatureSet, points: Float64, rows: Ints) -> dict[str, Float64]:
+def _targets(reference: FeatureSet, points: Float64, rows: Ints, others: Ints) -> dict[str, Float64]:
     """What images are sought for, by kind; a sample without a flip point keeps its own features."""
     own = points[rows]
     domain = "orthant" if min(float(reference.features.min()), float(points.min())) >= 0 else "space"
@@ -104,7 +105,7 @@ def _targets(reference: FeatureSet, points: Float64, rows: Ints) -> dict[str, Fl
     flipped = np.where(np.isfinite(flips.distance)[:, None], flips.point, own)
     middle = np.mean(features, axis=0, dtype=np.float64)
     return {
-        "features of another sample": points[np.roll(rows, 1)],
+        "features of another sample": points[others],
         "nearest flip point": flipped,
         "mean of the nearest rival class": means,
         "centre of the rival's cell": centres,
