@@ -4,20 +4,48 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from featgeom_cli.common import Console, device_option, featgeom_command, run_argument
 from featgeom_cli.study import show_study
 
+EXAMPLE = """
+featgeom compare RUN
+featgeom compare RUN --other mnist:DIR            also asked: how far from the hulls these lie
+featgeom compare CLEAN --beside ROBUST            two networks side by side
+"""
 
-@featgeom_command("featgeom compare RUN")
+
+@featgeom_command(EXAMPLE)
 @run_argument
+@click.option("--train-samples", default=1000, show_default=True, help="Samples that hulls are made of.")
+@click.option("--test-samples", default=200, show_default=True, help="Samples that are asked about.")
+@click.option("--flip-samples", default=32, show_default=True, help="Of these, samples flipped in pixels.")
+@click.option(
+    "--other",
+    "others",
+    multiple=True,
+    metavar="IMAGES",
+    help="Another source of images, asked about as well; may be given again.",
+)
+@click.option(
+    "--beside",
+    multiple=True,
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Another run, of which the same is asked; may be given again.",
+)
 @device_option
-def compare(console: Console, run: Path, device: str) -> None:
-    """Feature space against pixel space: hulls, distances and classes of the same samples.
+def compare(console: Console, run: Path, device: str, beside: tuple[Path, ...], **options: object) -> None:
+    """The same questions in pixel, wavelet and feature space: inside the hull, how far, which classes meet.
 
-    In the hull of the training samples or not, how far, how wide, which classes meet: in pixel space, in a
-    wavelet space and in feature space, with pixels reduced to as many dimensions as a control.
+    Distances are given as a part of each hull's diameter, the only unit that compares between spaces. The
+    samples are seeded draws of the run's images; their numbers are in the result.
     """
-    show_study(console, run, "compare", device)
+    from featgeom.studies.run import Run
+
+    others = tuple(Run(folder) for folder in beside)
+    show_study(console, run, "compare", device, beside=others, **options)
 
 
 command = compare

@@ -59,8 +59,8 @@ from .regions.guard import Guard as Guard
 from .report.opened import OpenedRun as OpenedRun
 from .report.opened import open_run as open_run
 from .status import Status as Status
+from .studies.space_measures import SpaceMeasures as SpaceMeasures
 from .studies.spaces import SpaceComparison as SpaceComparison
-from .studies.spaces import SpaceMeasures as SpaceMeasures
 from .studies.spaces import compare_spaces as compare_spaces
 from .training.head import HeadTraining as HeadTraining
 from .training.head import train_head as train_head

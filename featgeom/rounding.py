@@ -31,6 +31,15 @@ def gamma(n: int, dtype: DTypeLike) -> float:
     return nu / (1 - nu)
 
 
+def rounded_up(lengths: Float64, terms: int) -> Float64:
+    """Lengths of vectors of so many entries, computed in float64, made no less than the true ones.
+
+    >>> bool(rounded_up(np.array([1.0]), 3)[0] > 1)
+    True
+    """
+    return np.asarray(lengths * (1 + 4 * gamma(terms + 8, "float64")))
+
+
 def product_error(left: Floats, right: Floats, dtype: DTypeLike) -> Float64:
     """A bound on |fl(left @ right.T) − left @ right.T| when the product is computed in ``dtype``.
 

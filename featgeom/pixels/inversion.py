@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal
@@ -16,7 +18,7 @@ from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, pixel_function
 from featgeom.pixels.gauss_newton import Descent, descend
-from featgeom.pixels.natural import draw_near
+from featgeom.pixels.natural import Prior, draw_near
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 ROUNDING = 64  # units in the last place of the network's type below which a residual is rounding
@@ -74,7 +76,9 @@ def invert(
     steps: int = 100,
     restarts: int = 2,
     minimal: bool = False,
+    spare: ArrayLike | None = None,
     smoothness: float = 1.0,
+    prior: Prior | None = None,
     seed: int = 0,
 ) -> Inversion:
     """Find images x inside the bounds with φ(x) = z, for targets z (n, d) of any kind.
@@ -84,11 +88,14 @@ def invert(
     the box, that would meet the target if the network were affine. Steps are limited in length, but the
     residual may rise on the way, because a ReLU network is full of creases in which a descent stops dead.
     Rows that fail (a feature that is dead at the start has no derivative) are started again, ``restarts``
-    times, with growing noise added.
+    times: with growing noise added, or, where ``spare`` images (k, c, h, w) are given, from those of them
+    whose features are nearest to the target.
 
     ``minimal`` also draws the first steps towards the start, for a solution nearby. ``mode="natural"``
     first minimises ‖φ(x) − z‖² / ‖z‖² + ``smoothness`` · total variation from the start (mid-grey if there
-    is none), for a picture that people can read, and then makes that exact.
+    is none), for a picture that people can read, and then makes that exact. ``prior``, any function from
+    images (n, c, h, w), a tensor in the bounds, to a loss for each (n,) that torch can differentiate, is
+    added to it: a perceptual distance, say, or the score of a generative model.
 
     An unreachable target ends as NOT_FOUND with the residual that is left; that proves nothing about other
     images. A tolerance under about 3e-7 needs the network in float64, ``classifier.to(dtype=torch.float64)``.
@@ -115,8 +122,10 @@ def invert(
     generator = torch.Generator().manual_seed(seed)
     f, first = _start(classifier, start, len(z), mode, generator)
     goals = torch.from_numpy(z).to(first.device)
-    begin = draw_near(f, goals, first, smoothness) if mode == "natural" else first
-    found, which = _search(f, goals, begin, tolerance, steps, restarts, minimal, generator)
+    begin = draw_near(f, goals, first, smoothness, prior) if mode == "natural" else first
+    shelf = None if spare is None else f.rounded(f.vectors(getattr(spare, "images", spare), "spare"))
+    again = _again(f, goals, begin, shelf, generator)
+    found, which = _search(f, goals, begin, tolerance, steps, min(restarts, again.most), minimal, again)
 
     images = f.images(found.x)
     features = np.asarray(classifier.features(images), np.float64)
@@ -155,6 +164,34 @@ def _start(
     return f, f.rounded(f.vectors(given, "start", n))
 
 
+@dataclass(frozen=True)
+class _Again:
+    """Where rows that failed start again, and how many times at most."""
+
+    start: Callable[[int, Tensor], Tensor]
+    most: int
+
+
+def _again(
+    f: PixelFunction, goals: Tensor, first: Tensor, shelf: Tensor | None, generator: torch.Generator
+) -> _Again:
+    """From noisy copies of the first start; with a shelf of images from those with the nearest features."""
+    if shelf is None:
+
+        def shifted(attempt: int, rows: Tensor) -> Tensor:
+            noise = torch.rand((len(rows), f.size), generator=generator, dtype=torch.float64) * 2 - 1
+            return f.rounded(first[rows] + attempt * NOISE * (f.high - f.low) * noise.to(first.device))
+
+        return _Again(shifted, sys.maxsize)
+    features = f(shelf)
+
+    def nearest(attempt: int, rows: Tensor) -> Tensor:
+        order = torch.cdist(goals[rows], features).argsort(1)
+        return shelf[order[:, attempt - 1]]
+
+    return _Again(nearest, len(shelf))
+
+
 def _search(
     f: PixelFunction,
     goals: Tensor,
@@ -163,23 +200,21 @@ def _search(
     steps: int,
     restarts: int,
     minimal: bool,
-    generator: torch.Generator,
+    again: _Again,
 ) -> tuple[Descent, Ints]:
-    """The descent from the first start, and from noisy copies of it where that failed."""
+    """The descent from the first start, and from others where that failed."""
     best = descend(f, goals, first, tolerance, steps, minimal)
     which = np.zeros(len(goals), np.int64)
     for attempt in range(1, restarts + 1):
         failed = torch.nonzero(best.residual > tolerance)[:, 0]
         if not len(failed):
             break
-        noise = torch.rand((len(failed), f.size), generator=generator, dtype=torch.float64) * 2 - 1
-        shifted = first[failed] + attempt * NOISE * (f.high - f.low) * noise.to(first.device)
-        again = descend(f, goals[failed], f.rounded(shifted), tolerance, steps, minimal)
-        better = again.residual < best.residual[failed]
-        best.x[failed[better]] = again.x[better]
-        best.residual[failed[better]] = again.residual[better]
+        other = descend(f, goals[failed], again.start(attempt, failed), tolerance, steps, minimal)
+        better = other.residual < best.residual[failed]
+        best.x[failed[better]] = other.x[better]
+        best.residual[failed[better]] = other.residual[better]
         which[failed[better].cpu().numpy()] = attempt
-        best = Descent(best.x, best.residual, best.iterations + again.iterations)
+        best = Descent(best.x, best.residual, best.iterations + other.iterations)
     return best, which
 
 

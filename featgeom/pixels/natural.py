@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from featgeom.errors import BadArgument
 from featgeom.pixels.derivatives import BACKWARD_ROWS, PixelFunction
+
+Prior = Callable[[Tensor], Tensor]  # images (n, c, h, w) to a loss for each (n,)
 
 STEPS = 300
 RATE = 0.02  # of the box's width
 
 
-def draw_near(f: PixelFunction, goals: Tensor, start: Tensor, smoothness: float) -> Tensor:
-    """min ‖f(x) − goals‖² / ‖goals‖² + smoothness · TV(x) over the box, from start (n, m), by Adam.
+def draw_near(
+    f: PixelFunction, goals: Tensor, start: Tensor, smoothness: float, prior: Prior | None = None
+) -> Tensor:
+    """min ‖f(x) − goals‖² / ‖goals‖² + smoothness · TV(x) + prior(x) over the box, from (n, m), by Adam.
 
     TV is the mean absolute difference of neighbouring pixels, in units of the box's width; the prior of
     Mahendran and Vedaldi, *Understanding deep image representations by inverting them* (2015).
@@ -26,6 +33,8 @@ def draw_near(f: PixelFunction, goals: Tensor, start: Tensor, smoothness: float)
     for _ in range(STEPS):
         roughness = smoothness * total_variation(x.view(-1, *f.shape)).sum() / width
         (x.grad,) = torch.autograd.grad(roughness, x)
+        if prior is not None:
+            x.grad += _prior_gradient(f, x, prior)
         for rows in torch.arange(len(x)).split(BACKWARD_ROWS):
             x.grad[rows] += _misfit_gradient(f, x.detach()[rows], goals[rows], scale[rows])
         optimiser.step()
@@ -33,6 +42,17 @@ def draw_near(f: PixelFunction, goals: Tensor, start: Tensor, smoothness: float)
         with torch.no_grad():
             x.clamp_(f.low, f.high)
     return f.rounded(x.detach())
+
+
+def _prior_gradient(f: PixelFunction, x: Tensor, prior: Prior) -> Tensor:
+    """The gradient of the sum of the prior's losses."""
+    loss = prior(x.to(f.dtype).view(-1, *f.shape))
+    if not isinstance(loss, Tensor) or loss.shape != (len(x),) or not loss.requires_grad:
+        raise BadArgument(
+            f"prior: expected a loss of shape ({len(x)},) that depends on the images, got "
+            f"{tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__}"
+        )
+    return torch.autograd.grad(loss.sum(), x)[0]
 
 
 def _misfit_gradient(f: PixelFunction, x: Tensor, goals: Tensor, scale: Tensor) -> Tensor:

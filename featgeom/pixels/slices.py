@@ -60,12 +60,14 @@ def slice_pixels(
     c: ArrayLike,
     window: ArrayLike | None = None,
     resolution: float | None = None,
+    *,
+    across: int = 512,
 ) -> PixelSlice:
     """Map the classes on the plane of pixel space through images a, b and c, each (c, h, w).
 
     ``window`` (umin, vmin, umax, vmax) is in the plane's coordinates: a is its origin, b lies on the first
     axis. Without it, the window is the part of the plane inside the bounds. The lattice is refined near
-    boundaries to ``resolution`` (by default 1/512 of the window's longer side).
+    boundaries to ``resolution`` (by default the window's longer side divided by ``across``).
 
     Raises BadArgument where the images lie on a line, or the window meets no image.
 
@@ -85,12 +87,13 @@ def slice_pixels(
     plane = Plane.through(*x.cpu().numpy())
     domain = _inside(plane, f, window)
     u0, v0, u1, v1 = domain.bounds
-    spacing = resolution or max(u1 - u0, v1 - v0) / 512
+    spacing = resolution or max(u1 - u0, v1 - v0) / max(1, across)
     if not spacing > 0:
         raise BadArgument(f"resolution: expected a positive distance, got {resolution}")
     levels = max(0, int(np.ceil(np.log2(max(u1 - u0, v1 - v0) / spacing / COARSE))))
     u, v = (
-        low + spacing * np.arange(_lattice(high - low, spacing, levels)) for low, high in ((u0, u1), (v0, v1))
+        low + spacing * (0.5 + np.arange(_lattice(high - low, spacing, levels)))
+        for low, high in ((u0, u1), (v0, v1))
     )
     labels, evaluated = _refine(f, plane, domain, u, v, levels)
 
@@ -105,7 +108,7 @@ def slice_pixels(
         labels,
         float(spacing),
         polygons,
-        {k: int(ndimage.label(labels == k)[1]) for k in polygons},
+        {k: int((shapely.area(shapely.get_parts(polygon)) > 0).sum()) for k, polygon in polygons.items()},
         _graph(labels, polygons),
         evaluated,
         slice_cells(classifier.head, shadow, shadow.window(features)),
@@ -189,13 +192,13 @@ def _polygons(
     """
     nearest = ndimage.distance_transform_edt(labels == OUTSIDE, return_distances=False, return_indices=True)
     whole = labels[tuple(nearest)]
-    half = spacing / 2
+    columns, lines = (np.append(at - spacing / 2, at[-1] + spacing / 2) for at in (u, v))
     polygons = {}
     for k in np.unique(labels[labels != OUTSIDE]):
         runs = np.diff(np.pad(whole == k, ((0, 0), (1, 1))).astype(np.int8), axis=1)
         rows, starts = np.nonzero(runs == 1)
         _, ends = np.nonzero(runs == -1)
-        boxes = shapely.box(u[starts] - half, v[rows] - half, u[ends - 1] + half, v[rows] + half)
+        boxes = shapely.box(columns[starts], lines[rows], columns[ends], lines[rows + 1])
         polygons[int(k)] = shapely.union_all(boxes).intersection(domain)
     return polygons
 

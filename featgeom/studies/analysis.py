@@ -22,8 +22,8 @@ from featgeom.studies.record import Record
 from featgeom.studies.run import Run, write_run
 
 FEATURE_STUDIES = ("overview", "hulls", "regions", "boundaries", "svm", "collapse")  # in this order
-PIXEL_STUDIES = ("invert", "flips", "morph", "compare")
-STUDIES = FEATURE_STUDIES + PIXEL_STUDIES
+PIXEL_STUDIES = ("invert", "flips", "morph", "planes", "compare")
+STUDIES = (*FEATURE_STUDIES, *PIXEL_STUDIES, "observations")
 
 
 def extract_run(
@@ -111,9 +111,13 @@ def described_images(source: str, sets: dict[str, ImageSet]) -> dict[str, Any]:
 
 
 def analyze(
-    run: Run, studies: tuple[str, ...] = ("overview",), device: str = "cpu", progress: bool = False
+    run: Run,
+    studies: tuple[str, ...] = ("overview",),
+    device: str = "cpu",
+    progress: bool = False,
+    **options: object,
 ) -> Iterator[Record]:
-    """Run studies one after the other; each is stored before it is yielded.
+    """Run studies one after the other, with ``options`` of theirs; each is stored before it is yielded.
 
     Raises BadArgument for a name that is none of `STUDIES`, before any of them runs.
     """
@@ -123,7 +127,7 @@ def analyze(
     for name in studies:
         started = time.perf_counter()
         record = importlib.import_module(f"featgeom.studies.{name}").study(
-            run, device=device, progress=progress
+            run, device=device, progress=progress, **options
         )
         record = replace(record, seconds=time.perf_counter() - started)
         run.save(record)

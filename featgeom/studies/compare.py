@@ -1,138 +1,264 @@
-"""Feature space against pixel space: the study of a run."""
+"""Feature space against pixel space: the study of a run, and of other runs beside it."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
+from featgeom.data.images import ImageSet
+from featgeom.data.sources import load_images
 from featgeom.studies.record import Column, Finding, Record, Table
 from featgeom.studies.run import Run
-from featgeom.studies.spaces import SpaceComparison, SpaceMeasures, compare_spaces
+from featgeom.studies.space_measures import MOST_POINTS, SpaceMeasures
+from featgeom.studies.spaces import SpaceComparison, compare_spaces
 
-TRAIN, TEST = 1000, 200
+TRAIN, TEST, FLIPS = 1000, 200, 32
+NAMED = ("pixel", "wavelet", "feature")  # spaces that the findings speak of; the others are controls
+
+Compared = dict[str, SpaceComparison]
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
+def study(
+    run: Run,
+    device: str = "cpu",
+    progress: bool = False,
+    *,
+    train_samples: int = TRAIN,
+    test_samples: int = TEST,
+    flip_samples: int = FLIPS,
+    others: tuple[str, ...] = (),
+    beside: tuple[Run, ...] = (),
+) -> Record:
     """In the hull or not, how far, how wide, which classes meet: in pixel, wavelet and feature space.
 
     The samples are seeded draws of the run's images, the same in every space; the numbers are in the record.
+    ``others`` names sources of images that are asked about as well, ``beside`` other runs of which the same
+    is asked, such as one of an adversarially trained network.
     """
-    found = compare_spaces(
-        run.classifier(device),
-        run.images(run.reference_split),
-        run.images(run.question_split),
-        train_samples=TRAIN,
-        test_samples=TEST,
-        device=device,
-        seed=run.seed,
-    )
-    train, test = len(found.train_rows), len(found.test_rows)
-    asked = f"{test} {run.question_split} samples and the hull of {train} {run.reference_split} samples"
-    arrays: dict[str, np.ndarray] = {"train_rows": found.train_rows, "test_rows": found.test_rows}
-    for name, part in found.measures.items():
-        key = name.replace(", ", "-").replace(" ", "-")
-        arrays |= {f"{key}_distance": part.distance, f"{key}_noise": part.noise}
+    sets = {source.partition(":")[0]: load_images(source) for source in others}
+    found: Compared = {}
+    for one in (run, *beside):
+        found[name_of(one, found)] = _compared(
+            one, run.seed, sets, device, (train_samples, test_samples, flip_samples)
+        )
+    mine = next(iter(found.values()))
     return Record(
         "compare",
         "Feature space against pixel space",
+        tuple(_findings(found, run)),
+        {**values(mine), "beside": {name: values(part) for name, part in list(found.items())[1:]}},
         (
-            *(_hull_finding(found.measures[name], asked) for name in ("pixel", "wavelet", "feature")),
-            _classes_finding(found),
+            _hull_table(found, run),
+            _count_table(found),
+            _stranger_table(found),
+            _classes_table(found, run.reference_split),
         ),
+        _arrays(mine),
+        dict(mine.measures["feature"].certificates),
         {
-            name: {
-                "dimension": part.dimension,
-                "inside": part.inside,
-                "median_distance": float(np.median(part.distance)),
-                "relative_distance": part.relative_distance,
-                "diameter": part.diameter,
-                "radius": part.radius,
-                "extreme": part.extreme,
-                "pairs": part.pairs,
-                "apart": part.apart,
-                "meeting": part.meeting,
-                "gap": part.gap,
-            }
-            for name, part in found.measures.items()
+            "train_samples": len(mine.train_rows),
+            "test_samples": len(mine.test_rows),
+            "flip_samples": len(mine.measures["pixel"].boundary),
+            "others": list(sets),
+            "beside": list(found)[1:],
+            "seed": run.seed,
         },
-        (_hull_table(found, asked), _classes_table(found, run.reference_split)),
-        arrays,
-        {},
-        {"train_samples": train, "test_samples": test, "seed": run.seed},
     )
 
 
-def _hull_finding(part: SpaceMeasures, asked: str) -> Finding:
-    return Finding(
-        f"In {part.space} space (dimension {part.dimension}; {asked}): {100 * part.inside:.1f} % lie inside; "
-        f"the median distance to the hull is {part.relative_distance:.4f} of its diameter."
+def name_of(run: Run, taken: Any = ()) -> str:
+    """What a run is called beside others: its network's name, or its folder's where that is taken."""
+    name = str(run.asked["model"]["name"])
+    return name if name not in taken else Path(run.folder).resolve().name
+
+
+def _compared(
+    run: Run, seed: int, others: dict[str, ImageSet], device: str, sizes: tuple[int, int, int]
+) -> SpaceComparison:
+    parts = run.reference_split, run.question_split
+    train_samples, test_samples, flip_samples = sizes
+    return compare_spaces(
+        run.classifier(device),
+        *(run.images(split) for split in parts),
+        train_samples=train_samples,
+        test_samples=test_samples,
+        flip_samples=flip_samples,
+        others=others,
+        features=(run.features(parts[0]).features, run.features(parts[1]).features),
+        device=device,
+        seed=seed,
     )
 
 
-def _classes_finding(found: SpaceComparison) -> Finding:
-    pixel, feature = found.measures["pixel"], found.measures["feature"]
-    return Finding(
-        f"Of {pixel.pairs} pairs of class hulls {pixel.apart} are disjoint in pixel space and "
-        f"{feature.apart} in feature space, {pixel.meeting} and {feature.meeting} share a point."
+def values(found: SpaceComparison) -> dict[str, Any]:
+    """The figures of every space, for programs; lengths with "relative" are parts of the diameter."""
+    return {
+        name: {
+            "dimension": part.dimension,
+            "inside": part.inside,
+            "median_distance": float(np.median(part.distance)),
+            "relative_distance": part.relative(part.distance),
+            "relative_neighbour": part.relative(part.neighbour),
+            "relative_own": part.relative(part.own),
+            "relative_matched": part.relative(part.matched),
+            "relative_boundary": part.relative(part.boundary),
+            "relative_strangers": {kind: part.relative(d) for kind, d in part.strangers.items()},
+            "diameter": part.diameter,
+            "radius": part.radius,
+            "extreme": part.extreme,
+            "pairs": part.pairs,
+            "apart": part.apart,
+            "meeting": part.meeting,
+            "gap": part.gap,
+        }
+        for name, part in found.measures.items()
+    }
+
+
+def _arrays(found: SpaceComparison) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {"train_rows": found.train_rows, "test_rows": found.test_rows}
+    for name, part in found.measures.items():
+        key = name.replace(", ", "-").replace(" ", "-")
+        arrays |= {f"{key}_distance": part.distance, f"{key}_neighbour": part.neighbour}
+        arrays |= {f"{key}_{kind.replace(' ', '-')}": d for kind, d in part.strangers.items()}
+        if len(part.boundary):
+            arrays[f"{key}_boundary"] = part.boundary
+    return arrays
+
+
+def _asked(found: SpaceComparison, run: Run) -> str:
+    return (
+        f"{len(found.test_rows):,} {run.question_split} samples and the hull of {len(found.train_rows):,} "
+        f"{run.reference_split} samples"
     )
 
 
-def _hull_table(found: SpaceComparison, asked: str) -> Table:
-    rows = tuple(
-        (
-            part.space,
+def _findings(found: Compared, run: Run) -> list[Finding]:
+    findings: list[Finding] = []
+    for network, comparison in found.items():
+        of = f"{network}: " if len(found) > 1 else ""
+        for name in NAMED:
+            part = comparison.measures[name]
+            findings.append(
+                Finding(
+                    f"{of}In {name} space (dimension {part.dimension}; {_asked(comparison, run)}): "
+                    f"{100 * part.inside:.1f} % lie inside; the median distance to the hull is "
+                    f"{part.relative(part.distance):.4f} of its diameter.",
+                    "proved" if name == "feature" and len(findings) == 2 else "computed",
+                )
+            )
+        pixel, feature = comparison.measures["pixel"], comparison.measures["feature"]
+        findings.append(
+            Finding(
+                f"{of}Of {pixel.pairs} pairs of class hulls {pixel.apart} are disjoint in pixel space and "
+                f"{feature.apart} in feature space, {pixel.meeting} and {feature.meeting} share a point."
+            )
+        )
+        at = [part.relative(part.boundary) for part in (pixel, feature)]
+        if not any(math.isnan(value) for value in at):
+            findings.append(
+                Finding(
+                    f"{of}The nearest change of class lies at {at[0]:.4f} of the hull's diameter in pixel "
+                    f"space (found, of {len(pixel.boundary)} samples), at {at[1]:.4f} in feature space "
+                    "(exact)."
+                )
+            )
+    return findings
+
+
+def _rows(found: Compared, row: Any) -> tuple[tuple[Any, ...], ...]:
+    """One row for each network and space; the network's name only where there are several."""
+    return tuple(
+        ((network,) if len(found) > 1 else ()) + (part.space, *row(part))
+        for network, comparison in found.items()
+        for part in comparison.measures.values()
+    )
+
+
+def _columns(found: Compared, *names: str) -> tuple[Column, ...]:
+    first = ("network",) if len(found) > 1 else ()
+    return tuple(Column(name) for name in (*first, "space", *names))
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _hull_table(found: Compared, run: Run) -> Table:
+    def row(part: SpaceMeasures) -> tuple[Any, ...]:
+        return (
             part.dimension,
             part.inside,
             float(np.median(part.distance)),
-            part.relative_distance,
-            float(np.median(part.neighbour)) / part.diameter if part.diameter else None,
-            float(np.median(part.noise)) / part.diameter if part.diameter else None,
+            _or_none(part.relative(part.distance)),
+            _or_none(part.relative(part.neighbour)),
+            _or_none(part.relative(part.boundary)),
             part.diameter,
             part.radius,
-            part.extreme,
+            _or_none(part.extreme),
         )
-        for part in found.measures.values()
-    )
-    lengths = ("median distance", "same / diameter", "nearest sample / diameter", "noise / diameter")
+
+    lengths = ("median distance", "same / diameter", "nearest sample / diameter", "boundary / diameter")
     return Table(
         "hulls",
-        f"The hull in each space: {asked}",
-        (
-            Column("space"),
-            Column("dimension"),
-            Column("share inside"),
-            *(Column(name) for name in lengths),
-            Column("diameter"),
-            Column("enclosing radius"),
-            Column("share extreme"),
+        f"The hull in each space: {_asked(next(iter(found.values())), run)}",
+        _columns(
+            found, "dimension", "share inside", *lengths, "diameter", "enclosing radius", "share extreme"
         ),
-        rows,
+        _rows(found, row),
         "Distances are in the units of each space; only those divided by the diameter compare between "
-        "spaces. Inside is proved, sample by sample. Noise is uniform in the bounds. Wavelet: coarse Haar "
-        "coefficients of level 2.",
+        "spaces. Inside is proved, sample by sample. Boundary: the nearest change of class, of the samples "
+        "whose pixel flip was searched for; a boundary is a question of the network, so it has one in pixel "
+        "space (an upper bound) and in feature space (exact) alone. Wavelet: coarse Haar coefficients of "
+        f"level 2. Vertices of hulls of more than {MOST_POINTS:,} samples are not counted.",
     )
 
 
-def _classes_table(found: SpaceComparison, split: str) -> Table:
-    rows = tuple(
-        (
-            part.space,
-            part.pairs,
-            part.apart,
-            part.meeting,
-            part.gap / part.diameter if part.diameter else None,
-        )
-        for part in found.measures.values()
+def _count_table(found: Compared) -> Table:
+    def row(part: SpaceMeasures) -> tuple[Any, ...]:
+        return _or_none(part.relative(part.own)), _or_none(part.relative(part.matched))
+
+    return Table(
+        "counts",
+        "The hull of the own class, and of as many samples of any class",
+        _columns(found, "own class / diameter", "any class / diameter"),
+        _rows(found, row),
+        "Median distances of the same samples, as parts of the diameter of the hull of all. A hull of one "
+        "class has few samples, and few samples alone put a hull far away: the second column says how far.",
     )
+
+
+def _stranger_table(found: Compared) -> Table:
+    kinds = list(dict.fromkeys(k for c in found.values() for p in c.measures.values() for k in p.strangers))
+
+    def row(part: SpaceMeasures) -> tuple[Any, ...]:
+        at = [part.relative(part.strangers.get(kind, np.empty(0))) for kind in kinds]
+        return tuple(_or_none(value) for value in (part.relative(part.distance), *at))
+
+    return Table(
+        "extrapolation",
+        "How far from the hull other images lie, as parts of its diameter",
+        _columns(found, "test samples", *kinds),
+        _rows(found, row),
+        "Medians. Midpoints lie halfway between two test images; pixel flips are the images found at which "
+        "the class of a test image changes; other data sets are padded or cut to the network's shape, and "
+        "never resized.",
+    )
+
+
+def _classes_table(found: Compared, split: str) -> Table:
+    def row(part: SpaceMeasures) -> tuple[Any, ...]:
+        gap = part.gap / part.diameter if part.diameter else None
+        return part.pairs, part.apart, part.meeting, gap
+
     return Table(
         "classes",
         f"Hulls of two classes of {split} samples",
-        (
-            Column("space"),
-            Column("pairs"),
-            Column("disjoint"),
-            Column("meeting"),
-            Column("least gap / diameter"),
-        ),
-        rows,
-        "Disjoint and meeting are proved; pairs that are neither were not decided.",
+        _columns(found, "pairs", "disjoint", "meeting", "least gap / diameter"),
+        _rows(found, row),
+        "Disjoint and meeting are proved (in feature space the proofs are stored); pairs that are neither "
+        "were not decided.",
     )

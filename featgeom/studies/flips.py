@@ -2,74 +2,88 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.stats import spearmanr
 
+from featgeom.arrays import Float64
+from featgeom.boundaries.directions import DirectionSpectrum, direction_spectrum
 from featgeom.boundaries.flips import flip_points
-from featgeom.pixels.flips import pixel_flips
+from featgeom.boundaries.ties import FlipPoints
+from featgeom.certificates.claim import Claim
+from featgeom.certificates.pixels import ImageClaim
+from featgeom.pixels.flips import PixelFlips, pixel_flips
+from featgeom.rounding import rounded_up
 from featgeom.status import Status
+from featgeom.studies.batches import in_batches
 from featgeom.studies.record import Column, Finding, Record, Table
 from featgeom.studies.run import Run
 
 SAMPLES = 64
+AT_ONCE = 32  # samples between two steps of the progress bar
+SHOWN = 8  # samples whose images are drawn, spread evenly over the distances found
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
+def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int = SAMPLES) -> Record:
     """The closest class changes found in pixel space, beside the exact ones in feature space.
 
     Asked of a seeded draw of the question split. A pixel distance is an upper bound, verified by running the
-    network on both sides; a feature distance is exact over all of R^d, whether or not images reach it.
+    network on both sides; a feature distance is exact over all of R^d, whether or not images reach it. The
+    matrix of the directions flip − sample is studied in both spaces (arXiv 1903.08789).
     """
     features = run.features(run.question_split)
-    rows = np.sort(np.random.default_rng(run.seed).permutation(len(features))[:SAMPLES])
+    rows = np.sort(np.random.default_rng(run.seed).permutation(len(features))[:samples])
+    points = np.asarray(features.features[rows], np.float64)
     classifier = run.classifier(device)
-    images = run.images(run.question_split).images[rows]
-    pixels = pixel_flips(classifier, images)
-    exact = flip_points(features.head, np.asarray(features.features[rows], np.float64))
+    images = run.images(run.question_split).pixels(rows)
+    pixels = in_batches(
+        lambda part: pixel_flips(classifier, images[part]), len(rows), AT_ONCE, "pixel flips", progress
+    )
+    exact = flip_points(features.head, points)
     found = pixels.status == Status.SOLVED
     landed = np.asarray(classifier.features(pixels.images), np.float64)
-    travelled = np.where(found, np.linalg.norm(landed - features.features[rows], axis=1), np.nan)
+    travelled = np.where(found, np.linalg.norm(landed - points, axis=1), np.nan)
     both = found & np.isfinite(exact.distance)
-    same = float((pixels.classes[both, 1] == exact.classes[both, 1]).mean()) if both.any() else None
-    rank = float(spearmanr(pixels.distance[both], exact.distance[both])[0]) if both.sum() > 2 else None
-
-    finding = (
-        f"A change of class was found and verified in pixel space for {found.sum()} of {len(rows)} samples"
-    )
-    if found.any():
-        finding += f", at a median distance of {np.median(pixels.distance[found]):.4g} (pixel values in "
-        finding += f"[{classifier.pixels.bounds[0]:g}, {classifier.pixels.bounds[1]:g}])"
-    findings = [Finding(finding + ".")]
-    if rank is not None and same is not None:
-        findings.append(
-            Finding(
-                f"The nearest class is the same in both spaces for {100 * same:.1f} %; the rank correlation "
-                f"of the two distances is {rank:.3f}."
-            )
-        )
-    named = {
-        "pixel space, found": pixels.distance[found],
-        "feature space, exact": exact.distance[np.isfinite(exact.distance)],
-        "feature space, travelled by the pixel flip": travelled[found],
+    directions = np.where(found[:, None], pixels.directions, np.nan)
+    spectra = {
+        "pixel": direction_spectrum(np.zeros_like(directions), directions)[None],
+        "feature": direction_spectrum(points, exact.point)[None],
     }
-    heads = ("least", "10 %", "median", "90 %", "greatest")
-    table = Table(
-        "distances",
-        f"Distance of {len(rows)} {run.question_split} samples to the nearest change of class",
-        (Column("distance"), Column("samples"), *(Column(head) for head in heads)),
-        tuple(
-            (name, len(d), *(np.quantile(d, QUANTILES).tolist() if len(d) else [None] * len(QUANTILES)))
-            for name, d in named.items()
-        ),
-        "A pixel distance is the best that a local search found: the true one is at most that.",
-    )
+    values = {
+        "samples": len(rows),
+        "found": int(found.sum()),
+        "same_class": float((pixels.classes[both, 1] == exact.classes[both, 1]).mean())
+        if both.any()
+        else None,
+        "rank_correlation": float(spearmanr(pixels.distance[both], exact.distance[both])[0])
+        if both.sum() > 2
+        else None,
+        "detour": float(np.median(travelled[both] / exact.distance[both])) if both.any() else None,
+        "median_pixel": _median(pixels.distance),
+        "median_feature": _median(exact.distance),
+        "directions": {name: _spectrum_values(spectrum) for name, spectrum in spectra.items()},
+        "bounds": list(classifier.pixels.bounds),
+        "drawn": _spread(pixels.distance),
+    }
+    low, high = classifier.pixels.bounds
+    flat, start = (x[found].reshape(int(found.sum()), -1) for x in (pixels.images, images))
+    claims: dict[str, Claim] = {
+        "images": ImageClaim(start, flat, low, high, rounded_up(pixels.distance[found], flat.shape[1])),
+        "feature-flips": exact.certificate,
+    }
+    if len(exact.certificate_empty):
+        claims["no-flip"] = exact.certificate_empty
     return Record(
         "flips",
         "Changes of class in pixel space",
-        tuple(findings),
-        {"samples": len(rows), "found": int(found.sum()), "same_class": same, "rank_correlation": rank},
-        (table,),
+        tuple(_findings(values, exact)),
+        values,
+        (
+            _distance_table(run.question_split, pixels, exact, travelled),
+            _direction_table(spectra, images[0].size, points.shape[1]),
+        ),
         {
             "rows": rows,
             "pixel_distance": pixels.distance,
@@ -77,8 +91,127 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
             "feature_distance": exact.distance,
             "feature_classes": exact.classes,
             "travelled": travelled,
+            "start": images,
             "images": pixels.images,
+            "pixel_singular_values": spectra["pixel"].singular_values,
+            "feature_singular_values": spectra["feature"].singular_values,
+            "pixel_pivots": rows[spectra["pixel"].pivots],
+            "feature_pivots": rows[spectra["feature"].pivots],
         },
-        {},
+        claims,
         {"samples": len(rows), "seed": run.seed},
     )
+
+
+def _median(distance: Float64) -> float | None:
+    finite = distance[np.isfinite(distance)]
+    return float(np.median(finite)) if len(finite) else None
+
+
+def _spread(distance: Float64) -> list[int]:
+    """Some of the samples with a flip, from the nearest to the farthest."""
+    order = np.argsort(distance, kind="stable")[: int(np.isfinite(distance).sum())]
+    return (
+        [int(i) for i in order[np.unique(np.linspace(0, len(order) - 1, SHOWN).astype(int))]]
+        if len(order)
+        else []
+    )
+
+
+def _condition(spectrum: DirectionSpectrum) -> float | None:
+    """Largest over smallest singular value above rounding: the condition number on the span."""
+    values = spectrum.singular_values[: spectrum.rank]
+    return float(values[0] / values[-1]) if len(values) else None
+
+
+def _ninety(spectrum: DirectionSpectrum) -> int | None:
+    return int(np.searchsorted(spectrum.explained, 0.9)) + 1 if spectrum.count else None
+
+
+def _spectrum_values(spectrum: DirectionSpectrum) -> dict[str, Any]:
+    return {
+        "count": spectrum.count,
+        "rank": spectrum.rank,
+        "condition": _condition(spectrum),
+        "ninety": _ninety(spectrum),
+    }
+
+
+def _findings(values: dict[str, Any], exact: FlipPoints) -> list[Finding]:
+    low, high = values["bounds"]
+    text = f"A change of class was found and verified in pixel space for {values['found']} of "
+    text += f"{values['samples']} samples"
+    if values["found"]:
+        text += (
+            f", at a median distance of {values['median_pixel']:.4g} (pixel values in [{low:g}, {high:g}])"
+        )
+    findings = [Finding(text + ".")]
+    if values["found"]:
+        findings.append(
+            Finding(
+                "Each of these images is certified to lie inside the bounds, and to be no farther from its "
+                "sample than stated. Its class is what the network says.",
+                "proved",
+            )
+        )
+    if values["rank_correlation"] is not None:
+        findings.append(
+            Finding(
+                f"The nearest class is the same in both spaces for {100 * values['same_class']:.1f} %; the "
+                f"rank correlation of the two distances is {values['rank_correlation']:.3f}. On the way to "
+                f"its pixel flip the feature moves {values['detour']:.2f} times the distance to its own "
+                f"nearest boundary (median)."
+            )
+        )
+    solved = int((exact.status == Status.SOLVED).sum())
+    findings.append(
+        Finding(
+            f"The nearest change of class in feature space is known for {solved} of {values['samples']} "
+            "samples, between proved bounds.",
+            "proved",
+        )
+    )
+    return findings
+
+
+def _distance_table(split: str, pixels: PixelFlips, exact: FlipPoints, travelled: Float64) -> Table:
+    named = {
+        "pixel space, found": pixels.distance,
+        "feature space, exact": exact.distance,
+        "feature space, travelled by the pixel flip": travelled,
+        "travelled / exact": travelled / exact.distance,
+    }
+    kept = {name: d[np.isfinite(d)] for name, d in named.items()}
+    heads = ("least", "10 %", "median", "90 %", "greatest")
+    return Table(
+        "distances",
+        f"Distance of {len(travelled)} {split} samples to the nearest change of class",
+        (Column("distance"), Column("samples"), *(Column(head) for head in heads)),
+        tuple(
+            (name, len(d), *(np.quantile(d, QUANTILES).tolist() if len(d) else [None] * len(QUANTILES)))
+            for name, d in kept.items()
+        ),
+        "A pixel distance is the best that a local search found: the true one is at most that.",
+    )
+
+
+def _direction_table(spectra: dict[str, DirectionSpectrum], m: int, d: int) -> Table:
+    return Table(
+        "directions",
+        "The matrix of directions flip − sample",
+        (
+            Column("space"), Column("dimension"), Column("directions"), Column("rank"),
+            Column("condition on the span"), Column("components for 90 %"),
+            Column("last pivot / first"),
+        ),
+        tuple(
+            (
+                name, {"pixel": m, "feature": d}[name], s.count, s.rank, _condition(s), _ninety(s),
+                float(s.pivot_lengths[max(s.rank, 1) - 1] / s.pivot_lengths[0]) if s.count else None,
+            )
+            for name, s in spectra.items()
+        ),
+        "Not centred. Condition: largest over smallest singular value above rounding. Components: how many "
+        "carry 90 % of the squared length. Pivots: QR with pivoting, which orders the samples by what their "
+        "direction adds to those before; the order is in the record.",
+    )  # fmt: skip

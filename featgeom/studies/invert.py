@@ -2,75 +2,176 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
-from featgeom.arrays import Ints
+from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.flips import flip_points
+from featgeom.certificates.claim import Claim
+from featgeom.certificates.pixels import ImageClaim, ReachedClaim
+from featgeom.features.features import FeatureSet
+from featgeom.hulls.hull import ConvexHull
 from featgeom.pixels.inversion import Inversion, invert
-from featgeom.status import Status
+from featgeom.regions.cells import Cells
+from featgeom.rounding import rounded_up
+from featgeom.status import Status, StatusArray, status_array
+from featgeom.studies.batches import in_batches
+from featgeom.studies.hulls import classified
 from featgeom.studies.record import Column, Finding, Record, Table
+from featgeom.studies.regions import observed_box
 from featgeom.studies.run import Run
 
-PAIRS = 16
-RESTARTS = 1
+SAMPLES = 4
+RESTARTS = 2
+SPARE = 1000  # reference images, those of nearest features to start again from
+AT_ONCE = 8  # inversions between two steps of the progress bar
+SHOWN = 3  # samples whose images are drawn
 
 Summary = dict[str, float | int | None]
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
-    """From seeded samples of the question split: to another sample's features, a flip point, a class mean.
+def study(
+    run: Run, device: str = "cpu", progress: bool = False, *, samples: int = SAMPLES, minimal: bool = True
+) -> Record:
+    """From seeded samples of the question split to targets of five kinds, each within reach or not.
+
+    Another sample's features; the nearest flip point (in the orthant where no feature is negative); the mean
+    of the correctly predicted of the nearest rival class (a point of their hull); the centre of the largest
+    ball in that class's cell, in the box of observed features; and a point beyond: twice as far from the mean
+    of all as the sample is.
 
     Each image found is read again by the network; its residual is relative to the target's length.
+    ``minimal`` looks for images near the start. A search that fails starts again from reference images with
+    features near the target.
     """
-    features = run.features(run.question_split)
-    points = np.asarray(features.features, np.float64)
-    rows = np.random.default_rng(run.seed).permutation(len(features))[:PAIRS]
-    flips = flip_points(features.head, points[rows])
-    targets = {
-        "features of another sample": points[np.roll(rows, 1)],
-        "nearest flip point": flips.point,
-        "mean of the nearest rival class": _means(run, flips.classes[:, 1]),
-    }
+    reference, question = run.features(run.reference_split), run.features(run.question_split)
+    points = np.asarray(question.features, np.float64)
+    order = np.random.default_rng(run.seed).permutation(len(question))
+    rows, others = order[:samples], np.roll(order, -1)[:samples]
+    targets = _targets(reference, points, rows, others)
     stacked = np.concatenate(list(targets.values()))
-    starts = np.tile(run.images(run.question_split).images[rows], (len(targets), 1, 1, 1))
-    found = invert(run.classifier(device), stacked, starts, minimal=True, restarts=RESTARTS, seed=run.seed)
-    groups = np.split(np.arange(len(stacked)), len(targets))
-    said = {name: _summary(found, group) for name, group in zip(targets, groups, strict=True)}
+    kind = np.repeat(np.arange(len(targets)), len(rows))
+    images = run.images(run.question_split).pixels(rows)
+    starts = np.tile(images, (len(targets), 1, 1, 1))
+    found = _inverted(run, stacked, starts, minimal, device, progress)
+    hulls, claims = _in_hulls(reference, found.target_classes, {"target": stacked, "found": found.features})
+    low, high = run.classifier(device).pixels.bounds
+    flat, start = (x.reshape(len(stacked), -1) for x in (found.images, starts))
+    claims |= {
+        "images": ImageClaim(start, flat, low, high, rounded_up(found.moved, flat.shape[1])),
+        "features": ReachedClaim(stacked, found.features, rounded_up(found.residual, stacked.shape[1])),
+        "classes": Cells(reference.head).margins(found.features).certificate,
+    }
+    said = {name: _summary(found, hulls, kind == k) for k, name in enumerate(targets)}
+    drawn = np.arange(len(stacked)).reshape(len(targets), -1)[:, :SHOWN].ravel()
     return Record(
         "invert",
         "Images for chosen features",
-        tuple(_finding(name, summary) for name, summary in said.items()),
-        said,
-        (_table(said, run.question_split),),
+        (*(_finding(name, summary) for name, summary in said.items()), _proof(run, stacked)),
+        {"kinds": said, "drawn": drawn.tolist(), "bounds": [low, high]},
+        (_table(said, run.question_split, run.reference_split),),
         {
             "rows": rows,
+            "kind": kind,
             "targets": stacked,
+            "start": images,
             "images": found.images,
             "residual": found.residual,
             "moved": found.moved,
+            "class": found.classes,
+            "target_class": found.target_classes,
         },
-        {},
-        {"pairs": len(rows), "restarts": RESTARTS, "seed": run.seed},
+        claims,
+        {"samples": len(rows), "restarts": RESTARTS, "spare": SPARE, "minimal": minimal, "seed": run.seed},
     )
 
 
-def _means(run: Run, classes: Ints) -> np.ndarray:
-    """The mean reference features of each of these classes; of all samples where a class has none."""
-    reference = run.features(run.reference_split)
-    labels = np.asarray(reference.labels)
-    every = np.ones(len(labels), bool)
-    masks = [labels == c if (labels == c).any() else every for c in classes]
-    return np.stack([np.asarray(reference.features[mask], np.float64).mean(axis=0) for mask in masks])
-
-
-def _summary(found: Inversion, rows: Ints) -> Summary:
-    solved = rows[found.status[rows] == Status.SOLVED]
+def _targets(reference: FeatureSet, points: Float64, rows: Ints, others: Ints) -> dict[str, Float64]:
+    """What images are sought for, by kind; a sample without a flip point keeps its own features."""
+    own = points[rows]
+    domain = "orthant" if min(float(reference.features.min()), float(points.min())) >= 0 else "space"
+    flips = flip_points(reference.head, own, domain=domain)
+    rivals = np.where(np.isfinite(flips.distance), flips.classes[:, 1], reference.head.classify(own))
+    features, right = reference.features, _right(reference)
+    means, centres = np.empty_like(own), np.empty_like(own)
+    boxed = Cells(reference.head, observed_box(features))
+    for c in np.unique(rivals):
+        mine = right == c
+        means[rivals == c] = np.asarray(features[mine] if mine.any() else features, np.float64).mean(axis=0)
+        ball = boxed.chebyshev(int(c))
+        centres[rivals == c] = means[rivals == c] if ball.centre is None else ball.centre
+    flipped = np.where(np.isfinite(flips.distance)[:, None], flips.point, own)
+    middle = np.mean(features, axis=0, dtype=np.float64)
     return {
-        "targets": len(rows),
-        "solved": len(solved),
-        "largest_residual_solved": float(found.residual[solved].max()) if len(solved) else None,
-        "median_moved": float(np.median(found.moved[solved])) if len(solved) else None,
+        "features of another sample": points[others],
+        "nearest flip point": flipped,
+        "mean of the nearest rival class": means,
+        "centre of the rival's cell": centres,
+        "twice as far from the mean of all": middle + 2 * (own - middle),
+    }
+
+
+def _right(reference: FeatureSet) -> Ints:
+    """The class of each reference sample that is predicted right, −1 of the others."""
+    own = classified(reference)
+    return np.where(own == np.asarray(reference.labels), own, -1)
+
+
+def _inverted(
+    run: Run, targets: Float64, starts: np.ndarray, minimal: bool, device: str, progress: bool
+) -> Inversion:
+    """All inversions."""
+    classifier, images = run.classifier(device), run.images(run.reference_split)
+    spare = images.pixels(np.random.default_rng(run.seed).permutation(len(images))[:SPARE])
+
+    def ask(rows: slice) -> Inversion:
+        return invert(
+            classifier, targets[rows], starts[rows], minimal=minimal, restarts=RESTARTS, spare=spare
+        )
+
+    return in_batches(ask, len(targets), AT_ONCE, "inversions", progress)
+
+
+@dataclass(frozen=True)
+class _Hulls:
+    """Whether targets and found features lie in the hull of the correctly predicted of the target's class."""
+
+    target: StatusArray
+    found: StatusArray
+
+
+def _in_hulls(
+    reference: FeatureSet, classes: Ints, asked: dict[str, Float64]
+) -> tuple[_Hulls, dict[str, Claim]]:
+    right = _right(reference)
+    status = {name: status_array(len(classes), Status.UNDECIDED) for name in asked}
+    claims: dict[str, Claim] = {}
+    for c in np.unique(classes):
+        chosen, mine = np.flatnonzero(right == c), classes == c
+        if not len(chosen):
+            continue
+        hull = ConvexHull(np.ascontiguousarray(reference.features[chosen]))
+        for name, points in asked.items():
+            member = hull.contains(points[mine])
+            status[name][mine] = member.status
+            claims[f"{name}-in-hull-{c}"] = member.certificate
+    return _Hulls(**status), claims
+
+
+def _summary(found: Inversion, hulls: _Hulls, mine: np.ndarray) -> Summary:
+    solved = mine & (found.status == Status.SOLVED)
+    some = bool(solved.any())
+    return {
+        "targets": int(mine.sum()),
+        "targets_in_hull": int((hulls.target[mine] == Status.INSIDE).sum()),
+        "solved": int(solved.sum()),
+        "found_in_hull": int((hulls.found[solved] == Status.INSIDE).sum()),
         "class_of_target": int((found.classes == found.target_classes)[solved].sum()),
+        "largest_residual_solved": float(found.residual[solved].max()) if some else None,
+        "least_residual": float(found.residual[mine].min()),
+        "median_moved": float(np.median(found.moved[solved])) if some else None,
     }
 
 
@@ -80,22 +181,38 @@ def _finding(name: str, said: Summary) -> Finding:
     )
     if said["solved"]:
         text += f", moving the start by {said['median_moved']:.4g} (median, pixel space)"
+    else:
+        text += f"; the least residual left is {said['least_residual']:.3g} of the target's length"
     return Finding(text + ".")
 
 
-def _table(said: dict[str, Summary], split: str) -> Table:
+def _proof(run: Run, targets: Float64) -> Finding:
+    return Finding(
+        f"All {len(targets)} images lie inside the bounds; how far each moved, how near its features (as the "
+        f"network gave them) come to the target, and which class these get, is certified.",
+        "proved",
+    )
+
+
+def _table(said: dict[str, Summary], question: str, reference: str) -> Table:
+    columns: tuple[tuple[Any, ...], ...] = (
+        ("target",),
+        ("asked",),
+        ("of these in the hull",),
+        ("solved",),
+        ("found in the hull",),
+        ("class of the target",),
+        ("largest residual of the solved", "relative"),
+        ("least residual", "relative"),
+        ("median moved", "pixel distance"),
+    )
     return Table(
         "inversions",
-        f"Inversions from {split} samples",
-        (
-            Column("target"),
-            Column("asked"),
-            Column("solved"),
-            Column("largest residual", "relative"),
-            Column("median moved", "pixel distance"),
-            Column("class of the target"),
-        ),
+        f"Inversions from {question} samples",
+        tuple(Column(*column) for column in columns),
         tuple((name, *summary.values()) for name, summary in said.items()),
         "Solved: relative residual at most 1e-6 when the network reads the image again, inside the bounds. "
-        "What was not solved may exist all the same. A flip point lies on a boundary: either class may show.",
+        "What was not solved may exist all the same. In the hull: proved inside the hull of the correctly "
+        f"predicted {reference} features of the target's class. A flip point lies on a boundary: either "
+        "class may show.",
     )

@@ -21,7 +21,15 @@ ALIKE = 64  # pairs predicted alike, whose segments are followed
 MORPHS, STEPS = 3, 6
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
+def study(
+    run: Run,
+    device: str = "cpu",
+    progress: bool = False,
+    *,
+    alike: int = ALIKE,
+    morphs: int = MORPHS,
+    steps: int = STEPS,
+) -> Record:
     """Segments between samples predicted alike, in either space, and a few morphs as pictures.
 
     In feature space such a segment stays in its cell, as cells are convex; the record counts how many
@@ -34,26 +42,26 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     points = np.asarray(features.features, np.float64)
     order = np.random.default_rng(run.seed).permutation(len(points))
     predicted = features.head.classify(points[order])
-    alike = _pairs_alike(order, predicted)[:ALIKE]
-    exact = crossings(features.head, points[alike[:, 0]], points[alike[:, 1]])
-    counted = _pixel_changes(classifier, images[alike[:, 0]], images[alike[:, 1]])
+    like = _pairs_alike(order, predicted)[:alike]
+    exact = crossings(features.head, points[like[:, 0]], points[like[:, 1]])
+    counted = _pixel_changes(classifier, images[like[:, 0]], images[like[:, 1]])
 
-    pairs = order[: 2 * min(MORPHS, len(order) // 2)].reshape(-1, 2)
-    ways = morph(classifier, images[pairs[:, 0]], images[pairs[:, 1]], STEPS)
+    pairs = order[: 2 * min(morphs, len(order) // 2)].reshape(-1, 2)
+    ways = morph(classifier, images[pairs[:, 0]], images[pairs[:, 1]], steps)
     _write_pictures(run, ways.pixel_frames, ways.feature_frames, classifier.pixels.bounds)
     solved = int((ways.status == Status.SOLVED).sum())
     stay = int((exact.changes == 0).sum())
     claims: dict[str, Claim] = {"morphs": ways.certificate}
-    if len(alike):
+    if len(like):
         claims["alike"] = exact.certificate
     return Record(
         "morph",
         "Morphs between samples",
         (
             Finding(
-                f"Of {len(alike)} segments of feature space between two {run.question_split} samples "
+                f"Of {len(like)} segments of feature space between two {run.question_split} samples "
                 f"predicted alike {stay} never change class.",
-                "proved" if len(alike) else "computed",
+                "proved" if len(like) else "computed",
             ),
             Finding(
                 f"Of the straight segments of pixel space between the same samples {(counted > 0).sum()} "
@@ -62,23 +70,26 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
             Finding(f"Of {ways.status.size} frames straight in features {solved} were found as images."),
         ),
         {
-            "alike": len(alike),
+            "alike": len(like),
             "feature_segments_that_stay": stay,
             "pixel_segments_that_change": int((counted > 0).sum()),
             "frames": ways.status.size,
             "frames_found": solved,
+            "bounds": list(classifier.pixels.bounds),
         },
         (_table(run, pairs, ways.pixel_paths, ways.feature_paths),),
         {
-            "alike": alike,
+            "alike": like,
             "pixel_changes": counted,
             "pairs": pairs,
             "pixel_frames": ways.pixel_frames,
             "feature_frames": ways.feature_frames,
+            "pixel_classes": _classes_of_frames(classifier, ways.pixel_features),
+            "feature_classes": ways.feature_classes,
             "residual": ways.residual,
         },
         claims,
-        {"alike": ALIKE, "looks": LOOKS, "steps": STEPS, "seed": run.seed},
+        {"alike": len(like), "looks": LOOKS, "steps": steps, "seed": run.seed},
     )
 
 
@@ -98,6 +109,12 @@ def _pixel_changes(classifier: Classifier, a: np.ndarray, b: np.ndarray) -> Ints
     f = pixel_function(classifier, a, "logits")
     paths = classes_along(f, f.vectors(a, "images"), f.vectors(b, "images"), LOOKS)
     return np.array([len(path.changes) for path in paths], np.int64)
+
+
+def _classes_of_frames(classifier: Classifier, features: np.ndarray) -> Ints:
+    """The head's classes of features (n, s, d): (n, s)."""
+    n, s, d = features.shape
+    return classifier.head.classify(features.reshape(-1, d)).reshape(n, s)
 
 
 def _write_pictures(

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from featgeom.arrays import Float64, Ints
+from featgeom.arrays import Float64, Floats, Ints
+from featgeom.boundaries.flips import flip_points
 from featgeom.data.images import ImageSet
 from featgeom.errors import BadArgument
-from featgeom.hulls.hull import ConvexHull
-from featgeom.hulls.separation import separate_all
 from featgeom.models.classifier import Classifier
-from featgeom.status import Status, StatusArray
+from featgeom.studies.space_measures import SpaceMeasures, measure
+from featgeom.studies.strangers import strangers
 
 HAAR_LEVELS = 2
-
-
-@dataclass(frozen=True, eq=False)
-class SpaceMeasures:
-    """What one space says of the samples; all lengths are in the units of that space.
-
-    ``status`` (q,) is INSIDE, OUTSIDE or UNDECIDED for each test sample and the hull of all train samples,
-    proved; ``distance`` (q,) how far it is from that hull, ``neighbour`` (q,) from the nearest train sample;
-    ``noise`` (k,) the distance of images of uniform noise. ``diameter`` and ``radius`` (of the enclosing
-    ball) are those of the hull. ``extreme`` is the share of train samples that are its vertices. Of the
-    ``pairs`` of class hulls, ``apart`` are proved disjoint and ``meeting`` proved to share a point;
-    ``gap`` is the least distance of the disjoint.
-    """
-
-    space: str
-    dimension: int
-    status: StatusArray
-    distance: Float64
-    neighbour: Float64
-    noise: Float64
-    diameter: float
-    radius: float
-    extreme: float
-    pairs: int
-    apart: int
-    meeting: int
-    gap: float
-
-    @property
-    def inside(self) -> float:
-        """The share of test samples proved to lie in the hull."""
-        return float((self.status == Status.INSIDE).mean())
-
-    @property
-    def relative_distance(self) -> float:
-        """The median distance to the hull as a part of its diameter."""
-        return float(np.median(self.distance) / self.diameter) if self.diameter else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,51 +36,80 @@ def compare_spaces(
     *,
     train_samples: int = 1000,
     test_samples: int = 200,
+    flip_samples: int = 32,
+    others: Mapping[str, ImageSet] | None = None,
+    features: tuple[Floats, Floats] | None = None,
     device: str = "cpu",
     seed: int = 0,
 ) -> SpaceComparison:
     """Ask the same of pixels, wavelet coefficients and features, of the same samples.
 
     Hulls are made of ``train_samples`` train images (a seeded draw; every space gets the same rows),
-    questions are asked of ``test_samples`` test images.
+    questions are asked of ``test_samples`` test images, the distance to the boundary of the first
+    ``flip_samples`` of these. Asked beside them, of extrapolation: uniform noise, the flips found,
+    midpoints of test images, and images of ``others``, data sets by name, fitted to the network's shape.
+    ``features`` are those of all train and all test images, where they are known already.
 
     Spaces: "pixel"; "wavelet", the coarse Haar coefficients of level 2 (all coefficients of an orthonormal
     wavelet transform would be a rotation of pixel space, and every answer the same); "feature". Controls:
-    pixels by principal components, and by a random projection, to the dimension of the features.
+    pixels by principal components, and by a random projection, to the dimension of the features; and, in
+    each space, hulls of as many samples of any class beside those of one class.
 
     Raises BadArgument for numbers below 1, BadData for images that do not fit the classifier.
 
     >>> import featgeom as fg
     >>> clf, digits = fg.load_classifier("digits"), fg.load_splits("digits")
-    >>> found = compare_spaces(clf, digits["train"], digits["test"], train_samples=80, test_samples=10)
+    >>> sizes = {"train_samples": 80, "test_samples": 10, "flip_samples": 2}
+    >>> found = compare_spaces(clf, digits["train"], digits["test"], **sizes)
     >>> list(found.measures)
     ['pixel', 'wavelet', 'feature', 'pixel, principal components', 'pixel, random projection']
     >>> found.measures["feature"].dimension == clf.head.dimension
     True
     """
-    if train_samples < 1 or test_samples < 1:
-        raise BadArgument("train_samples and test_samples must be at least 1")
+    if train_samples < 1 or test_samples < 1 or flip_samples < 0:
+        raise BadArgument("train_samples and test_samples must be at least 1, flip_samples not negative")
     generator = np.random.default_rng(seed)
-    train_rows, train = _choose(train, train_samples, generator)
-    test_rows, test = _choose(test, test_samples, generator)
-    low, high = classifier.pixels.bounds
-    noise = generator.uniform(low, high, test.images.shape).astype(np.float32)
-    sets = [train.pixels(slice(None)), test.pixels(slice(None)), noise]
+    rows = [
+        np.sort(generator.permutation(len(part))[:count])
+        for part, count in ((train, train_samples), (test, test_samples))
+    ]
+    chosen = train.pixels(rows[0]), test.pixels(rows[1])
+    strange = strangers(classifier, chosen[1], others or {}, flip_samples, generator)
 
-    maps: dict[str, Callable[[np.ndarray], Float64]] = {
+    def send_to_features(images: NDArray[Any]) -> Floats:
+        return classifier.features(images)
+
+    known = (
+        (np.asarray(features[0][rows[0]]), np.asarray(features[1][rows[1]]))
+        if features is not None
+        else (send_to_features(chosen[0]), send_to_features(chosen[1]))
+    )
+    exact = flip_points(classifier.head, known[1][:flip_samples].astype(np.float64)).distance
+    maps: dict[str, Callable[[NDArray[Any]], Floats]] = {
         "pixel": _flat,
         "wavelet": lambda x: _flat(haar(x, HAAR_LEVELS)),
-        "feature": lambda x: np.asarray(classifier.features(x), np.float64),
+        "feature": send_to_features,
     }
     d = classifier.head.dimension
-    if d < sets[0][0].size:
-        maps["pixel, principal components"] = _principal(_flat(sets[0]), d)
-        maps["pixel, random projection"] = _random_projection(sets[0][0].size, d, generator)
+    if d < chosen[0][0].size:
+        maps["pixel, principal components"] = _principal(_flat(chosen[0]), d)
+        maps["pixel, random projection"] = _random_projection(chosen[0][0].size, d, generator)
+    boundaries = {"pixel": strange.flip_distance, "feature": exact}
+    labels = train.labels[rows[0]], test.labels[rows[1]]
     measures = {}
     for name, send in maps.items():
-        points, asked, strange = (send(part) for part in sets)
-        measures[name] = _measure(name, points, asked, strange, train.labels, device)
-    return SpaceComparison(measures, train_rows, test_rows)
+        points, asked = known if name == "feature" else (send(chosen[0]), send(chosen[1]))
+        measures[name] = measure(
+            name,
+            points,
+            asked,
+            {kind: send(images) for kind, images in strange.images.items()},
+            labels,
+            boundaries.get(name, np.empty(0)),
+            device,
+            seed,
+        )
+    return SpaceComparison(measures, rows[0], rows[1])
 
 
 def haar(images: np.ndarray, levels: int) -> np.ndarray:
@@ -136,12 +130,6 @@ def haar(images: np.ndarray, levels: int) -> np.ndarray:
     return images
 
 
-def _choose(part: ImageSet, count: int, generator: np.random.Generator) -> tuple[Ints, ImageSet]:
-    """A seeded draw of an image set."""
-    rows = np.sort(generator.permutation(len(part))[:count])
-    return rows, part.take(rows)
-
-
 def _flat(images: np.ndarray) -> Float64:
     return images.reshape(len(images), -1).astype(np.float64)
 
@@ -157,29 +145,3 @@ def _random_projection(m: int, d: int, generator: np.random.Generator) -> Callab
     """A map to d dimensions by Gaussian numbers, which keeps lengths on average."""
     matrix = generator.normal(size=(m, d)) / np.sqrt(d)
     return lambda x: _flat(x) @ matrix
-
-
-def _measure(
-    name: str, train: Float64, test: Float64, noise: Float64, labels: Ints, device: str
-) -> SpaceMeasures:
-    from scipy.spatial.distance import cdist
-
-    hull = ConvexHull(train, device=device)
-    classes = [ConvexHull(train[labels == c], device=device) for c in np.unique(labels)]
-    pairs = list(separate_all(classes).values())
-    apart = [pair for pair in pairs if pair.status == Status.SEPARATED]
-    return SpaceMeasures(
-        name,
-        train.shape[1],
-        hull.contains(test).status,
-        hull.project(test).distance,
-        cdist(test, train).min(axis=1),
-        hull.project(noise).distance,
-        hull.diameter().value,
-        hull.enclosing_ball().radius,
-        float(hull.extreme_points().mask.mean()),
-        len(pairs),
-        len(apart),
-        sum(pair.status == Status.OVERLAPPING for pair in pairs),
-        min((pair.lower_bound for pair in apart), default=0.0),
-    )

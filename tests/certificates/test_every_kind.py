@@ -8,8 +8,10 @@ from scipy.sparse import csr_array
 
 import featgeom as fg
 from featgeom.certificates.claim import KINDS
+from featgeom.certificates.pixels import ImageClaim, ReachedClaim
 from featgeom.certificates.storage import load_claims, save_claims
 from featgeom.certificates.verify import check_claim, verify_folder
+from featgeom.rounding import rounded_up
 from featgeom.status import Status
 
 
@@ -68,12 +70,27 @@ def about_hulls(z):
     return [r.certificate for r in results]
 
 
+def about_pixels(z):
+    """Claims of `pixels`."""
+    images = np.random.default_rng(5).random((4, 6)).astype(np.float32)
+    start = images[::-1].copy()
+    moved = np.linalg.norm(images.astype(float) - start, axis=1)
+    near = z[:4] + np.float32(1e-4)
+    residual = np.linalg.norm(near.astype(float) - z[:4], axis=1) / np.linalg.norm(
+        z[:4].astype(float), axis=1
+    )
+    return [
+        ImageClaim(start, images, 0.0, 1.0, rounded_up(moved, 6)),
+        ReachedClaim(z[:4], near, rounded_up(residual, 3)),
+    ]
+
+
 @pytest.fixture(scope="module")
 def world():
     rng = np.random.default_rng(4)
     head = fg.AffineHead(rng.standard_normal((6, 3)), rng.standard_normal(6))
     z = rng.standard_normal((80, 3)).astype(np.float32)
-    claims = [*about_cells(head, z), *about_boundaries(head, z), *about_hulls(z)]
+    claims = [*about_cells(head, z), *about_boundaries(head, z), *about_hulls(z), *about_pixels(z)]
     named = {f"{i} {claim.kind}": claim for i, claim in enumerate(claims) if len(claim)}
     return named, {"features": z, "weight": head.weight, "bias": head.bias}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import featgeom as fg
 from featgeom.errors import BadArgument
@@ -97,6 +98,45 @@ def test_natural_mode_is_smoother_and_exact_too() -> None:
         total_variation(torch.from_numpy(smooth.images)).mean()
         < total_variation(torch.from_numpy(rough.images)).mean()
     )
+
+
+def test_spare_images_revive_features_that_are_dead_at_the_start() -> None:
+    clf = conv_classifier()
+    black = np.zeros((1, *SHAPE), np.float32)  # no gradient reaches a feature that ReLU has shut
+    targets = clf.features(images(10, seed=2))
+    alone = fg.invert(clf, targets, black, restarts=0)
+    helped = fg.invert(clf, targets, black, restarts=3, spare=images(50, seed=3))
+    holds(clf, helped, targets, np.broadcast_to(black, (10, *SHAPE)))
+    solved = [(found.status == fg.Status.SOLVED).sum() for found in (alone, helped)]
+    assert solved[1] > solved[0]
+    assert helped.restarts.max() > 0
+    one = fg.invert(clf, targets, black, restarts=9, spare=images(1, seed=3))
+    assert one.restarts.max() <= 1  # there is no second spare image
+
+
+def test_a_prior_steers_natural_mode() -> None:
+    clf = conv_classifier()
+    targets = clf.features(images(3, seed=2))
+    dark = fg.invert(clf, targets, mode="natural", prior=lambda x: x.flatten(1).mean(1))
+    bright = fg.invert(clf, targets, mode="natural", prior=lambda x: -x.flatten(1).mean(1))
+    assert dark.images.mean() < bright.images.mean() - 0.05
+    with pytest.raises(BadArgument, match=r"prior: expected a loss of shape \(3,\)"):
+        fg.invert(clf, targets, mode="natural", prior=lambda x: x.mean())
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm2d(12)])
+def test_every_search_refuses_a_network_in_training_mode(layer: nn.Module) -> None:
+    clf = conv_classifier(extra=layer)
+    clf.network.train()
+    some = images(3)
+    for ask in (
+        lambda: fg.invert(clf, np.ones((3, 8)), some),
+        lambda: fg.pixel_flips(clf, some),
+        lambda: fg.morph(clf, some[:1], some[1:2]),
+        lambda: fg.slice_pixels(clf, *some),
+    ):
+        with pytest.raises(BadArgument, match=r"in training mode .* call \.eval\(\) on it first"):
+            ask()
 
 
 def test_spread_of_several_starts() -> None:

@@ -12,11 +12,15 @@ from PIL import Image
 from torch import nn
 
 import featgeom as fg
-from featgeom.errors import BadArgument
+from featgeom.errors import BadArgument, BadData
+from featgeom.figures.style import svg
+from featgeom.report.page import drawings
 from featgeom.studies import compare, flips, invert
 from featgeom.studies.analysis import analyze
+from featgeom.studies.observations import NEEDED, OBSERVATIONS
 from featgeom.studies.run import Run
 from featgeom.studies.spaces import haar
+from featgeom.studies.strangers import fitted
 from featgeom_cli.main import run as featgeom_run
 
 SHAPE = (1, 8, 8)
@@ -67,8 +71,109 @@ def test_inversions_hold_when_the_network_reads_them_again(run: Run) -> None:
     again = run.classifier().features(stored["images"])
     residual = np.linalg.norm(again - stored["targets"], axis=1) / np.linalg.norm(stored["targets"], axis=1)
     np.testing.assert_allclose(residual, stored["residual"], atol=1e-6)
-    assert record.table("inversions").column("asked") == [min(invert.PAIRS, 12)] * 3
-    assert sum(record.table("inversions").column("solved")) == (stored["residual"] <= 1e-6).sum() > 0
+    kinds = record.values["kinds"]
+    assert [kind["targets"] for kind in kinds.values()] == [min(invert.SAMPLES, 12)] * 5
+    assert sum(kind["solved"] for kind in kinds.values()) == (stored["residual"] <= 1e-6).sum() > 0
+    features, head = run.features("train"), run.features("train").head
+    right = features.predictions == features.labels
+    inside = 0
+    for z, c in zip(stored["targets"], stored["target_class"], strict=True):
+        chosen = features.features[right & (features.labels == c)]
+        inside += len(chosen) > 0 and fg.ConvexHull(chosen).contains(z[None]).status[0] == fg.Status.INSIDE
+    assert sum(kind["targets_in_hull"] for kind in kinds.values()) == inside
+    np.testing.assert_array_equal(head.classify(stored["targets"]), stored["target_class"])
+
+
+def test_directions_of_flips_are_those_of_the_matrix(run: Run) -> None:
+    (record,) = analyze(run, ("flips",))
+    stored = run.result("flips").arrays
+    moves = (stored["images"].astype(float) - stored["start"]).reshape(len(stored["rows"]), -1)
+    values = np.linalg.svd(moves[np.isfinite(stored["pixel_distance"])], compute_uv=False)
+    np.testing.assert_allclose(stored["pixel_singular_values"], values, atol=1e-6 * values[0])
+    assert record.values["directions"]["pixel"]["rank"] == (values > 1e-9 * values[0]).sum()
+    np.testing.assert_allclose(np.linalg.norm(moves, axis=1), stored["pixel_distance"], rtol=1e-6)
+
+
+def test_planes_hold_when_the_network_reads_them_again(run: Run) -> None:
+    (record,) = analyze(run, ("planes",), planes=1)
+    (plane,) = record.values["planes"]
+    stored = run.result("planes").arrays
+    images = run.images("test").pixels(plane["rows"])
+    through = fg.Plane.through(*images.reshape(3, -1).astype(float))
+    np.testing.assert_allclose(through.drop(images.reshape(3, -1).astype(float)), plane["points"], atol=1e-9)
+    inside = np.argwhere(stored["labels_0"] >= 0)[::97]
+    at = np.stack([stored["u_0"][inside[:, 1]], stored["v_0"][inside[:, 0]]], 1)
+    points = through.lift(at).clip(0, 1).reshape(-1, *SHAPE).astype(np.float32)
+    labels = stored["labels_0"][tuple(inside.T)]
+    assert (run.classifier().logits(points).argmax(1) == labels).mean() > 0.98
+    predicted = run.features("test").predictions[plane["rows"]]
+    assert len(set(predicted)) == min(3, len(set(run.features("test").predictions)))
+
+
+def test_networks_are_compared_side_by_side(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "colour.npz", images=rng.random((9, 3, 6, 10), np.float32), labels=np.arange(9) % 2)
+    (record,) = analyze(
+        run,
+        ("compare",),
+        train_samples=30,
+        test_samples=6,
+        flip_samples=3,
+        others=(f"npz:{tmp_path / 'colour.npz'}",),
+        beside=(Run(run.folder),),
+    )
+    (name,) = record.values["beside"]
+    assert record.values["beside"][name]["feature"] == record.values["feature"]
+    lengths = record.table("extrapolation")
+    assert {"network", "npz", "uniform noise", "midpoints in pixels", "pixel flips"} <= {
+        column.name for column in lengths.columns
+    }
+    assert len(lengths.rows) == 2 * 5
+    assert record.values["feature"]["relative_boundary"] > 0
+    assert record.settings["beside"] == [name]
+
+
+def test_images_of_another_data_set_are_fitted_without_resizing() -> None:
+    wide = np.arange(12, dtype=np.float32).reshape(1, 1, 2, 6)
+    np.testing.assert_array_equal(fitted(wide, (1, 2, 4), "wide")[0, 0], wide[0, 0, :, 1:5])
+    np.testing.assert_array_equal(fitted(wide, (3, 4, 6), "wide")[0, 2, 1:3], wide[0, 0])
+    assert fitted(np.ones((2, 3, 5, 5), np.float32), (1, 5, 5), "colour").shape == (2, 1, 5, 5)
+    with pytest.raises(BadData, match="images of 2 channels do not fit"):
+        fitted(np.ones((1, 2, 4, 4), np.float32), (3, 4, 4), "two")
+
+
+def test_every_claim_of_the_pixel_studies_is_proved_from_disk(run: Run) -> None:
+    for name in ("invert", "flips", "morph", "planes", "compare"):
+        if not (run.folder / "claims" / f"{name}.json").exists():
+            list(analyze(run, (name,)))
+    tally = fg.open_run(run.folder).verify().tally
+    assert tally["PROVED"] > 100
+    assert tally["REFUTED"] == tally["UNDECIDED"] == 0
+
+
+def test_observations_compose_all_studies(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["observations", str(run.folder), "--beside", str(run.folder), "--json", "--quiet"]
+    assert featgeom_run(words) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    rows = [row for table in result["tables"] for row in table["rows"]]
+    assert [row[0] for row in rows if row[0]] == [o.paper for *_, part in OBSERVATIONS for o in part]
+    assert all(len(row) == 4 and row[2] == row[3] for row in rows)
+    measured = {row[1]: row[2] for row in rows}
+    alike = run.result("morph").values["alike"]
+    assert measured["segments between samples predicted alike"] == alike > 0
+    assert measured["feature space: change class (p)"] == 0
+    assert set(run.results) >= set(NEEDED)  # what was missing was made, and stored
+
+
+def test_every_pixel_study_has_pictures(run: Run) -> None:
+    for name in ("invert", "flips", "morph", "planes", "compare"):
+        if name not in run.results:
+            list(analyze(run, (name,)))
+        found = drawings(run.result(name), run.classes)
+        assert found
+        for drawing in found:
+            assert drawing.caption.endswith(".")
+            assert svg(drawing.figure).startswith("<svg")
 
 
 def test_comparison_asks_the_same_of_every_space(run: Run) -> None:

@@ -1,0 +1,121 @@
+"""Planes through three samples, in pixel space and in feature space: the study of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import shapely
+
+from featgeom.arrays import Ints
+from featgeom.certificates.claim import Claim
+from featgeom.errors import BadArgument, BadData
+from featgeom.pixels.slices import PixelSlice, slice_pixels
+from featgeom.studies.record import Column, Finding, Record, Table
+from featgeom.studies.run import Run
+
+PLANES = 3
+CELLS_ACROSS = 160  # lattice points along the longer side of a slice
+
+
+def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int = PLANES) -> Record:
+    """The classes on planes through three samples of different predicted classes, in both spaces.
+
+    A slice of pixel space is a lattice of points at which the network was run, refined near boundaries; one
+    of feature space is exact. In feature space a class is one convex piece of every plane, or none.
+    """
+    from tqdm import tqdm
+
+    features = run.features(run.question_split)
+    triples = _triples(features.head.classify(features.features), run.seed, planes)
+    classifier, images = run.classifier(device), run.images(run.question_split)
+    drawn: list[dict[str, Any]] = []
+    arrays, claims = dict[str, np.ndarray](), dict[str, Claim]()
+    for rows in tqdm(triples, desc="planes", disable=not progress):
+        try:
+            part = slice_pixels(classifier, *images.pixels(rows), across=CELLS_ACROSS)
+        except BadArgument:  # three images, or their features, on one line
+            continue
+        i = len(drawn)
+        arrays |= {f"labels_{i}": part.labels, f"u_{i}": part.u, f"v_{i}": part.v}
+        claims[f"slice-{i}"] = part.features.certificate
+        drawn.append(_described(part, rows, images.pixels(rows), np.asarray(features.features[rows])))
+    if not drawn:
+        raise BadData(f"{run.folder}: no three samples of the {run.question_split} split span a plane")
+    most = max(max(plane["pieces"].values()) for plane in drawn)
+    more = sum(sum(count > 1 for count in plane["pieces"].values()) for plane in drawn)
+    shown = sum(len(plane["pieces"]) for plane in drawn)
+    return Record(
+        "planes",
+        "Planes through three samples",
+        (
+            Finding(
+                f"On {len(drawn)} planes of pixel space through three {run.question_split} samples of "
+                f"different classes, {more} of the {shown} classes seen fall into several pieces, the most "
+                f"broken into {most} (as far as a lattice of {CELLS_ACROSS} points across can tell)."
+            ),
+            Finding(
+                "On the planes of feature space through the features of the same samples every class is one "
+                f"convex piece: {', '.join(str(len(plane['cells'])) for plane in drawn)} cells.",
+                "proved",
+            ),
+        ),
+        {"planes": drawn, "most_pieces": most, "broken": more, "shown": shown},
+        (_table(drawn, run),),
+        arrays,
+        claims,
+        {"planes": len(drawn), "across": CELLS_ACROSS, "seed": run.seed},
+    )
+
+
+def _triples(predicted: Ints, seed: int, count: int) -> list[Ints]:
+    """Seeded triples of samples of different predicted classes, as far as there are."""
+    generator = np.random.default_rng(seed)
+    triples = []
+    for _ in range(count):
+        order = generator.permutation(len(predicted))
+        _, first = np.unique(predicted[order], return_index=True)
+        rest = np.setdiff1d(np.arange(len(order)), first)
+        triples.append(order[np.concatenate([generator.permutation(first), rest])[:3]])
+    return triples
+
+
+def _described(part: PixelSlice, rows: Ints, images: np.ndarray, features: np.ndarray) -> dict[str, Any]:
+    """One plane, for programs and for the picture."""
+    cells = {str(c): shapely.get_coordinates(p).tolist() for c, p in part.features.polygons.items()}
+    return {
+        "rows": rows.tolist(),
+        "points": part.plane.drop(images.reshape(3, -1).astype(np.float64)).tolist(),
+        "domain": shapely.get_coordinates(part.domain).tolist(),
+        "resolution": part.resolution,
+        "evaluated": part.evaluated,
+        "pieces": {str(c): n for c, n in part.pieces.items()},
+        "borders": part.graph.number_of_edges(),
+        "cells": cells,
+        "cell_borders": part.features.graph.number_of_edges(),
+        "window": list(part.features.window),
+        "feature_points": part.features.plane.drop(features).tolist(),
+    }
+
+
+def _table(drawn: list[dict[str, Any]], run: Run) -> Table:
+    return Table(
+        "planes",
+        "The same three samples in both spaces",
+        (
+            Column("samples"), Column("classes in pixels"), Column("pieces in pixels"),
+            Column("pairs that meet in pixels"), Column("most pieces of a class"),
+            Column("classes in features"), Column("pairs that meet in features"),
+            Column("lattice spacing", "pixel distance"),
+        ),
+        tuple(
+            (
+                ", ".join(f"#{row}" for row in plane["rows"]), len(plane["pieces"]),
+                sum(plane["pieces"].values()), plane["borders"], max(plane["pieces"].values()),
+                len(plane["cells"]), plane["cell_borders"], plane["resolution"],
+            )
+            for plane in drawn
+        ),
+        "In pixel space the window is the whole part of the plane inside the bounds, and what is finer than "
+        "the lattice is not seen. In feature space the window holds the three samples, and cells are exact.",
+    )  # fmt: skip
