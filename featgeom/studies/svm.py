@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.arrays import Floats, Ints
+from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import Claim
 from featgeom.head import AffineHead
-from featgeom.margins.comparison import HeadComparison, compare_head
+from featgeom.margins.comparison import HeadComparison, compare_head, cross_entropy
 from featgeom.margins.machine import LinearSVM, max_margin
 from featgeom.status import Status
 from featgeom.studies.record import Column, Finding, Record, Table
@@ -36,10 +36,11 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     pairs, left_out = chosen_pairs(head, x, y)
     of_pairs = pair_machines(head, x, y, pairs, run.seed, progress)
     accuracy = float(right.mean())
+    loss = float(cross_entropy(head, features.features, features.labels).mean())
     findings = [
         Finding(
             f"The head separates the {len(x):,} of {len(right):,} {run.reference_split} samples that it "
-            f"predicts correctly (accuracy {accuracy:.4f}); machines are fitted to these."
+            f"predicts correctly (accuracy {accuracy:.4f}, loss {loss:.3g}); machines are fitted to these."
         )
     ]
     findings += whole_findings(whole) + pair_findings(of_pairs, run.classes)
@@ -68,12 +69,16 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         for kind, (svm, _) in found.items()
     }
     tables = ([whole_table(whole)] if whole else []) + [pair_table(of_pairs, run.classes)]
+    if head.dimension == 2:
+        tables.append(plane_table(of_pairs, run.classes))
     return Record(
         study="svm",
         title="The last layer and support vector machines",
         findings=tuple(findings),
         values={
             "samples": len(x),
+            "accuracy": accuracy,
+            "loss": loss,
             "machines": {kind: values_of(*found) for kind, found in whole.items()},
             "pairs": [
                 {"classes": [int(a), int(b)], **{k: values_of(*found) for k, found in kinds.items()}}
@@ -95,14 +100,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
 
 def whole_machines(head: AffineHead, x: Floats, y: Ints, seed: int) -> dict[str, Compared]:
     """One machine of all classes for each kind of bias; empty where they would be too large."""
-    found: dict[str, Compared] = {}
-    if (len(np.unique(y)) - 1) * (x.shape[1] + 1) > MOST_UNKNOWNS:
-        return found
-    for kind in KINDS:
-        svm = max_margin(x, y, bias=kind)
-        if svm.status in (Status.SOLVED, Status.PRECISION_LIMIT):
-            found[kind] = svm, compare_head(head, svm, x, y, seed=seed)
-    return found
+    machines = machines_of(x, y, KINDS)
+    return {kind: (svm, compare_head(head, svm, x, y, seed=seed)) for kind, svm in machines.items()}
+
+
+def machines_of(x: Floats, y: Ints, kinds: tuple[str, ...], C: float = np.inf) -> dict[str, LinearSVM]:
+    """Machines of all classes by kind of bias; none where they would be too large, or one does not exist."""
+    count = len(np.unique(y))
+    if count < 2 or (count - 1) * (x.shape[1] + 1) > MOST_UNKNOWNS:
+        return {}
+    machines = {kind: max_margin(x, y, C=C, bias=kind) for kind in kinds}
+    solved = all(svm.status in (Status.SOLVED, Status.PRECISION_LIMIT) for svm in machines.values())
+    return machines if solved else {}
 
 
 def chosen_pairs(head: AffineHead, x: Floats, y: Ints) -> tuple[list[tuple[int, int]], int]:
@@ -138,8 +147,13 @@ def pair_machines(
 
 
 def values_of(svm: LinearSVM, compared: HeadComparison) -> dict[str, Any]:
-    """The figures of one machine, for programs."""
-    return {
+    """The figures of one machine, for programs; directions of normals where feature space is a plane."""
+    plane = {
+        "direction": degrees(compared.head.normal),
+        "machine_direction": degrees(compared.svm.normal),
+    }
+    return (plane if svm.weight.shape[1] == 2 else {}) | {
+        "pair_angle": compared.angle.tolist(),
         "status": svm.status.name,
         "margin": svm.margin,
         "gap": svm.gap,
@@ -155,6 +169,16 @@ def values_of(svm: LinearSVM, compared: HeadComparison) -> dict[str, Any]:
         "support_overlap": compared.support_overlap,
         "support_chance": compared.support_chance,
     }
+
+
+def degrees(normals: Float64) -> list[float]:
+    """Directions of lines normal to boundaries in a plane, between −90° and 90°.
+
+    >>> degrees(np.array([[1.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]))
+    [45.0, 0.0, -90.0]
+    """
+    turn = np.degrees(np.arctan2(normals[:, 1], normals[:, 0]))
+    return [float(t) for t in (turn + 90) % 180 - 90]
 
 
 def whole_findings(whole: dict[str, Compared]) -> list[Finding]:
@@ -278,4 +302,31 @@ def pair_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], classes: tu
         tuple(rows),
         "Place in gap: where the head's boundary lies between the two classes along its normal, 0 at the "
         "first class, 0.5 halfway; ∞ where they have no gap along it.",
+    )
+
+
+def plane_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], classes: tuple[str, ...]) -> Table:
+    """Where the boundaries of two classes run, in a feature space of two dimensions."""
+    rows = []
+    for pair, found in of_pairs.items():
+        of_head, machines = found["standard"][1].head, [compared.svm for _, compared in found.values()]
+        directions = [degrees(boundary.normal)[0] for boundary in (of_head, *machines)]
+        offsets = [float(boundary.offset[0]) for boundary in (of_head, *machines)]
+        rows.append((classes[pair[0]], classes[pair[1]], *directions, *offsets))
+    return Table(
+        "plane",
+        "Boundaries in the plane of features",
+        (
+            Column("class"),
+            Column("other class"),
+            Column("head's normal", "degrees"),
+            Column("standard's normal", "degrees"),
+            Column("augmented's normal", "degrees"),
+            Column("head's offset", "feature distance"),
+            Column("standard's offset", "feature distance"),
+            Column("augmented's offset", "feature distance"),
+        ),
+        tuple(rows),
+        "Normals as angles to the first feature; offsets are distances from the origin along the normal, "
+        "from the side of the first class to that of the other.",
     )
