@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def reproduce(
         run = arrays_run(place, str(trap_file(folder)), seed=seed)
     else:
         run = _trained(experiment, folder, data, full, seed, device, progress)
-    options = {"retrain": {"steps": 20_000}} if experiment.name == "trap" else {}
+    options = {"retrain": {"steps": experiment.retraining}}
     for _ in analyze(run, experiment.studies, device, progress, options):
         pass
     return run
@@ -72,9 +71,7 @@ def _trained(
     images, classes = training.recipe.images, training.recipe.classes
     run = extract_run(folder / experiment.name, str(training.last), images, classes=classes, **quiet)
     series = [checkpoint.path for checkpoint in training.checkpoints]
-    record = trajectory(series, images, classes=classes, **quiet)
-    last = training.history[-1]
-    run.save(replace(record, values=record.values | {"test_accuracy": last["test_accuracy"]}))
+    run.save(trajectory(series, images, classes=classes, **quiet))
     return run
 
 

@@ -20,29 +20,27 @@ class Row:
     says: str
     measured: str
     find: Callable[[Records], float]
-    unit: str = "°"
+    form: str = "{:.2f}°"
 
     def ours(self, records: Records) -> str:
         """Our figure as it is written; a dash where a network leaves it undefined."""
         try:
-            value = float(self.find(records))
+            return self.form.format(float(self.find(records))).replace("-", "−")
         except (KeyError, IndexError, StopIteration):
             return "–"
-        return f"{value:.4f}" if self.unit == "" else f"{value:.{PLACES[self.unit]}f}{self.unit}"
 
 
-PLACES = {"°": 2, " of the gap": 2, " distance": 2, " loss": 4}
 NO_ANGLE = "the boundaries coincide (pictures; no angle)"
 
 
-def _pair(i: int, *keys: str) -> Callable[[Records], float]:
-    """A figure of the pair number ``i`` in the study of machines."""
+def _pair(i: int, key: str, place: int = 0) -> Callable[[Records], float]:
+    """A figure of the pair number ``i`` in the study of machines, of a line its direction or offset."""
 
     def find(records: Records) -> float:
-        value: Any = records["svm"].values["pairs"][i]["standard"]
-        for key in keys:
-            value = value[key]
-        return float(value[0] if isinstance(value, list) else value)
+        value: Any = records["svm"].values["pairs"][i]["standard"][key]
+        while isinstance(value, (list, tuple)):
+            value = value[place if len(value) > 1 else 0]
+        return float(value)
 
     return find
 
@@ -66,8 +64,8 @@ def _head(name: str, key: str, i: int | None = None) -> Callable[[Records], floa
     return find
 
 
-def _test_accuracy(records: Records) -> float:
-    return float(records["trajectory"].values["test_accuracy"])
+def _accuracy(split: str) -> Callable[[Records], float]:
+    return lambda records: records["svm"].values["accuracy"][split]
 
 
 def _rows() -> Iterator[Row]:
@@ -78,45 +76,45 @@ def _rows() -> Iterator[Row]:
         _head("new, gradient", "pair_angles", 0),
     )  # fmt: skip
     better = "the whole network may have the better bias"
-    gap = " of the gap"
     yield Row(
-        two, "place of the boundary, whole network", better, "0.32", _head("whole", "positions", 0), gap
+        two, "place of the boundary, whole network", better, "0.32", _head("whole", "positions", 0), "{:.2f}"
     )
     yield Row(
         two, "place of the boundary, last layer trained anew", better, "0.10",
-        _head("new, gradient", "positions", 0), gap,
+        _head("new, gradient", "positions", 0), "{:.2f}",
     )  # fmt: skip
-    yield Row("cifar10_two", "test accuracy", "0.9255", "–", _test_accuracy, "")
+    yield Row("cifar10_two", "test accuracy", "0.9255", "–", _accuracy("test"), "{:.4f}")
     yield Row("cifar10_two", "angle to the SVM", NO_ANGLE, "3.2°", _maps(0))
-    yield Row("mnist_three", "test accuracy", "0.9955", "0.9952", _test_accuracy, "")
+    yield Row(
+        "mnist_three", "test accuracy", "0.9955", "0.9952 (published network)", _accuracy("test"), "{:.4f}"
+    )
     for i, (pair, angle) in enumerate(zip(("0|1", "0|2", "1|2"), ("6.4°", "0.1°", "2.7°"))):
         yield Row("mnist_three", f"angle to the SVM, {pair}", NO_ANGLE, f"{angle} (their figure)", _maps(i))
     published = "published_mnist3"
-    yield Row(
-        published, "train accuracy", "–", "0.9997", lambda records: records["svm"].values["accuracy"], ""
-    )
+    yield Row(published, "test accuracy", "–", "0.9952", _accuracy("test"), "{:.4f}")
+    yield Row(published, "train accuracy", "–", "0.9997", _accuracy("train"), "{:.4f}")
     yield Row(
         published, "loss of its last layer", "driven towards 0", "–",
-        lambda records: records["maps"].values["loss"], " loss",
+        lambda records: records["maps"].values["loss"], "{:.4f}",
     )  # fmt: skip
     figures = (
-        ("0|1", "20.08°", "6.40°", "3.45", "3.60"),
-        ("0|2", "−38.08°", "−20.91°", "0.009", "1.25"),
-        ("1|2", "−88.24°", "−90.00°", "−3.11", "2.84"),
+        ("0|1", "20.08°", "6.40°", "3.45", "3.60", "13.68°"),
+        ("0|2", "−38.08°", "−20.91°", "0.009", "1.25", "17.17°"),
+        ("1|2", "−88.24°", "−90.00°", "−3.11", "2.84", "1.76°"),
     )
-    for i, (pair, head, machine, offset, distance) in enumerate(figures):
-        yield Row(published, f"head's normal, {pair}", "–", head, _pair(i, "direction"))
-        yield Row(published, f"SVM's normal, {pair}", "–", machine, _pair(i, "machine_direction"))
-        yield Row(published, f"head's offset, {pair}", "–", offset, _pair(i, "offset"), " distance")
+    for i, (pair, head, machine, offset, distance, angle) in enumerate(figures):
+        yield Row(published, f"head's normal, {pair}", "–", head, _pair(i, "line"))
+        yield Row(published, f"SVM's normal, {pair}", "–", machine, _pair(i, "machine_line"))
+        yield Row(published, f"head's offset, {pair}", "–", offset, _pair(i, "line", 1), "{:.3f}")
         yield Row(
             published, f"hulls apart, {pair}", "–", distance,
-            _hulls_apart(i), " distance",
+            _hulls_apart(i), "{:.2f}",
         )  # fmt: skip
-        yield Row(published, f"head to SVM, {pair}", NO_ANGLE, "up to 17°", _pair(i, "pair_angle"))
+        yield Row(published, f"head to SVM, {pair}", NO_ANGLE, angle, _pair(i, "pair_angle"))
     converges = "the last layer converges to the SVM"
     for quantity, measured, which in (
-        ("standard machine", "7.29° (15.18° − 7.89°)", "angle_standard"),
-        ("augmented machine", "0.10° (7.89° − 7.79°)", "angle_augmented"),
+        ("standard machine", "7.29° (other points: 15.18° − 7.89°)", "angle_standard"),
+        ("augmented machine", "0.10° (other points: 7.89° − 7.79°)", "angle_augmented"),
     ):
         for name, words in (("new, gradient", "descent"), ("new, normalised", "normalised descent")):
             yield Row(
@@ -125,7 +123,7 @@ def _rows() -> Iterator[Row]:
             )  # fmt: skip
     yield Row(
         "optimiser_gd", "sum of the head's rows moved, of the head's move", "–", "0 (derived)",
-        lambda records: records["trajectory"].values["rows' sum moved"][-1], "",
+        lambda records: records["trajectory"].values["rows' sum moved"][-1], "{:.0e}",
     )  # fmt: skip
 
 
@@ -158,15 +156,15 @@ def summary(runs: Mapping[str, Records]) -> Table:
     rows = []
     for name, records in runs.items():
         values = {study: record.values for study, record in records.items()}
-        course, maps = values.get("trajectory", {}), values.get("maps", {})
+        accuracy, maps = values["svm"]["accuracy"], values.get("maps", {})
         planes = maps.get("planes", {})
         heads = values["retrain"].get("heads", {})
         anew: dict[str, Any] = next((head for words, head in heads.items() if "normalised" in words), {})
         rows.append(
             (
                 name,
-                values["svm"]["accuracy"],
-                course.get("test_accuracy"),
+                next(iter(accuracy.values())),
+                accuracy.get("test"),
                 values["svm"]["loss"],
                 planes.get("feature", {}).get("share"),
                 planes.get("pixel", {}).get("share"),

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.arrays import Float64, Floats, Ints
+from featgeom.arrays import Floats, Ints
 from featgeom.certificates.claim import Claim
 from featgeom.head import AffineHead
-from featgeom.margins.comparison import HeadComparison, compare_head, cross_entropy
+from featgeom.margins.comparison import Boundaries, HeadComparison, compare_head, cross_entropy
 from featgeom.margins.machine import LinearSVM, max_margin
 from featgeom.status import Status
 from featgeom.studies.record import Column, Finding, Record, Table
@@ -77,7 +77,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         findings=tuple(findings),
         values={
             "samples": len(x),
-            "accuracy": accuracy,
+            "accuracy": {split: run.features(split).accuracy for split in run.splits},
             "loss": loss,
             "machines": {kind: values_of(*found) for kind, found in whole.items()},
             "pairs": [
@@ -147,12 +147,11 @@ def pair_machines(
 
 
 def values_of(svm: LinearSVM, compared: HeadComparison) -> dict[str, Any]:
-    """The figures of one machine, for programs; directions of normals where feature space is a plane."""
-    plane = {
-        "direction": degrees(compared.head.normal),
-        "machine_direction": degrees(compared.svm.normal),
-    }
-    return (plane if svm.weight.shape[1] == 2 else {}) | {
+    """The figures of one machine, for programs; with its lines, where feature space is a plane."""
+    plane: dict[str, Any] = {}
+    if svm.weight.shape[1] == 2:
+        plane = {"line": in_plane(compared.head), "machine_line": in_plane(compared.svm)}
+    return plane | {
         "pair_angle": compared.angle.tolist(),
         "status": svm.status.name,
         "margin": svm.margin,
@@ -171,14 +170,17 @@ def values_of(svm: LinearSVM, compared: HeadComparison) -> dict[str, Any]:
     }
 
 
-def degrees(normals: Float64) -> list[float]:
-    """Directions of lines normal to boundaries in a plane, between −90° and 90°.
+def in_plane(boundaries: Boundaries) -> list[tuple[float, float]]:
+    """Boundaries in a plane: the normal's direction from −90° up to 90°, the offset from the origin along it.
 
-    >>> degrees(np.array([[1.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]))
-    [45.0, 0.0, -90.0]
+    >>> at = np.zeros(2)
+    >>> in_plane(Boundaries(np.array([[1.0, 1.0], [-1.0, 0.0]]), np.array([2.0, 3.0]), at, at))
+    [(45.0, 2.0), (0.0, -3.0)]
     """
-    turn = np.degrees(np.arctan2(normals[:, 1], normals[:, 0]))
-    return [float(t) for t in (turn + 90) % 180 - 90]
+    turn = np.degrees(np.arctan2(boundaries.normal[:, 1], boundaries.normal[:, 0]))
+    folded = (turn + 90) % 180 - 90
+    same_way = np.abs(folded - turn) < 90
+    return [(float(t), float(o if same else -o)) for t, o, same in zip(folded, boundaries.offset, same_way)]
 
 
 def whole_findings(whole: dict[str, Compared]) -> list[Finding]:
@@ -309,9 +311,9 @@ def plane_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], classes: t
     """Where the boundaries of two classes run, in a feature space of two dimensions."""
     rows = []
     for pair, found in of_pairs.items():
-        of_head, machines = found["standard"][1].head, [compared.svm for _, compared in found.values()]
-        directions = [degrees(boundary.normal)[0] for boundary in (of_head, *machines)]
-        offsets = [float(boundary.offset[0]) for boundary in (of_head, *machines)]
+        machines = [compared.svm for _, compared in found.values()]
+        lines = [in_plane(boundary)[0] for boundary in (found["standard"][1].head, *machines)]
+        directions, offsets = zip(*lines)
         rows.append((classes[pair[0]], classes[pair[1]], *directions, *offsets))
     return Table(
         "plane",
@@ -327,6 +329,6 @@ def plane_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], classes: t
             Column("augmented's offset", "feature distance"),
         ),
         tuple(rows),
-        "Normals as angles to the first feature; offsets are distances from the origin along the normal, "
-        "from the side of the first class to that of the other.",
+        "Normals as angles to the first feature, from −90° up to 90°; offsets are signed distances of the "
+        "boundaries from the origin along them.",
     )

@@ -18,7 +18,7 @@ class Experiment:
     ``recipe`` is trained, with the fields of ``changes`` replaced: those under ``small`` as well, unless the
     paper's own size is asked for. ``file`` takes the place of a recipe: arrays of features, labels and head,
     in the folder of real data. ``needs`` is what must be in that folder, empty for simulated data.
-    ``studies`` are made of the run.
+    ``studies`` are made of the run; the last layer is trained anew for ``retraining`` steps.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Experiment:
     small: dict[str, Any] = field(default_factory=dict)
     file: str = ""
     needs: str = ""
+    retraining: int = 2_000
     studies: tuple[str, ...] = ("svm", "collapse", "retrain", "maps")
 
     def fields(self, full: bool) -> dict[str, Any]:
@@ -59,7 +60,7 @@ OPTIMISERS = {
 }
 # Adam drives the absolute loss into a constant output of 1/2, where its gradient is zero on average.
 OTHERWISE = {"absolute": {"optimiser": "gd", "rate": 0.01}}
-IMAGES = {"batch": 32, "steps": 600, "per_decade": 3, "measured": 1000, "threads": 1}
+IMAGES = {"batch": 32, "steps": 600, "per_decade": 2, "measured": 1000, "threads": 1}
 
 EXPERIMENTS: dict[str, Experiment] = {}
 
@@ -100,28 +101,40 @@ for _name in ACTIVATIONS:
 _add(
     Experiment(
         "trap", "theory", "six points on which the two machines differ, and descent on them",
+        retraining=20_000,
         studies=("svm", "retrain"),
     )
 )  # fmt: skip
 _add(
     Experiment(
         "published_mnist3", "images", "the paper's own network on MNIST 0, 1, 2 (published checkpoint)",
-        file="features/paper_mnist3.npz", needs="features/paper_mnist3.npz",
+        file="features/paper_mnist3.npz", needs="features/paper_mnist3.npz", retraining=10_000,
     )
 )  # fmt: skip
 _add(
-    Experiment("mnist_two", "images", "residual net on MNIST 0 and 1", "mnist_two", {}, IMAGES, needs="mnist")
+    Experiment(
+        "mnist_two",
+        "images",
+        "residual net on MNIST 0 and 1",
+        "mnist_two",
+        {},
+        IMAGES,
+        needs="mnist",
+        retraining=10_000,
+    )
 )
 _add(
     Experiment(
         "mnist_three", "images", "DenseNet on MNIST 0, 1 and 2", "mnist_three",
-        {}, IMAGES | {"options": {"depth": 7, "growth": 8, "features": 2}}, needs="mnist",
+        {}, IMAGES | {"options": {"depth": 7, "growth": 8, "features": 2}, "rate": 0.01, "steps": 1000},
+        needs="mnist", retraining=10_000,
     )
 )  # fmt: skip
 _add(
     Experiment(
         "cifar10_two", "images", "DenseNet on CIFAR-10 airplane and bird", "cifar10_two",
         {}, IMAGES | {"options": {"depth": 7, "growth": 12, "features": 2}}, needs="cifar10",
+        retraining=10_000,
     )
 )  # fmt: skip
 
