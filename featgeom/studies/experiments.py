@@ -71,7 +71,7 @@ def _trained(
     images, classes = training.recipe.images, training.recipe.classes
     run = extract_run(folder / experiment.name, str(training.last), images, classes=classes, **quiet)
     series = [checkpoint.path for checkpoint in training.checkpoints]
-    run.save(trajectory(series, images, classes=classes, **quiet))
+    run.save(trajectory(series, images, split=experiment.followed, classes=classes, **quiet))
     return run
 
 

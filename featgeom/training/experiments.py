@@ -18,7 +18,8 @@ class Experiment:
     ``recipe`` is trained, with the fields of ``changes`` replaced: those under ``small`` as well, unless the
     paper's own size is asked for. ``file`` takes the place of a recipe: arrays of features, labels and head,
     in the folder of real data. ``needs`` is what must be in that folder, empty for simulated data.
-    ``studies`` are made of the run; the last layer is trained anew for ``retraining`` steps.
+    ``studies`` are made of the run; the last layer is trained anew for ``retraining`` steps,
+    and the head followed along the checkpoints on the images of the split ``followed``.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Experiment:
     file: str = ""
     needs: str = ""
     retraining: int = 2_000
+    followed: str = "train"
     studies: tuple[str, ...] = ("svm", "collapse", "retrain", "maps")
 
     def fields(self, full: bool) -> dict[str, Any]:
@@ -121,20 +123,21 @@ _add(
         IMAGES,
         needs="mnist",
         retraining=10_000,
+        followed="test",
     )
 )
 _add(
     Experiment(
         "mnist_three", "images", "DenseNet on MNIST 0, 1 and 2", "mnist_three",
-        {}, IMAGES | {"options": {"depth": 7, "growth": 8, "features": 2}, "rate": 0.01, "steps": 1000},
-        needs="mnist", retraining=10_000,
+        {}, IMAGES | {"options": {"depth": 7, "growth": 8, "features": 2}, "steps": 1000},
+        needs="mnist", retraining=10_000, followed="test",
     )
 )  # fmt: skip
 _add(
     Experiment(
         "cifar10_two", "images", "DenseNet on CIFAR-10 airplane and bird", "cifar10_two",
         {}, IMAGES | {"options": {"depth": 7, "growth": 12, "features": 2}}, needs="cifar10",
-        retraining=10_000,
+        retraining=10_000, followed="test",
     )
 )  # fmt: skip
 
