@@ -1,7 +1,7 @@
 """Maximum-margin machines beside scikit-learn's and cvxpy's, on CIFAR-10 features of ResNet-20.
 
-Prints times as ratios within this run, and how near each solver comes to the certified optimum.
-FEATGEOM_DATA names the folder of real data.
+Prints times as ratios within this run, and how near each solver comes to the certified optimum. Parts can be
+named: `bench_margins.py small pairs all`. FEATGEOM_DATA names the folder of real data.
 """
 
 from __future__ import annotations
@@ -111,18 +111,27 @@ def small_against_cvxpy(x, y):
     )
 
 
+PARTS = {
+    "small": small_against_cvxpy,
+    "pairs": pairs_against_libsvm,
+    "all": all_classes_against_liblinear,
+}
+
+
 def main():
-    """Run all of it."""
+    """Run the parts named, or all of them."""
     root = os.environ.get("FEATGEOM_DATA")
     if not root:
         sys.exit("FEATGEOM_DATA is not set: it names the folder of real data")
+    names = sys.argv[1:] or list(PARTS)
+    if unknown := [name for name in names if name not in PARTS]:
+        sys.exit(f"unknown part {unknown[0]}: one of {', '.join(PARTS)}")
     data = np.load(f"{root}/features/resnet20.npz")
     right = data["logits_train"].argmax(1) == data["y_train"]
     x, y = data["features_train"][right], data["y_train"][right].astype(int)
     fg.max_margin(x[:500], y[:500], C=1.0)  # imports and first calls are not timed
-    small_against_cvxpy(x, y)
-    pairs_against_libsvm(x, y)
-    all_classes_against_liblinear(x, y)
+    for name in names:
+        PARTS[name](x, y)
 
 
 if __name__ == "__main__":

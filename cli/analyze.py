@@ -15,7 +15,7 @@ from featgeom_cli.common import (
     out_option,
     seed_option,
 )
-from featgeom_cli.extract import made_run, split_option
+from featgeom_cli.extract import classes_option, made_run, split_option
 
 EXAMPLE = """
 featgeom analyze                                  the built-in digits network
@@ -33,6 +33,7 @@ featgeom analyze digits --studies all             every study of feature space
 @out_option
 @network_options
 @split_option
+@classes_option
 @click.option(
     "--studies",
     default="overview",

@@ -33,12 +33,16 @@ split_option = click.option(
 )
 
 
+classes_option = click.option("--classes", help="A subset of the images' classes, as NAME,NAME,...")
+
+
 @featgeom_command(EXAMPLE)
 @click.argument("checkpoint")
 @click.argument("images", required=False)
 @out_option
 @network_options
 @split_option
+@classes_option
 @device_option
 @seed_option
 def extract(console: Console, out: Path | None, device: str, **options: Any) -> None:
@@ -64,6 +68,7 @@ def made_run(
     images: str | None,
     arch: str | None,
     split: str,
+    classes: str | None,
     seed: int,
     shape: str | None,
     mean: str | None,
@@ -87,7 +92,8 @@ def made_run(
         images = "digits"
     pixels = pixel_spec(shape, mean, std)
     run = extract_run(
-        folder, checkpoint, images, arch=arch, pixels=pixels, split=split, seed=seed, device=device,
+        folder, checkpoint, images, arch=arch, pixels=pixels, split=split,
+        classes=tuple(classes.split(",")) if classes else (), seed=seed, device=device,
         progress=console.progress,
     )  # fmt: skip
     console.note(f"{run.asked['model']['name']} on {run.asked['data']['name']}: features are in {run.folder}")

@@ -136,7 +136,7 @@ def match_classes(clf: Classifier, images: ImageSet) -> tuple[Ints, tuple[str, .
     count = clf.head.classes
     numbers = tuple(str(index) for index in range(max(count, len(images.classes))))
     numbered = images.classes == numbers[: len(images.classes)]
-    if clf.classes != numbers[:count] and set(images.classes) <= set(clf.classes):
+    if set(images.classes) <= set(clf.classes):
         order = np.array([clf.classes.index(name) for name in images.classes])
         return order[images.labels].astype(np.int64), clf.classes
     if images.labels.max() >= count:

@@ -81,6 +81,20 @@ def new_figure(width: float, height: float, **subplots: Any) -> tuple[Figure, An
     return figure, axes
 
 
+def legend_below(figure: Figure, handles: list[Any], columns: int) -> None:
+    """One legend for the whole figure, below its axes."""
+    words = [handle.get_label() for handle in handles]
+    figure.legend(
+        handles,
+        words,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=7,
+        columnspacing=1.2,
+    )
+
+
 def pdf(figure: Figure) -> bytes:
     """The figure as a PDF file with letters that can be selected; equal figures give equal files."""
     import io

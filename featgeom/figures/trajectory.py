@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, new_figure
+from featgeom.figures.log_time import against_log_t, rate
+from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, legend_below, new_figure
 from featgeom.studies.record import Record
 
 
 def draw(record: Record, classes: tuple[str, ...] = ()) -> list[Drawing]:
     """The picture of a trajectory record."""
-    rows = [row for row in record.table("trajectory").rows if row[5] is not None and row[0] >= 2]
+    table = record.table("trajectory")
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row)) for row in table.rows]
+    rows = [row for row in rows if row["to augmented"] is not None and row["steps"] >= 2]
     if not rows:
         return []
-    figure, (left, right) = new_figure(TWO_COLUMNS, 2.6, ncols=2)
-    steps = np.array([row[0] for row in rows], float)
-    colours = class_colours(3)
-    for axes, columns, unit in (
-        (left, ((4, "standard machine"), (5, "augmented machine")), "angle of the head [degrees]"),
-        (right, ((6, "standard machine"),), "share of the margin missing"),
-    ):
-        for (column, label), colour in zip(columns, colours, strict=False):
-            values = np.array([row[column] for row in rows], float)
-            values = 1 - values if column == 6 else values
-            axes.plot(steps, values, "o-", markersize=3, linewidth=1, color=colour, label=label)
-        rate = values[-1] * np.log(steps[-1]) / np.log(steps)
-        axes.plot(steps, rate, "--", linewidth=1, color="grey", label="1/log t, through the last point")
-        axes.set_xscale("log")
-        axes.set_ylim(bottom=0, top=1.1 * max(float(line.get_ydata().max()) for line in axes.lines[:-1]))
-        axes.set_xlabel("steps t")
-        axes.set_ylabel(unit)
-        axes.legend()
+
+    def values(name: str) -> np.ndarray:
+        return np.array([row[name] for row in rows], float)
+
+    figure, (left, right) = new_figure(TWO_COLUMNS, 2.8, ncols=2)
+    blue, orange, *_ = class_colours(3)
+    angles = {
+        "standard machine": (values("angle to standard"), blue),
+        "augmented machine": (values("to augmented"), orange),
+    }
+    against_log_t(left, values("steps"), angles, "angle of the head [degrees]")
+    missing = {"standard machine": (1 - values("head's margin"), blue)}
+    against_log_t(right, values("steps"), missing, "share of the margin missing")
+    for axes, last in ((left, angles["augmented machine"][0]), (right, missing["standard machine"][0])):
+        top = max(float(line.get_ydata().max()) for line in axes.lines)
+        rate(axes, values("steps"), last)
+        axes.set_ylim(bottom=0, top=1.1 * top if top > 0 else 1)
+    legend_below(figure, list(left.lines), 3)
     caption = (
         "The head against the machines on its own features along the training. The dashed line is the rate "
         "that theory gives for fixed features; here the features move as well."

@@ -157,6 +157,34 @@ def pair_boundaries(head: AffineHead, x: Floats, y: Ints, pairs: Ints) -> Bounda
     return Boundaries(normal, offset, margin, position)
 
 
+def cross_entropy(head: AffineHead, x: ArrayLike, y: ArrayLike) -> Float64:
+    """The cross-entropy loss of each sample, (n,), to full relative precision also where it is tiny.
+
+    >>> loss = cross_entropy(AffineHead([[0.0], [50.0]]), [[1.0], [0.0]], [1, 0])
+    >>> np.log(loss).round(6).tolist()
+    [-50.0, -0.366513]
+    """
+    logits = head.logits(as_points(x, "x", head.dimension))
+    rows, labels = np.arange(len(logits)), as_labels(y, "y", len(logits), head.classes)
+    rivals = logits - logits[rows, labels][:, None]
+    rivals[rows, labels] = -np.inf
+    top = rivals.max(axis=1)
+    behind = top + np.log(np.exp(rivals - top[:, None]).sum(axis=1))  # log Σ over rivals of e^(l_k − l_y)
+    return np.logaddexp(0, behind)
+
+
+def wilson(share: float, points: int) -> tuple[float, float]:
+    """The 95 % interval of a share found on so many independent points (Wilson 1927).
+
+    >>> tuple(round(end, 4) for end in wilson(1.0, 30_000))
+    (0.9999, 1.0)
+    """
+    z = 1.959964
+    centre = (share + z * z / (2 * points)) / (1 + z * z / points)
+    half = z * np.sqrt(share * (1 - share) / points + z * z / (4 * points**2)) / (1 + z * z / points)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
 def _flat(head: AffineHead) -> Float64:
     """All weights in one row, without the part that all classes share, which decides nothing."""
     return (head.weight - head.weight.mean(axis=0)).reshape(1, -1)
@@ -192,17 +220,11 @@ def _domain_agreement(
     rng = np.random.default_rng(seed)
     drawn = rng.uniform(x.min(axis=0), x.max(axis=0), (points, x.shape[1]))
     share = float((mine.classify(drawn) == other.classify(drawn)).mean())
-    z = 1.959964
-    centre = (share + z * z / (2 * points)) / (1 + z * z / points)
-    half = z * np.sqrt(share * (1 - share) / points + z * z / (4 * points**2)) / (1 + z * z / points)
-    return share, (float(max(0.0, centre - half)), float(min(1.0, centre + half)))
+    return share, wilson(share, points)
 
 
 def _support_overlap(mine: AffineHead, svm: LinearSVM, x: Floats, y: Ints) -> float:
     """The share of the support vectors that are among as many samples of highest cross-entropy loss."""
-    logits = mine.logits(x)
-    logits -= logits[np.arange(len(y)), y][:, None]
-    top = logits.max(axis=1)
-    loss = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    loss = cross_entropy(mine, x, y)
     hardest = np.argsort(-loss, kind="stable")[: len(svm.support)]
     return float(np.isin(svm.support, hardest).mean())

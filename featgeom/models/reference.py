@@ -194,7 +194,7 @@ class Asymmetric(nn.Module):
         mask[1, first:] = 1
         with torch.no_grad():
             self.head.weight.mul_(mask)
-        self.head.weight.register_hook(lambda gradient: gradient * mask)
+        self.head.weight.register_hook(lambda gradient: gradient * mask.to(gradient.device))
 
     def forward(self, t: Tensor) -> Tensor:
         """(n, c, h, w) → (n, 2)."""

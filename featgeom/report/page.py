@@ -34,6 +34,7 @@ QUESTIONS = {
     "morph": "What lies between two samples, in pixels and in features?",
     "planes": "How do the classes lie in a plane of pixel space, and in the plane of their features?",
     "compare": "What differs between feature space and pixel space, on the same samples?",
+    "observations": "What the second paper observes: does it hold here?",
 }
 
 

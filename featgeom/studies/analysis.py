@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.sources import load_classifier
 from featgeom.studies.record import Record
 from featgeom.studies.run import Run, write_run
+from featgeom.training.images import keep_classes
 
 FEATURE_STUDIES = ("overview", "hulls", "regions", "boundaries", "svm", "collapse")  # in this order
 PIXEL_STUDIES = ("invert", "flips", "morph", "planes", "compare")
-STUDIES = (*FEATURE_STUDIES, *PIXEL_STUDIES, "observations")
+LAST_LAYER_STUDIES = ("retrain", "maps")
+STUDIES = (*FEATURE_STUDIES, *PIXEL_STUDIES, *LAST_LAYER_STUDIES, "observations")
 
 
 def extract_run(
@@ -34,21 +36,24 @@ def extract_run(
     arch: str | None = None,
     pixels: PixelSpec | None = None,
     split: str = "both",
+    classes: tuple[str, ...] = (),
     seed: int = 0,
     device: str = "cpu",
     progress: bool = False,
 ) -> Run:
     """Put the features of a checkpoint on an image source into a run folder, resuming what was begun.
 
+    With ``classes``, the images of these classes alone, numbered in the order given.
+
     Raises what `load_classifier`, `load_splits` and `extract` raise, and BadData where the folder holds
     another run.
     """
-    sets = load_splits(images, split=split)
+    sets = {name: keep_classes(part, classes) for name, part in load_splits(images, split=split).items()}
     probe = next(iter(sets.values()))
     classifier = load_classifier(checkpoint, arch=arch, pixels=pixels, device=device, probe=probe.images)
     model = described_model(classifier, probe, checkpoint, arch)
-    command = [checkpoint, images, *options(arch=arch, pixels=pixels, split=split, seed=seed)]
-    run = write_run(folder, model, described_images(images, sets), seed, command)
+    command = [checkpoint, images, *options(arch, pixels, split, classes, seed)]
+    run = write_run(folder, model, described_images(images, sets, classes), seed, command)
     for name, image_set in sets.items():
         extract(classifier, image_set, device=device, store=run.folder / "features" / name, progress=progress)
     return run
@@ -75,7 +80,11 @@ def arrays_run(folder: Path, file: str, *, seed: int = 0) -> Run:
 
 
 def options(
-    arch: str | None = None, pixels: PixelSpec | None = None, split: str = "both", seed: int = 0
+    arch: str | None = None,
+    pixels: PixelSpec | None = None,
+    split: str = "both",
+    classes: tuple[str, ...] = (),
+    seed: int = 0,
 ) -> list[str]:
     """The options of the command line that differ from its defaults."""
     words = ["--arch", arch] if arch else []
@@ -83,6 +92,7 @@ def options(
         value = getattr(pixels, name, None)
         words += [f"--{name}", ",".join(str(number) for number in value)] if value else []
     words += ["--split", split] if split != "both" else []
+    words += ["--classes", ",".join(classes)] if classes else []
     return words + (["--seed", str(seed)] if seed else [])
 
 
@@ -103,11 +113,12 @@ def described_model(
     }
 
 
-def described_images(source: str, sets: dict[str, ImageSet]) -> dict[str, Any]:
+def described_images(source: str, sets: dict[str, ImageSet], classes: tuple[str, ...]) -> dict[str, Any]:
     """What run.json says of the data."""
     name = next(iter(sets.values())).name
     splits = {split: {"samples": len(part), "sha256": part.hash} for split, part in sets.items()}
-    return {"source": absolute_source(source), "name": name, "splits": splits}
+    described = {"source": absolute_source(source), "name": name, "splits": splits}
+    return described | ({"classes": list(classes)} if classes else {})
 
 
 def analyze(
@@ -115,9 +126,11 @@ def analyze(
     studies: tuple[str, ...] = ("overview",),
     device: str = "cpu",
     progress: bool = False,
-    **options: object,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Iterator[Record]:
     """Run studies one after the other, with ``options`` of theirs; each is stored before it is yielded.
+
+    ``options`` are a study's own, by its name.
 
     Raises BadArgument for a name that is none of `STUDIES`, before any of them runs.
     """
@@ -127,7 +140,7 @@ def analyze(
     for name in studies:
         started = time.perf_counter()
         record = importlib.import_module(f"featgeom.studies.{name}").study(
-            run, device=device, progress=progress, **options
+            run, device=device, progress=progress, **(options or {}).get(name, {})
         )
         record = replace(record, seconds=time.perf_counter() - started)
         run.save(record)

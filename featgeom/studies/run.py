@@ -109,11 +109,12 @@ class Run:
     def images(self, split: str) -> ImageSet:
         """The images of one part, read again from their source, which must not have changed."""
         from featgeom.data.sources import load_images
+        from featgeom.training.images import keep_classes
 
         data = self.asked["data"]
         if data["source"] is None:
             raise BadData(f"{self.folder}: made from features alone, so there are no images")
-        images = load_images(data["source"], split=split)
+        images = keep_classes(load_images(data["source"], split=split), tuple(data.get("classes", ())))
         if images.hash != data["splits"][split]["sha256"]:
             raise BadData(f"{data['source']}: has changed since {self.folder} was made")
         return images

@@ -10,7 +10,7 @@ import numpy as np
 from featgeom.arrays import Floats, Ints
 from featgeom.certificates.claim import Claim
 from featgeom.head import AffineHead
-from featgeom.margins.comparison import HeadComparison, compare_head
+from featgeom.margins.comparison import Boundaries, HeadComparison, compare_head, cross_entropy
 from featgeom.margins.machine import LinearSVM, max_margin
 from featgeom.status import Status
 from featgeom.studies.record import Column, Finding, Record, Table
@@ -36,10 +36,11 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     pairs, left_out = chosen_pairs(head, x, y)
     of_pairs = pair_machines(head, x, y, pairs, run.seed, progress)
     accuracy = float(right.mean())
+    loss = float(cross_entropy(head, features.features, features.labels).mean())
     findings = [
         Finding(
             f"The head separates the {len(x):,} of {len(right):,} {run.reference_split} samples that it "
-            f"predicts correctly (accuracy {accuracy:.4f}); machines are fitted to these."
+            f"predicts correctly (accuracy {accuracy:.4f}, loss {loss:.3g}); machines are fitted to these."
         )
     ]
     findings += whole_findings(whole) + pair_findings(of_pairs, run.classes)
@@ -68,12 +69,16 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         for kind, (svm, _) in found.items()
     }
     tables = ([whole_table(whole)] if whole else []) + [pair_table(of_pairs, run.classes)]
+    if head.dimension == 2:
+        tables.append(plane_table(of_pairs, run.classes))
     return Record(
         study="svm",
         title="The last layer and support vector machines",
         findings=tuple(findings),
         values={
             "samples": len(x),
+            "accuracy": {split: run.features(split).accuracy for split in run.splits},
+            "loss": loss,
             "machines": {kind: values_of(*found) for kind, found in whole.items()},
             "pairs": [
                 {"classes": [int(a), int(b)], **{k: values_of(*found) for k, found in kinds.items()}}
@@ -95,14 +100,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
 
 def whole_machines(head: AffineHead, x: Floats, y: Ints, seed: int) -> dict[str, Compared]:
     """One machine of all classes for each kind of bias; empty where they would be too large."""
-    found: dict[str, Compared] = {}
-    if (len(np.unique(y)) - 1) * (x.shape[1] + 1) > MOST_UNKNOWNS:
-        return found
-    for kind in KINDS:
-        svm = max_margin(x, y, bias=kind)
-        if svm.status in (Status.SOLVED, Status.PRECISION_LIMIT):
-            found[kind] = svm, compare_head(head, svm, x, y, seed=seed)
-    return found
+    machines = machines_of(x, y, KINDS)
+    return {kind: (svm, compare_head(head, svm, x, y, seed=seed)) for kind, svm in machines.items()}
+
+
+def machines_of(x: Floats, y: Ints, kinds: tuple[str, ...], C: float = np.inf) -> dict[str, LinearSVM]:
+    """Machines of all classes by kind of bias; none where they would be too large, or one does not exist."""
+    count = len(np.unique(y))
+    if count < 2 or (count - 1) * (x.shape[1] + 1) > MOST_UNKNOWNS:
+        return {}
+    machines = {kind: max_margin(x, y, C=C, bias=kind) for kind in kinds}
+    solved = all(svm.status in (Status.SOLVED, Status.PRECISION_LIMIT) for svm in machines.values())
+    return machines if solved else {}
 
 
 def chosen_pairs(head: AffineHead, x: Floats, y: Ints) -> tuple[list[tuple[int, int]], int]:
@@ -138,8 +147,12 @@ def pair_machines(
 
 
 def values_of(svm: LinearSVM, compared: HeadComparison) -> dict[str, Any]:
-    """The figures of one machine, for programs."""
-    return {
+    """The figures of one machine, for programs; with its lines, where feature space is a plane."""
+    plane: dict[str, Any] = {}
+    if svm.weight.shape[1] == 2:
+        plane = {"line": in_plane(compared.head), "machine_line": in_plane(compared.svm)}
+    return plane | {
+        "pair_angle": compared.angle.tolist(),
         "status": svm.status.name,
         "margin": svm.margin,
         "gap": svm.gap,
@@ -155,6 +168,19 @@ def values_of(svm: LinearSVM, compared: HeadComparison) -> dict[str, Any]:
         "support_overlap": compared.support_overlap,
         "support_chance": compared.support_chance,
     }
+
+
+def in_plane(boundaries: Boundaries) -> list[tuple[float, float]]:
+    """Boundaries in a plane: the normal's direction from −90° up to 90°, the offset from the origin along it.
+
+    >>> at = np.zeros(2)
+    >>> in_plane(Boundaries(np.array([[1.0, 1.0], [-1.0, 0.0]]), np.array([2.0, 3.0]), at, at))
+    [(45.0, 2.0), (0.0, -3.0)]
+    """
+    turn = np.degrees(np.arctan2(boundaries.normal[:, 1], boundaries.normal[:, 0]))
+    folded = (turn + 90) % 180 - 90
+    same_way = np.abs(folded - turn) < 90
+    return [(float(t), float(o if same else -o)) for t, o, same in zip(folded, boundaries.offset, same_way)]
 
 
 def whole_findings(whole: dict[str, Compared]) -> list[Finding]:
@@ -278,4 +304,31 @@ def pair_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], classes: tu
         tuple(rows),
         "Place in gap: where the head's boundary lies between the two classes along its normal, 0 at the "
         "first class, 0.5 halfway; ∞ where they have no gap along it.",
+    )
+
+
+def plane_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], classes: tuple[str, ...]) -> Table:
+    """Where the boundaries of two classes run, in a feature space of two dimensions."""
+    rows = []
+    for pair, found in of_pairs.items():
+        machines = [compared.svm for _, compared in found.values()]
+        lines = [in_plane(boundary)[0] for boundary in (found["standard"][1].head, *machines)]
+        directions, offsets = zip(*lines)
+        rows.append((classes[pair[0]], classes[pair[1]], *directions, *offsets))
+    return Table(
+        "plane",
+        "Boundaries in the plane of features",
+        (
+            Column("class"),
+            Column("other class"),
+            Column("head's normal", "degrees"),
+            Column("standard's normal", "degrees"),
+            Column("augmented's normal", "degrees"),
+            Column("head's offset", "feature distance"),
+            Column("standard's offset", "feature distance"),
+            Column("augmented's offset", "feature distance"),
+        ),
+        tuple(rows),
+        "Normals as angles to the first feature, from −90° up to 90°; offsets are signed distances of the "
+        "boundaries from the origin along them.",
     )

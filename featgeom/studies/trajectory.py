@@ -12,13 +12,12 @@ import numpy as np
 from featgeom.data.images import ImageSet
 from featgeom.data.sources import load_splits
 from featgeom.errors import BadArgument
+from featgeom.head import AffineHead
 from featgeom.margins.collapse import neural_collapse
-from featgeom.margins.comparison import compare_head
-from featgeom.margins.machine import max_margin
+from featgeom.margins.comparison import compare_head, cross_entropy
 from featgeom.models.sources import load_classifier
-from featgeom.status import Status
 from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.svm import KINDS, MOST_UNKNOWNS
+from featgeom.studies.svm import KINDS, machines_of
 
 COLUMNS = (
     Column("steps"),
@@ -30,6 +29,7 @@ COLUMNS = (
     Column("head's margin", "of standard's"),
     Column("agreement on the box"),
     Column("NC1"),
+    Column("rows' sum moved", "of head's move"),
 )
 
 
@@ -60,10 +60,12 @@ def trajectory(
     if len({steps for steps, _ in series}) < len(series):
         raise BadArgument("checkpoints: two of them are of the same step")
     part = _images(images, split, tuple(classes))
-    rows = [
-        _measure(path, steps, part, arch, seed, device)
-        for steps, path in tqdm(series, desc="checkpoints", disable=not progress)
-    ]
+    rows: list[tuple[float | int | None, ...]] = []
+    first: AffineHead | None = None
+    for steps, path in tqdm(series, desc="checkpoints", disable=not progress):
+        figures, head = _measure(path, part, arch, seed, device)
+        first = first or head
+        rows.append((steps, *figures, sum_moved(first, head)))
     table = Table(
         "trajectory",
         f"Head and machine on {part.split} features of each checkpoint",
@@ -71,7 +73,8 @@ def trajectory(
         tuple(rows),
         "Machines separate the samples predicted correctly; a dash stands where fewer than two classes have "
         "any, or the machine would be too large. Agreement is estimated on points drawn uniformly from the "
-        "features' box.",
+        "features' box. Full-batch gradient descent of cross-entropy conserves the sum of the head's rows; "
+        "the last column says how far it moved, as a share of how far the head did.",
     )
     return Record(
         study="trajectory",
@@ -96,6 +99,19 @@ def steps_of(path: str | Path) -> int:
     return int(found[-1])
 
 
+def sum_moved(first: AffineHead, later: AffineHead) -> float | None:
+    """How far the sum of the rows of (W, b) moved, as a share of the move of all; None before any move.
+
+    >>> sum_moved(AffineHead([[1.0], [2.0]]), AffineHead([[2.0], [1.0]]))
+    0.0
+    """
+    if later.weight.shape != first.weight.shape:
+        return None
+    moved = np.hstack([later.weight - first.weight, (later.bias - first.bias)[:, None]])
+    length = float(np.linalg.norm(moved))
+    return float(np.linalg.norm(moved.sum(axis=0))) / length if length > 0 else None
+
+
 def _images(source: str, split: str, classes: tuple[str, ...]) -> ImageSet:
     from featgeom.training.images import keep_classes
 
@@ -106,9 +122,9 @@ def _images(source: str, split: str, classes: tuple[str, ...]) -> ImageSet:
 
 
 def _measure(
-    path: Path, steps: int, part: ImageSet, arch: str | None, seed: int, device: str
-) -> tuple[float | int | None, ...]:
-    """One row of the table."""
+    path: Path, part: ImageSet, arch: str | None, seed: int, device: str
+) -> tuple[tuple[float | None, ...], AffineHead]:
+    """The figures of one row of the table, and the head."""
     classifier = load_classifier(path, arch=arch, device=device, probe=part.images)
     if classifier.head.classes != len(part.classes):
         raise BadArgument(
@@ -116,17 +132,13 @@ def _measure(
         )
     features, head, labels = classifier.features(part.images), classifier.head, part.labels
     logits = head.logits(features)
-    own = logits[np.arange(len(labels)), labels]
-    top = logits.max(axis=1)
-    loss = float((top - own + np.log(np.exp(logits - top[:, None]).sum(axis=1))).mean())
+    loss = float(cross_entropy(head, features, labels).mean())
     right = logits.argmax(axis=1) == labels
     collapse = neural_collapse(features, labels, head)
     figures: list[float | None] = [None] * 5
     if len(np.unique(labels[right])) > 1:
         x, y = features[right], labels[right]
-        small = (len(np.unique(y)) - 1) * (x.shape[1] + 1) <= MOST_UNKNOWNS
-        machines = {kind: max_margin(x, y, bias=kind) for kind in KINDS} if small else {}
-        if machines and all(m.status in (Status.SOLVED, Status.PRECISION_LIMIT) for m in machines.values()):
+        if machines := machines_of(x, y, KINDS):
             compared = {kind: compare_head(head, svm, x, y, seed=seed) for kind, svm in machines.items()}
             figures = [
                 machines["standard"].margin,
@@ -135,7 +147,7 @@ def _measure(
                 compared["standard"].overall_margin_ratio,
                 compared["standard"].domain_agreement,
             ]
-    return steps, loss, float(right.mean()), *figures, collapse.nc1
+    return (loss, float(right.mean()), *figures, collapse.nc1), head
 
 
 def _findings(table: Table) -> tuple[Finding, ...]:

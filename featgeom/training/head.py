@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tqdm import tqdm
 
 from featgeom.arrays import Float64, Ints, as_float64, as_labels
 from featgeom.errors import BadArgument, nearest_name
@@ -38,6 +39,7 @@ def train_head(
     bias: bool = True,
     start: AffineHead | None = None,
     per_decade: int = 4,
+    progress: bool = False,
 ) -> HeadTraining:
     """Full-batch gradient descent of softmax cross-entropy over (W, b) on fixed features, in float64.
 
@@ -45,7 +47,8 @@ def train_head(
     "normalised_gd" steps of one length along it, which converges far faster (Nacson et al., arXiv 1803.01905;
     with constant steps, Ji and Telgarsky, arXiv 1906.04540). ``rate`` is by default what keeps plain descent
     stable, 1/L with L the Lipschitz constant of the gradient, and for the normalised method one over the
-    largest coordinate. Without ``bias`` it stays at its start. ``start`` is zero by default.
+    largest coordinate. Without ``bias`` it stays at its start. ``start`` is zero by default. The heads kept
+    are ``per_decade`` for every factor 10 in steps; ``progress`` shows a bar on standard error.
 
     On separable data the direction tends to that of the augmented machine, or of the one without bias
     (Soudry et al., arXiv 1710.10345): the error of plain descent fades like 1/log t.
@@ -75,8 +78,10 @@ def train_head(
     held = np.append(np.ones(samples.shape[1]), float(bias))
     marks = log_spaced(steps, per_decade)
     heads, losses, done = [], [], 0
+    bar = tqdm(total=steps, desc=f"last layer, {method}", delay=2, disable=not progress, leave=False)
     for mark in marks:
         for _ in range(done, mark):
+            bar.update()
             direction, scale = _descent(weights, wide, labels)
             direction *= held
             if method == "gd":
@@ -86,6 +91,7 @@ def train_head(
         done = mark
         heads.append(AffineHead(weights[:, :-1], weights[:, -1]))
         losses.append(_loss(weights, wide, labels))
+    bar.close()
     return HeadTraining(marks, tuple(heads), np.array(losses))
 
 

@@ -24,6 +24,7 @@ from featgeom.training.images import TrainingImages, training_images
 from featgeom.training.losses import find_loss
 from featgeom.training.optimisers import make_optimiser
 from featgeom.training.recipes import Recipe, find_recipe
+from featgeom.training.restart import restart_head
 from featgeom.training.schedule import log_spaced
 
 SAVE_SECONDS = 10.0  # how much work a killed training may lose
@@ -63,15 +64,17 @@ def train(
     seed: int = 0,
     progress: bool = False,
     full: bool = False,
+    device: str = "cpu",
     **overrides: Any,
 ) -> TrainingRun:
     """Train the network of a recipe and write its checkpoints, `step-N.safetensors`, into ``out_dir``.
 
     Stopped at any moment and called again, it goes on and ends with the same bytes as if undisturbed; the
     same call gives the same bytes on the same machine. ``full`` trains at the first paper's size, which can
-    take days; ``overrides`` replace fields of the recipe.
+    take days without a GPU; ``overrides`` replace fields of the recipe: with ``head_of``, a checkpoint of the
+    same network, only the last layer is trained, from fresh weights.
 
-    Raises BadArgument for an unknown recipe or field, and where ``out_dir`` holds another training.
+    Raises BadArgument for an unknown recipe, field or device, and where ``out_dir`` holds another training.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -83,10 +86,12 @@ def train(
     images = training_images(plan)
     folder = Path(out_dir).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    _claim_folder(folder, {"recipe": plan.to_json(), "seed": seed, "images": images.train.hash})
+    _claim_folder(
+        folder, {"recipe": plan.to_json(), "seed": seed, "images": images.train.hash, "device": device}
+    )
     marks = log_spaced(plan.steps, plan.per_decade)
     with _fixed_arithmetic(plan.threads, seed):
-        session = Session(folder, plan, seed, images)
+        session = Session(folder, plan, seed, images, device)
         session.resume()
         session.run(marks, progress)
     return TrainingRun(
@@ -109,12 +114,16 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 @dataclass
 class Session:
-    """A training in progress: the network, its optimiser, the steps done and what was measured."""
+    """A training in progress: the network, its optimiser, the steps done and what was measured.
+
+    ``trained`` is the network, or its last layer where only that is trained; ``data`` is what it takes.
+    """
 
     folder: Path
     recipe: Recipe
     seed: int
     images: TrainingImages
+    device: str = "cpu"
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -124,12 +133,20 @@ class Session:
         taken = inspect.signature(architecture.factory).parameters
         self.options = {k: v for k, v in known.items() if k in taken} | self.recipe.options
         self.network = architecture.build(**self.options)
+        self.trained: nn.Module = self.network
+        if self.recipe.head_of:
+            self.trained, data, test_data = restart_head(self.network, self.recipe.head_of, self.images)
+        else:
+            data, test_data = (self.images.tensors(part) for part in (self.images.train, self.images.test))
+        try:
+            self.network.to(self.device)
+            self.data, self.test_data = ((x.to(self.device), y.to(self.device)) for x, y in (data, test_data))
+        except (RuntimeError, AssertionError) as error:
+            raise BadArgument(f"device '{self.device}': {str(error).splitlines()[0]}") from None
         self.optimiser = make_optimiser(
-            self.recipe.optimiser, self.network.parameters(), self.recipe.rate, self.recipe.weight_decay
+            self.recipe.optimiser, self.trained.parameters(), self.recipe.rate, self.recipe.weight_decay
         )
         self.loss = find_loss(self.recipe.loss)
-        self.data = self.images.tensors(self.images.train)
-        self.test_data = self.images.tensors(self.images.test)
 
     def run(self, marks: tuple[int, ...], progress: bool) -> None:
         """Train up to the last mark, with a checkpoint and a record at each."""
@@ -151,9 +168,9 @@ class Session:
     def advance(self) -> None:
         """One step of the optimiser."""
         rows = self.batch_rows()
-        self.network.train()
+        self.trained.train()
         self.optimiser.zero_grad()
-        loss = self.loss(self.network(self.data[0][rows]), self.data[1][rows])
+        loss = self.loss(self.trained(self.data[0][rows]), self.data[1][rows])
         loss.backward()
         self.optimiser.step()
         self.step += 1
@@ -165,17 +182,17 @@ class Session:
             return slice(None)
         epoch, place = divmod(self.step, -(-n // size))
         order = np.random.default_rng((self.seed, epoch)).permutation(n)
-        return torch.from_numpy(order[place * size : (place + 1) * size])
+        return torch.from_numpy(order[place * size : (place + 1) * size]).to(self.device)
 
     def record(self) -> None:
         """Write the checkpoint of this step, then what was measured, then the state to go on from."""
         some = slice(self.recipe.measured or None)
-        loss, accuracy = evaluate(self.network, self.loss, *(part[some] for part in self.data))
+        loss, accuracy = evaluate(self.trained, self.loss, *(part[some] for part in self.data))
         if not np.isfinite(loss):
             raise BadArgument(
                 f"recipe {self.recipe.name}: the loss is {loss} after {self.step} steps; lower the rate"
             )
-        test_accuracy = evaluate(self.network, self.loss, *(part[some] for part in self.test_data))[1]
+        test_accuracy = evaluate(self.trained, self.loss, *(part[some] for part in self.test_data))[1]
         self.history.append(
             {"step": self.step, "loss": loss, "train_accuracy": accuracy, "test_accuracy": test_accuracy}
         )
@@ -228,7 +245,7 @@ def evaluate(network: nn.Module, loss: Any, x: Tensor, y: Tensor) -> tuple[float
     network.eval()
     total, correct = 0.0, 0
     with torch.no_grad():
-        for rows in torch.arange(len(y)).split(EVALUATION_BATCH):
+        for rows in torch.arange(len(y), device=y.device).split(EVALUATION_BATCH):
             logits = network(x[rows])
             total += float(loss(logits.double(), y[rows])) * len(rows)
             correct += int((logits.argmax(dim=1) == y[rows]).sum())

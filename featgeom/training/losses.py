@@ -39,7 +39,9 @@ def log(logits: Tensor, labels: Tensor) -> Tensor:
     own = functional.log_softmax(logits, dim=1)
     # 1 − p_k is the softmax mass of all others: a sum of exponentials, which no cancellation spoils.
     classes = logits.shape[1]
-    others = logits[:, None, :].masked_fill(torch.eye(classes, dtype=torch.bool), float("-inf"))
+    others = logits[:, None, :].masked_fill(
+        torch.eye(classes, dtype=torch.bool, device=logits.device), float("-inf")
+    )
     rest = torch.logsumexp(others, dim=2) - torch.logsumexp(logits, dim=1, keepdim=True)
     target = _one_hot(logits, labels)
     return -(target * own + (1 - target) * rest).sum(dim=1).mean()

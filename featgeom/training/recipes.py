@@ -19,7 +19,9 @@ class Recipe:
     ``per_decade`` the checkpoints for every factor 10 in steps, ``measured`` how many samples of each split,
     from the first on, loss and accuracy are measured on at a checkpoint (0: all of them). ``normalise`` sets
     the classifier's mean and std to those of the training images. ``threads`` is fixed, because sums in
-    another order are other bits. ``full`` are the fields in which the first paper's own size differs.
+    another order are other bits. ``head_of`` is a checkpoint of the same network of which everything but the
+    last layer is kept, and only that layer trained. ``full`` are the fields in which the first paper's own
+    size differs.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Recipe:
     per_decade: int = 4
     measured: int = 0
     threads: int = 1
+    head_of: str = ""
     full: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -105,6 +108,7 @@ for _data in SYNTHETIC:
             rate=0.005,
             batch=0,
             steps=1000,
+            full={"steps": 10_000},
         )
     )
 add_recipe(
@@ -127,7 +131,7 @@ for _name, _title, _images, _arch, _classes, _full in (
         "mnist:",
         "small_densenet",
         ("0", "1", "2"),
-        {"options": {"depth": 40, "growth": 12, "features": 2}, "steps": 145_000},
+        {"options": {"depth": 40, "growth": 12, "features": 2}, "steps": 145_791},
     ),
     (
         "cifar10_two",
@@ -135,7 +139,7 @@ for _name, _title, _images, _arch, _classes, _full in (
         "cifar10:",
         "small_densenet",
         ("airplane", "bird"),
-        {"options": {"depth": 40, "growth": 12, "features": 2}, "steps": 78_000},
+        {"options": {"depth": 40, "growth": 12, "features": 2}, "steps": 78_657},
     ),
 ):
     add_recipe(

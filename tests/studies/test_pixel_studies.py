@@ -95,7 +95,7 @@ def test_directions_of_flips_are_those_of_the_matrix(run: Run) -> None:
 
 
 def test_planes_hold_when_the_network_reads_them_again(run: Run) -> None:
-    (record,) = analyze(run, ("planes",), planes=1)
+    (record,) = analyze(run, ("planes",), options={"planes": {"planes": 1}})
     (plane,) = record.values["planes"]
     stored = run.result("planes").arrays
     images = run.images("test").pixels(plane["rows"])
@@ -113,15 +113,14 @@ def test_planes_hold_when_the_network_reads_them_again(run: Run) -> None:
 def test_networks_are_compared_side_by_side(run: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     np.savez(tmp_path / "colour.npz", images=rng.random((9, 3, 6, 10), np.float32), labels=np.arange(9) % 2)
-    (record,) = analyze(
-        run,
-        ("compare",),
-        train_samples=30,
-        test_samples=6,
-        flip_samples=3,
-        others=(f"npz:{tmp_path / 'colour.npz'}",),
-        beside=(Run(run.folder),),
-    )
+    options = {
+        "train_samples": 30,
+        "test_samples": 6,
+        "flip_samples": 3,
+        "others": (f"npz:{tmp_path / 'colour.npz'}",),
+        "beside": (Run(run.folder),),
+    }
+    (record,) = analyze(run, ("compare",), options={"compare": options})
     (name,) = record.values["beside"]
     assert record.values["beside"][name]["feature"] == record.values["feature"]
     lengths = record.table("extrapolation")

@@ -1,0 +1,78 @@
+"""`featgeom reproduce`: the first paper's experiments, each a run, and what they give beside what it says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from featgeom_cli.common import Console, device_option, featgeom_command, out_option, seed_option
+
+EXAMPLE = """
+featgeom reproduce --list
+featgeom reproduce blobs moons loss -o paper
+featgeom reproduce --data DIR -o paper            every experiment
+featgeom reproduce cifar10_two --data DIR --full --device cuda -o paper-full
+"""
+
+
+@featgeom_command(EXAMPLE)
+@click.argument("experiments", nargs=-1)
+@out_option
+@click.option("--list", "listed", is_flag=True, help="Name every experiment and leave.")
+@click.option("--full", is_flag=True, help="The paper's own sizes, which can take days without a GPU.")
+@click.option("--data", help="Folder of real data: mnist/, cifar10/, features/ [default: $FEATGEOM_DATA].")
+@device_option
+@seed_option
+def reproduce(
+    console: Console,
+    experiments: tuple[str, ...],
+    out: Path | None,
+    listed: bool,
+    full: bool,
+    data: str | None,
+    device: str,
+    seed: int,
+) -> None:
+    """Make the first paper's EXPERIMENTS, by name or part (data, loss, optimiser, activation, images).
+
+    Each becomes a run, OUT/NAME, with its own report; OUT/first-paper.md sets what the paper says, what its
+    artefacts give and what came out beside each other, row by row. Sizes are small unless --full is given.
+    Interrupted, it carries on where it stopped.
+    """
+    from featgeom.training.experiments import EXPERIMENTS, find_experiments
+
+    if listed:
+        width = max(map(len, EXPERIMENTS))
+        lines = [f"{e.name:<{width}}  {e.part:<10}  {e.summary}" for e in EXPERIMENTS.values()]
+        parts = {e.name: {"part": e.part, "summary": e.summary} for e in EXPERIMENTS.values()}
+        console.result(parts, "\n".join(lines))
+        return
+    from featgeom.files import write_whole
+    from featgeom.report.page import write_report
+    from featgeom.studies.experiments import available, open_experiments
+    from featgeom.studies.experiments import reproduce as make
+    from featgeom.studies.first_paper import compared, markdown, summary
+
+    data = data or os.environ.get("FEATGEOM_DATA") or None
+    folder = out or Path("runs") / ("first-paper-full" if full else "first-paper")
+    left_out = []
+    for experiment in find_experiments(experiments):
+        if experiment.name not in experiments and not available(experiment, data):
+            left_out.append(experiment.name)
+            console.note(f"{experiment.name}: left out, {experiment.needs} is not there (--data)")
+            continue
+        run = make(experiment, folder, data, full=full, seed=seed, device=device, progress=console.progress)
+        console.note(f"{experiment.name}: {write_report(run)}")
+    runs = {name: run.results for name, run in open_experiments(folder).items()}
+    tables = compared(runs), summary(runs)
+    page = "\n\n".join(f"## {table.title}\n\n{markdown(table)}\n\n{table.note}".strip() for table in tables)
+    write_whole(folder / "first-paper.md", (page + "\n").encode())
+    document = {"folder": str(folder), "left_out": left_out, "full": full}
+    document |= {table.name: [dict(zip((c.name for c in table.columns), row)) for row in table.rows]
+                 for table in tables}  # fmt: skip
+    console.result(document, "\n\n".join(f"{t.title}\n{t.to_text()}" for t in tables) + f"\n\nIn {folder}")
+
+
+command = reproduce

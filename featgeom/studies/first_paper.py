@@ -1,0 +1,210 @@
+"""The first paper, row by row: what it says, what its artefacts give when measured, and what ours do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from featgeom.studies.record import Column, Record, Table, shown
+
+Records = Mapping[str, Record]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity: what the paper says, what its artefacts give when measured, and how ours is found."""
+
+    experiment: str
+    quantity: str
+    says: str
+    measured: str
+    find: Callable[[Records], float]
+    form: str = "{:.2f}°"
+
+    def ours(self, records: Records) -> str:
+        """Our figure as it is written; a dash where a network leaves it undefined."""
+        try:
+            return self.form.format(float(self.find(records))).replace("-", "−")
+        except (KeyError, IndexError, StopIteration):
+            return "–"
+
+
+NO_ANGLE = "the boundaries coincide (pictures; no angle)"
+
+
+def _pair(i: int, key: str, place: int = 0) -> Callable[[Records], float]:
+    """A figure of the pair number ``i`` in the study of machines, of a line its direction or offset."""
+
+    def find(records: Records) -> float:
+        value: Any = records["svm"].values["pairs"][i]["standard"][key]
+        while isinstance(value, (list, tuple)):
+            value = value[place if len(value) > 1 else 0]
+        return float(value)
+
+    return find
+
+
+def _hulls_apart(i: int) -> Callable[[Records], float]:
+    return lambda records: 2 * _pair(i, "margin")(records)
+
+
+def _maps(i: int) -> Callable[[Records], float]:
+    return lambda records: records["maps"].values["pair_angles"][i]
+
+
+def _head(name: str, key: str, i: int | None = None) -> Callable[[Records], float]:
+    """A figure of a last layer in the study that trains it anew."""
+
+    def find(records: Records) -> float:
+        heads = records["retrain"].values["heads"]
+        value = heads[next(full for full in heads if name in full)][key]
+        return float(value if i is None else value[i])
+
+    return find
+
+
+def _accuracy(split: str) -> Callable[[Records], float]:
+    return lambda records: records["svm"].values["accuracy"][split]
+
+
+def _rows() -> Iterator[Row]:
+    two = "mnist_two"
+    yield Row(two, "angle to the SVM, whole network", NO_ANGLE, "1.7°", _head("whole", "pair_angles", 0))
+    yield Row(
+        two, "angle to the SVM, last layer trained anew", NO_ANGLE, "4.9°",
+        _head("new, gradient", "pair_angles", 0),
+    )  # fmt: skip
+    better = "the whole network may have the better bias"
+    yield Row(
+        two, "place of the boundary, whole network", better, "0.32", _head("whole", "positions", 0), "{:.2f}"
+    )
+    yield Row(
+        two, "place of the boundary, last layer trained anew", better, "0.10",
+        _head("new, gradient", "positions", 0), "{:.2f}",
+    )  # fmt: skip
+    yield Row("cifar10_two", "test accuracy", "0.9255", "–", _accuracy("test"), "{:.4f}")
+    yield Row("cifar10_two", "angle to the SVM", NO_ANGLE, "3.2°", _maps(0))
+    yield Row(
+        "mnist_three", "test accuracy", "0.9955", "0.9952 (published network)", _accuracy("test"), "{:.4f}"
+    )
+    for i, (pair, angle) in enumerate(zip(("0|1", "0|2", "1|2"), ("6.4°", "0.1°", "2.7°"))):
+        yield Row("mnist_three", f"angle to the SVM, {pair}", NO_ANGLE, f"{angle} (their figure)", _maps(i))
+    published = "published_mnist3"
+    yield Row(published, "test accuracy", "–", "0.9952", _accuracy("test"), "{:.4f}")
+    yield Row(published, "train accuracy", "–", "0.9997", _accuracy("train"), "{:.4f}")
+    yield Row(
+        published, "loss of its last layer", "driven towards 0", "–",
+        lambda records: records["maps"].values["loss"], "{:.4f}",
+    )  # fmt: skip
+    figures = (
+        ("0|1", "20.08°", "6.40°", "3.45", "3.60", "13.68°"),
+        ("0|2", "−38.08°", "−20.91°", "0.009", "1.25", "17.17°"),
+        ("1|2", "−88.24°", "−90.00°", "−3.11", "2.84", "1.76°"),
+    )
+    for i, (pair, head, machine, offset, distance, angle) in enumerate(figures):
+        yield Row(published, f"head's normal, {pair}", "–", head, _pair(i, "line"))
+        yield Row(published, f"SVM's normal, {pair}", "–", machine, _pair(i, "machine_line"))
+        yield Row(published, f"head's offset, {pair}", "–", offset, _pair(i, "line", 1), "{:.3f}")
+        yield Row(
+            published, f"hulls apart, {pair}", "–", distance,
+            _hulls_apart(i), "{:.2f}",
+        )  # fmt: skip
+        yield Row(published, f"head to SVM, {pair}", NO_ANGLE, angle, _pair(i, "pair_angle"))
+    converges = "the last layer converges to the SVM"
+    for quantity, measured, which in (
+        ("standard machine", "7.29° (other points: 15.18° − 7.89°)", "angle_standard"),
+        ("augmented machine", "0.10° (other points: 7.89° − 7.79°)", "angle_augmented"),
+    ):
+        for name, words in (("new, gradient", "descent"), ("new, normalised", "normalised descent")):
+            yield Row(
+                "trap", f"{words} to the {quantity}", converges,
+                measured if name == "new, gradient" else "–", _head(name, which),
+            )  # fmt: skip
+    yield Row(
+        "optimiser_gd", "sum of the head's rows moved, of the head's move", "–", "0 (derived)",
+        lambda records: records["trajectory"].values["rows' sum moved"][-1], "{:.0e}",
+    )  # fmt: skip
+
+
+ROWS = tuple(_rows())
+
+
+def compared(runs: Mapping[str, Records]) -> Table:
+    """What the paper says, what its artefacts give, what ours do: a row for each quantity of these runs."""
+    rows = tuple(
+        (row.experiment, row.quantity, row.says, row.measured, row.ours(runs[row.experiment]))
+        for row in ROWS
+        if row.experiment in runs
+    )
+    return Table(
+        "compared",
+        "The first paper, row by row",
+        (
+            Column("experiment"),
+            Column("quantity"),
+            Column("paper says"),
+            Column("paper's artefact, measured"),
+            Column("ours"),
+        ),
+        rows,
+    )
+
+
+def summary(runs: Mapping[str, Records]) -> Table:
+    """Every experiment: how well it is trained, and how near its last layer is to the machines."""
+    rows = []
+    for name, records in runs.items():
+        values = {study: record.values for study, record in records.items()}
+        accuracy, maps = values["svm"]["accuracy"], values.get("maps", {})
+        planes = maps.get("planes", {})
+        heads = values["retrain"].get("heads", {})
+        anew: dict[str, Any] = next((head for words, head in heads.items() if "normalised" in words), {})
+        rows.append(
+            (
+                name,
+                next(iter(accuracy.values())),
+                accuracy.get("test"),
+                values["svm"]["loss"],
+                planes.get("feature", {}).get("share"),
+                planes.get("pixel", {}).get("share"),
+                maps.get("angle"),
+                anew.get("angle_augmented"),
+                maps.get("support_overlap"),
+                maps.get("support_chance"),
+            )
+        )
+    return Table(
+        "experiments",
+        "All experiments",
+        (
+            Column("experiment"),
+            Column("train accuracy"),
+            Column("test accuracy"),
+            Column("loss"),
+            Column("agreement, features"),
+            Column("agreement, pixels"),
+            Column("head to SVM", "degrees"),
+            Column("new layer to augmented", "degrees"),
+            Column("support vectors of highest loss"),
+            Column("by chance"),
+        ),
+        tuple(rows),
+        "SVM: C = 1, free bias, all training samples. Agreement: share of uniform points that get one class "
+        "from network and SVM. New layer: trained alone by normalised gradient descent from fresh weights, "
+        "against the augmented hard-margin machine.",
+    )
+
+
+def markdown(table: Table) -> str:
+    """A table for a page of documentation.
+
+    >>> print(markdown(Table("t", "T", (Column("who"), Column("speed", "m/s")), (("A", 1.5),))))
+    | who | speed [m/s] |
+    |---|---|
+    | A | 1.5 |
+    """
+    heads = [f"{c.name} [{c.unit}]" if c.unit else c.name for c in table.columns]
+    lines = [heads, *([shown(value) for value in row] for row in table.rows)]
+    text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines]
+    return "\n".join([text[0], "|" + "---|" * len(heads), *text[1:]])

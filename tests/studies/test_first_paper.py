@@ -1,0 +1,128 @@
+"""The first paper's experiments, and the page that sets them beside what the paper says."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from featgeom.data.synthetic import SYNTHETIC
+from featgeom.errors import BadArgument, BadData
+from featgeom.models.reference import ACTIVATIONS
+from featgeom.studies.experiments import open_experiments, reproduce
+from featgeom.studies.first_paper import ROWS, compared
+from featgeom.training.experiments import EXPERIMENTS, find_experiments
+from featgeom.training.losses import LOSSES
+from featgeom.training.recipes import find_recipe
+from featgeom_cli.main import run as featgeom_run
+
+PAGE = (Path(__file__).parents[2] / "docs" / "first-paper.md").read_text("utf-8")
+
+
+def page_rows():
+    """The rows of the page's first table: five cells each."""
+    lines = [line for line in PAGE.splitlines() if line.startswith("| ")]
+    cells = [[c.strip().replace("\\|", "|") for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [row for row in cells if len(row) == 5 and row[0] in EXPERIMENTS]
+
+
+def number(text):
+    return float(re.match(r"[−-]?[\d.]+(e-?\d+)?", text)[0].replace("−", "-"))
+
+
+def held_to_the_page(run_records, name, tolerance):
+    ours = compared({name: run_records}).rows
+    on_page = [row for row in page_rows() if row[0] == name]
+    assert len(ours) == len(on_page) > 0
+    for row, stated in zip(ours, on_page):
+        assert list(row[:4]) == stated[:4]
+        assert abs(number(row[4]) - number(stated[4])) <= tolerance, row
+
+
+def test_the_page_has_every_row_and_says_of_the_paper_what_the_code_does():
+    """What takes training on images may be absent from the page, but never in part."""
+    there = {row[0] for row in page_rows()}
+    absent = {row.experiment for row in ROWS} - there
+    assert all(EXPERIMENTS[name].needs in ("mnist", "cifar10") for name in absent)
+    expected = [[row.experiment, row.quantity, row.says, row.measured] for row in ROWS]
+    assert [row[:4] for row in page_rows()] == [row for row in expected if row[0] in there]
+
+
+def test_everything_the_paper_simulated_has_an_experiment():
+    names = set(EXPERIMENTS)
+    assert set(SYNTHETIC) < names
+    assert {f"loss_{name}" for name in LOSSES} < names
+    assert {f"activation_{name}" for name in ACTIVATIONS} < names
+    assert {f"optimiser_{name}" for name in ("gd", "momentum", "rmsprop", "adam")} < names
+    assert {"asymmetric", "mnist_two", "mnist_three", "cifar10_two", "published_mnist3"} < names
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_every_experiment_makes_a_recipe_of_its_size(full):
+    for experiment in EXPERIMENTS.values():
+        if experiment.recipe:
+            recipe = find_recipe(experiment.recipe, full, **experiment.fields(full))
+            assert recipe.name == experiment.recipe
+            if experiment.recipe.startswith("simulated_") and experiment.name != "asymmetric":
+                assert recipe.options["hidden"] == (2000 if full else 200)
+    full_cifar = find_recipe("cifar10_two", True, **EXPERIMENTS["cifar10_two"].fields(True))
+    assert full_cifar.options == {"depth": 40, "growth": 12, "features": 2}
+    assert full_cifar.steps == 501 * 157
+
+
+def test_names_and_parts():
+    assert len(find_experiments(())) == len(EXPERIMENTS)
+    with pytest.raises(BadArgument, match="did you mean 'moons'"):
+        find_experiments(("moon",))
+
+
+def test_the_trap_is_what_the_page_says(tmp_path):
+    held_to_the_page(reproduce(EXPERIMENTS["trap"], tmp_path, None).results, "trap", 0.011)
+
+
+def test_the_published_network_is_what_the_page_says(tmp_path, real_data):
+    run = reproduce(EXPERIMENTS["published_mnist3"], tmp_path, str(real_data))
+    held_to_the_page(run.results, "published_mnist3", 0.011)
+    text = run.result("svm").to_text()
+    assert "loss" in run.result("svm").findings[0].text
+    assert "Boundaries in the plane of features" in text
+
+
+def test_the_command_makes_runs_and_the_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("FEATGEOM_DATA", raising=False)
+    blobs = EXPERIMENTS["blobs"]
+    short = replace(
+        blobs, small=blobs.small | {"steps": 60}, retraining=60, studies=("svm", "retrain", "maps")
+    )
+    monkeypatch.setitem(EXPERIMENTS, "blobs", short)
+    assert featgeom_run(["reproduce", "blobs", "images", "-o", str(tmp_path), "--json"]) == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert document["left_out"] == ["published_mnist3", "mnist_two", "mnist_three", "cifar10_two"]
+    assert "left out" in captured.err
+    assert [row["experiment"] for row in document["experiments"]] == ["blobs"]
+    run = open_experiments(tmp_path)["blobs"]
+    assert set(run.results) == {"svm", "retrain", "maps", "trajectory"}
+    assert (run.folder / "report.html").exists()
+    assert "| blobs |" in (tmp_path / "first-paper.md").read_text()
+    assert featgeom_run(["verify", str(run.folder)]) == 0
+    assert featgeom_run(["reproduce", "mnist_two", "-o", str(tmp_path)]) == 2
+    assert "needs real data" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(BadData, match="there is no"):
+        reproduce(EXPERIMENTS["mnist_two"], tmp_path, str(tmp_path))
+    with pytest.raises(BadArgument, match="no experiment is there"):
+        open_experiments(tmp_path)
+
+
+def test_digits_zero_and_one_are_told_apart(tmp_path, real_data):
+    """The small size of MNIST 0 and 1, at a third of its steps."""
+    from featgeom.training.loop import train
+
+    experiment = EXPERIMENTS["mnist_two"]
+    changes = experiment.fields(False) | {"images": f"mnist:{real_data / 'mnist'}", "steps": 200}
+    run = train(experiment.recipe, tmp_path, **(changes | {"per_decade": 1, "measured": 500}))
+    assert run.history[-1]["test_accuracy"] > 0.99

@@ -1,0 +1,111 @@
+"""The last layer trained anew, as a study of a run and from the command line."""
+
+import json
+
+import numpy as np
+import pytest
+
+import featgeom as fg
+from featgeom import Status
+from featgeom.errors import BadArgument
+from featgeom.figures.retrain import draw
+from featgeom.studies import retrain
+from featgeom.studies.analysis import arrays_run, extract_run
+from featgeom.studies.experiments import TRAP
+from featgeom_cli.main import run as featgeom_run
+
+
+@pytest.fixture
+def toy(tmp_path):
+    x, y = (np.array(part) for part in TRAP)
+    head = fg.train_head(x, y, steps=100).last
+    np.savez(tmp_path / "toy.npz", features=x, labels=y, weight=head.weight, bias=head.bias)
+    return arrays_run(tmp_path / "run", str(tmp_path / "toy.npz"))
+
+
+def test_with_a_bias_the_new_layer_tends_to_the_augmented_machine_and_not_to_the_standard_one(toy):
+    record = retrain.study(toy, steps=20_000)
+    heads = record.values["heads"]
+    new = heads["new, normalised gradient descent"]
+    assert new["angle_augmented"] < 0.05
+    assert new["angle_standard"] > 10
+    assert heads["new, gradient descent"]["angle_augmented"] > new["angle_augmented"]
+    x, y = (np.array(part) for part in TRAP)
+    last = fg.AffineHead(record.arrays["normalised_gd_weight"][-1], record.arrays["normalised_gd_bias"][-1])
+    again = fg.compare_head(last, fg.max_margin(x, y, bias="augmented"), x, y)
+    assert again.overall_angle == new["angle_augmented"]
+    assert {claim.check().status[0] for claim in record.claims.values()} == {Status.PROVED}
+    (drawing,) = draw(record, toy.classes)
+    assert [axes.get_title() for axes in drawing.figure.axes] == [*retrain.WORDS.values()]
+
+
+def test_without_a_bias_it_tends_to_the_machine_without_one(toy):
+    record = retrain.study(toy, steps=20_000, methods=("normalised_gd",), bias=False)
+    assert record.values["heads"]["new, normalised gradient descent"]["angle_none"] < 0.05
+    before = retrain.drawn_anew(toy.features("all").head, toy.seed).bias
+    assert (record.arrays["normalised_gd_bias"] == before).all()
+
+
+def test_the_network_is_measured_as_the_library_does(tmp_path):
+    run = extract_run(tmp_path / "run", "digits", "digits", classes=("3", "8", "1"))
+    assert run.classes != ("3", "8", "1")  # labels keep the network's own numbering
+    record = retrain.study(run, steps=20)
+    features = run.features("train")
+    right = features.predictions == features.labels
+    x, y = np.asarray(features.features)[right], features.labels[right]
+    compared = fg.compare_head(features.head, fg.max_margin(x, y), x, y)
+    whole = record.values["heads"]["whole network"]
+    assert whole["angle_standard"] == compared.overall_angle
+    assert whole["positions"] == compared.head.position.tolist()
+    assert len(record.table("pairs").rows) == 3
+    assert run.images("train").classes == ("3", "8", "1")
+
+
+def test_where_no_machine_exists_it_says_why(toy, monkeypatch):
+    monkeypatch.setattr("featgeom.studies.svm.MOST_UNKNOWNS", 2)
+    monkeypatch.setattr(retrain, "MOST_UNKNOWNS", 2)
+    record = retrain.study(toy)
+    assert "more than 2 unknowns" in record.findings[0].text
+    assert draw(record, toy.classes) == []
+
+
+def test_the_command_takes_its_options(toy, capsys):
+    words = ["retrain", str(toy.folder), "--steps", "50", "--method", "gd", "--json"]
+    assert featgeom_run(words) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert list(result["values"]["heads"]) == ["whole network", "new, gradient descent"]
+    assert result["values"]["steps"] == 50
+    assert featgeom_run(["retrain", str(toy.folder), "--method", "normalized_gd"]) == 2
+    assert "did you mean 'normalised_gd'" in capsys.readouterr().err
+
+
+def test_training_the_head_alone_leaves_all_else_and_resumes_like_any_training(tmp_path):
+    whole = fg.train("simulated_blobs", tmp_path / "whole", steps=30, options={"hidden": 40, "features": 3})
+    changes = {"steps": 40, "options": {"hidden": 40, "features": 3}, "head_of": str(whole.last)}
+    run = fg.train("simulated_blobs", tmp_path / "head", optimiser="gd", rate=0.1, **changes)
+    images = fg.load_images("synthetic:blobs", split="train")
+    first, last, before = (
+        fg.load_classifier(path) for path in (run.checkpoints[0].path, run.last, whole.last)
+    )
+    np.testing.assert_array_equal(first.features(images), before.features(images))
+    np.testing.assert_array_equal(last.features(images), before.features(images))
+    assert not np.allclose(first.head.weight, before.head.weight)
+    assert run.history[-1]["loss"] < run.history[0]["loss"]
+    assert np.mean(last.logits(images).argmax(1) == images.labels) == run.history[-1]["train_accuracy"]
+    np.testing.assert_allclose(last.head.weight.sum(axis=0), first.head.weight.sum(axis=0), atol=1e-6)
+
+
+def test_a_new_head_keeps_the_zeros_that_hold_a_network_apart(tmp_path):
+    options = {"first": 20, "second": 10}
+    whole = fg.train("simulated_asymmetric", tmp_path / "whole", steps=3, options=options)
+    run = fg.train(
+        "simulated_asymmetric", tmp_path / "new", steps=3, options=options, head_of=str(whole.last)
+    )
+    weight = fg.load_classifier(run.last).head.weight
+    assert not weight[0, 20:].any()
+    assert not weight[1, :20].any()
+
+
+def test_an_unknown_device_is_one_clear_error(tmp_path):
+    with pytest.raises(BadArgument, match="device 'gpu9'"):
+        fg.train("digits", tmp_path, steps=1, device="gpu9")
