@@ -7,7 +7,8 @@ the caller gives the values that were computed here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from functools import wraps
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,10 @@ from featgeom.models.classifier import Classifier, exact_float32, to_pixels
 FORWARD_ROWS = 256  # images in one forward pass
 BACKWARD_ROWS = 64  # images in one forward and backward pass
 JACOBIAN_BYTES = 1 << 28  # the most that the Jacobians of one block may take
+SMALL = 256  # numbers in an image up to which the layers of its network are small
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class PixelFunction:
@@ -141,3 +146,24 @@ def pixel_function(
     return PixelFunction(
         module, array.shape[1:], classifier.pixels.bounds, classifier.device, classifier.dtype
     )
+
+
+def on_enough_threads(
+    function: Callable[Concatenate[Classifier, P], R],
+) -> Callable[Concatenate[Classifier, P], R]:
+    """A function of a classifier that runs on one thread where the images are small.
+
+    On several, each layer then waits longer for its threads than it works, many times so on a busy machine.
+    """
+
+    @wraps(function)
+    def call(classifier: Classifier, *args: P.args, **options: P.kwargs) -> R:
+        shape, before = classifier.pixels.shape, torch.get_num_threads()
+        if shape is not None and np.prod(shape) <= SMALL:
+            torch.set_num_threads(1)
+        try:
+            return function(classifier, *args, **options)
+        finally:
+            torch.set_num_threads(before)
+
+    return call

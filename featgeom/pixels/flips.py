@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from featgeom.arrays import Float64, Ints, as_labels, as_numpy
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
-from featgeom.pixels.derivatives import PixelFunction, pixel_function
+from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
 from featgeom.pixels.nearest_flip import advantage, onto, promising, search
 from featgeom.status import Stats, Status, StatusArray, status_array
 
@@ -42,6 +42,7 @@ class PixelFlips:
     stats: Stats
 
 
+@on_enough_threads
 def pixel_flips(
     classifier: Classifier,
     images: ArrayLike,

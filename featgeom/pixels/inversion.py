@@ -16,7 +16,7 @@ from torch import Tensor
 from featgeom.arrays import Float64, Ints, as_float64, as_numpy
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
-from featgeom.pixels.derivatives import PixelFunction, pixel_function
+from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
 from featgeom.pixels.gauss_newton import Descent, descend
 from featgeom.pixels.natural import Prior, draw_near
 from featgeom.status import Stats, Status, StatusArray, status_array
@@ -66,6 +66,7 @@ class Inversion:
         return spread
 
 
+@on_enough_threads
 def invert(
     classifier: Classifier,
     targets: ArrayLike,

@@ -14,7 +14,7 @@ from featgeom.boundaries.crossings import crossings
 from featgeom.certificates.crossings import CrossingClaim
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
-from featgeom.pixels.derivatives import pixel_function
+from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.inversion import invert
 from featgeom.pixels.segments import ClassPath, classes_along
 from featgeom.status import Stats, StatusArray
@@ -48,6 +48,7 @@ class Morph:
     stats: Stats
 
 
+@on_enough_threads
 def morph(
     classifier: Classifier, a: ArrayLike, b: ArrayLike, steps: int = 8, *, tolerance: float = 1e-6
 ) -> Morph:

@@ -18,7 +18,7 @@ from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.slices import SlicePartition, slice_cells
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
-from featgeom.pixels.derivatives import PixelFunction, pixel_function
+from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
 from featgeom.status import Stats
 
 COARSE = 32  # squares along the window's longer side that are always looked at
@@ -53,6 +53,7 @@ class PixelSlice:
     stats: Stats
 
 
+@on_enough_threads
 def slice_pixels(
     classifier: Classifier,
     a: ArrayLike,
