@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -110,11 +112,36 @@ def as_labels(
     return labels
 
 
-def blocks(array: NDArray[Any], block_bytes: int = BLOCK_BYTES) -> list[NDArray[Any]]:
-    """Consecutive row blocks (views) of at most about ``block_bytes`` each."""
+def blocks(array: NDArray[Any], block_bytes: int = BLOCK_BYTES) -> Iterator[NDArray[Any]]:
+    """Consecutive row blocks (views) of at most about ``block_bytes`` each.
+
+    The pages of a memory-mapped file are given back after each, so that a pass over it leaves nothing behind.
+    """
     row_bytes = max(1, array[:1].nbytes)
     step = max(1, block_bytes // row_bytes)
-    return [array[start : start + step] for start in range(0, len(array), step)]
+    mapped = file_map(array)
+    for start in range(0, len(array), step):
+        yield array[start : start + step]
+        release(mapped)
+
+
+def file_map(array: Any) -> mmap.mmap | None:
+    """The map under a view of a memory-mapped file, if its pages can be read from the file again.
+
+    Those of a private, writable map (mode "c") cannot: they hold what was written to them.
+    """
+    while array is not None:
+        found = getattr(array, "_mmap", None) if isinstance(array, np.memmap) else None
+        if isinstance(found, mmap.mmap):
+            return found if array.mode != "c" else None
+        array = getattr(array, "base", None)
+    return None
+
+
+def release(mapped: mmap.mmap | None) -> None:
+    """Give the pages of a memory-mapped file back to the system, which reads them again when needed."""
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def read_only(array: Any) -> Any:

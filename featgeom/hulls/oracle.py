@@ -9,15 +9,13 @@ the blocks that the bound cannot exclude in float64.
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from featgeom.arrays import Float64, Floats, Ints, blocks
+from featgeom.arrays import Float64, Floats, Ints, blocks, file_map, release
 from featgeom.errors import BadArgument
 from featgeom.hulls.parallel import in_parallel, workers
 from featgeom.rounding import gamma
@@ -53,7 +51,7 @@ class Oracle:
         self.count = -(-n // self.block)
         self.passes = 0
         self._thinned: dict[int, Oracle] = {}
-        self._mapped = _memory_map(points)
+        self._mapped = file_map(points)
         total = np.zeros(d)
         for part in self._parts():
             total += part.sum(axis=0, dtype=np.float64)
@@ -83,10 +81,8 @@ class Oracle:
         return len(self.points)
 
     def _parts(self) -> Iterator[Floats]:
-        """Blocks of points; the pages of a memory map are given back after each."""
-        for part in blocks(self.points, min(self.memory // 8, 1 << 26)):
-            yield part
-            self.release()
+        """Blocks of points."""
+        return blocks(self.points, min(self.memory // 8, 1 << 26))
 
     def thinned(self, stride: int) -> Oracle:
         """The oracle of every ``stride``-th point alone."""
@@ -116,8 +112,7 @@ class Oracle:
 
     def release(self) -> None:
         """Give the pages of a memory-mapped file back to the system."""
-        if self._mapped is not None and hasattr(self._mapped, "madvise"):
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+        release(self._mapped)
 
     def prepared(self, part: Floats) -> Tensor:
         """Centred, scaled points in float32 on the device (float32 points stay so throughout)."""
@@ -204,12 +199,3 @@ def _device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise BadArgument(f"device: {name!r} is not available here ({str(error).splitlines()[0]})") from None
     return device
-
-
-def _memory_map(array: Any) -> Any:
-    """The mmap object under an array, if it is a view of a memory-mapped file."""
-    while array is not None:
-        if isinstance(array, np.memmap) and getattr(array, "_mmap", None) is not None:
-            return array._mmap  # type: ignore[attr-defined]
-        array = getattr(array, "base", None)
-    return None

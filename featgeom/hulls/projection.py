@@ -184,7 +184,7 @@ def _round(
         )  # fmt: skip
         oracle.release()
 
-    in_parallel(run, len(todo), 16 if oracle.is_mapped else 64)
+    in_parallel(run, len(todo), 1 if oracle.is_mapped else 64)  # a page of a file may count as 2 MiB
     far = np.flatnonzero(state == FAR)
     if len(far):
         wider = min(8 * keep, oracle.count)

@@ -1,10 +1,13 @@
 """What people hand in: right results, or one clear line."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import featgeom as fg
+from featgeom.arrays import blocks
 
 POINTS = np.array([[0, 0], [4, 0], [0, 4], [1, 1]])
 QUERIES = np.array([[4, 4], [1, 2], [-3, 0]])
@@ -138,3 +141,33 @@ def test_every_device_of_this_machine_gives_the_same_certified_answers(device):
     here, there = (fg.ConvexHull(points, device=place).project(queries) for place in ("cpu", device))
     np.testing.assert_allclose(here.distance, there.distance, rtol=1e-6)
     assert there.certificate.check().tally == {"PROVED": 50}
+
+
+def test_a_map_that_was_written_to_keeps_what_was_written(tmp_path):
+    """Its pages hold the changes and nothing else does, so they must not be given back."""
+    points = np.random.default_rng(4).normal(size=(20_000, 24)).astype(np.float32)
+    np.save(tmp_path / "points.npy", points)
+    changed = np.load(tmp_path / "points.npy", mmap_mode="c")
+    changed += 5
+    far = np.zeros((3, 24))
+    held = fg.ConvexHull(points + np.float32(5), memory=1 << 20).project(far)
+    mapped = fg.ConvexHull(changed, memory=1 << 20).project(far)
+    np.testing.assert_array_equal(changed, points + np.float32(5))
+    np.testing.assert_allclose(mapped.distance, held.distance, rtol=1e-9)
+
+
+def test_blocks_of_a_map_leave_no_pages_behind(tmp_path):
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this system does not tell a process's pages in /proc")
+    rows = np.random.default_rng(5).random((1 << 12, 1 << 11), np.float32)  # 32 MiB
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+
+    def pages():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssFile")) / 1024
+
+    before = pages()
+    total = sum(float(block.sum(dtype=np.float64)) for block in blocks(mapped, 1 << 20))
+    assert total == pytest.approx(rows.sum(dtype=np.float64))
+    assert pages() - before < 16
