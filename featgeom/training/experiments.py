@@ -129,14 +129,14 @@ _add(
 _add(
     Experiment(
         "mnist_three", "images", "DenseNet on MNIST 0, 1 and 2", "mnist_three",
-        {}, IMAGES | {"options": {"depth": 7, "growth": 8, "features": 2}, "steps": 1000},
+        {}, IMAGES | {"options": {"depth": 7, "growth": 8, "features": 2}, "steps": 3000},
         needs="mnist", retraining=10_000, followed="test",
     )
 )  # fmt: skip
 _add(
     Experiment(
         "cifar10_two", "images", "DenseNet on CIFAR-10 airplane and bird", "cifar10_two",
-        {}, IMAGES | {"options": {"depth": 7, "growth": 12, "features": 2}}, needs="cifar10",
+        {}, IMAGES | {"options": {"depth": 7, "growth": 12, "features": 2}, "steps": 2000}, needs="cifar10",
         retraining=10_000, followed="test",
     )
 )  # fmt: skip
