@@ -21,7 +21,7 @@ from featgeom.pixels.interval import Ends, IntervalPass
 from featgeom.pixels.relaxation import bounded_below
 from featgeom.status import Stats, Status, StatusArray, status_array
 
-SAMPLES = 64  # asked at once
+PIXELS = 1 << 17  # of the images asked about at once
 ENTRIES = 1 << 22  # inputs of ReLU in one forward and backward pass
 FIRST = 1e-9  # of the diameter of the box: the least radius tried
 WIDER = 8.0  # times the radius found by intervals alone: the greatest tried with linear functions
@@ -90,9 +90,11 @@ def pixel_lower_bounds(
     if steps < 1 or units < 0:
         raise BadArgument("steps must be at least 1 and units at least 0")
     start = f.vectors(array, "images").clamp(f.low, f.high)
-    source = f(start).argmax(1)
+    logits = f(start)
+    source = logits.argmax(1)
     goals = named_targets(target, source, classifier.head.classes)
-    rivals = _others(source, classifier.head.classes) if goals is None else goals[:, None]
+    ranked = logits.scatter(1, source[:, None], torch.inf).argsort(1, descending=True)
+    rivals = ranked[:, 1:] if goals is None else goals[:, None]
     network = classifier.to(dtype=torch.float64).network
     balls = _Balls(network, start.view(-1, *f.shape), source, rivals, (f.low, f.high))
 
@@ -111,14 +113,8 @@ def pixel_lower_bounds(
     )
 
 
-def _others(source: Tensor, classes: int) -> Tensor:
-    """All classes but the sample's own: (n, C − 1)."""
-    every = torch.arange(classes, device=source.device).expand(len(source), -1)
-    return every[every != source[:, None]].view(len(source), classes - 1)
-
-
 class _Balls:
-    """Whether no rival (n, R) can win in balls of given radii around images (n, c, h, w)."""
+    """Whether no rival (n, R), strongest first, can win in balls around images (n, c, h, w)."""
 
     def __init__(
         self, network: nn.Module, start: Tensor, source: Tensor, rivals: Tensor, bounds: tuple[float, float]
@@ -163,7 +159,8 @@ class _Balls:
         """Whether the class holds in each ball, where the linear functions vanish, and the worst rival."""
         if not len(rows):
             return torch.zeros_like(radius, dtype=torch.bool), radius, rows
-        blocks = zip(rows.split(SAMPLES), radius.split(SAMPLES), strict=True)
+        size = max(1, PIXELS // self.start[0].numel())
+        blocks = zip(rows.split(size), radius.split(size), strict=True)
         parts = [self._hold(block, part, units) for block, part in blocks]
         holds, root, worst = (torch.cat(part) for part in zip(*parts, strict=True))
         return holds, root, worst
@@ -173,13 +170,18 @@ class _Balls:
         block = _Block(self.start[rows], radius, self.bounds)
         narrow = partial(block.narrowed, self.again, units) if units else None
         intervals = IntervalPass(block.low, block.high, block.x, radius, narrow)
-        intervals.run(self.network)
-        value, change = torch.empty((2, *rivals.shape), dtype=radius.dtype, device=radius.device)
-        for part in torch.nonzero(torch.ones_like(rivals)).split(_rows(intervals.bent)):
-            sample, at = part.T
-            lead = partial(_lead, source[sample], rivals[sample, at])
-            (found,) = block.below(self.network, sample, intervals.bent, [lead])
-            value[sample, at], change[sample, at] = found
+        lower, upper = intervals.run(self.network)
+        asked = lower.gather(1, source[:, None]) <= upper.gather(1, rivals)
+        value = torch.full(rivals.shape, torch.inf, dtype=radius.dtype, device=radius.device)
+        change = torch.zeros_like(value)
+        strongest = torch.arange(rivals.shape[1], device=rivals.device) == 0
+        for group in (asked & strongest, asked & ~strongest):
+            still = (value + change > 0).all(1, keepdim=True)  # one rival that may win is enough
+            for part in torch.nonzero(group & still).split(_rows(intervals.bent)):
+                sample, at = part.T
+                lead = partial(_lead, source[sample], rivals[sample, at])
+                (found,) = block.below(self.network, sample, intervals.bent, [lead])
+                value[sample, at], change[sample, at] = found
         worst = (value + change).argmin(1, keepdim=True)
         root = (radius[:, None] * value / (-change).clamp_min(1e-300)).amin(1)
         return (value + change > 0).all(1), root, rivals.gather(1, worst)[:, 0]
@@ -225,4 +227,4 @@ def _lead(own: Tensor, other: Tensor, values: Tensor) -> Tensor:
 
 def _rows(bent: list[Ends]) -> int:
     """How many images one forward and backward pass may take."""
-    return max(8, min(256, ENTRIES // max(1, sum(lower[0].numel() for lower, _ in bent if lower.numel()))))
+    return max(1, min(256, ENTRIES // max(1, sum(lower[0].numel() for lower, _ in bent if lower.numel()))))
