@@ -23,7 +23,8 @@ def flips(console: Console, run: Path, device: str, **options: object) -> None:
     """The closest changes of class in pixel space, beside the exact ones in feature space.
 
     Each change found is verified by running the network on both sides of the boundary; its distance is an
-    upper bound. Images, distances, classes and directions are stored in the run.
+    upper bound, and a lower bound is computed where the network allows it. Images, distances, classes and
+    directions are stored in the run.
     """
     show_study(console, run, "flips", device, **options)
 

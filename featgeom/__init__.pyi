@@ -44,6 +44,8 @@ from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
+from .pixels.certified import PixelLowerBounds as PixelLowerBounds
+from .pixels.certified import pixel_lower_bounds as pixel_lower_bounds
 from .pixels.flips import PixelFlips as PixelFlips
 from .pixels.flips import pixel_flips as pixel_flips
 from .pixels.inversion import Inversion as Inversion

@@ -49,6 +49,10 @@ def distances(record: Record, classes: tuple[str, ...]) -> Drawing:
     own = a["feature_classes"][:, 0]
     colours = class_colours(len(classes))
     figure, axes = new_figure(ONE_COLUMN, 3.0)
+    lower = a.get("pixel_lower_bound")
+    if lower is not None:
+        ends = a["feature_distance"][kept], lower[kept], a["pixel_distance"][kept]
+        axes.vlines(*ends, colors="0.8", lw=0.5, zorder=0)
     for c in np.unique(own[kept]):
         mine = kept & (own == c)
         axes.plot(
@@ -70,6 +74,8 @@ def distances(record: Record, classes: tuple[str, ...]) -> Drawing:
         )
     rho = record.values["rank_correlation"]
     caption = f"Distances to the nearest change of class in the two spaces (rank correlation {rho:.3f})."
+    if lower is not None:
+        caption += " A line leads down to the lower bound on the pixel distance."
     return Drawing("flips-distances", caption, figure)
 
 

@@ -82,7 +82,7 @@ def pixel_flips(
     start = f.rounded(f.vectors(array, "images"))
     logits = f(start)
     source = logits.argmax(1)
-    goals = _as_targets(target, source, logits.shape[1])
+    goals = named_targets(target, source, logits.shape[1])
     candidates = promising(f, start, source, LOOK_AT, rivals) if goals is None else goals[:, None]
 
     n = len(start)
@@ -98,7 +98,8 @@ def pixel_flips(
     return _verified(classifier, f, start, source, goals, sides, distance, tolerance, steps, begun)
 
 
-def _as_targets(target: ArrayLike | None, source: torch.Tensor, classes: int) -> torch.Tensor | None:
+def named_targets(target: ArrayLike | None, source: torch.Tensor, classes: int) -> torch.Tensor | None:
+    """The classes (n,) to be reached, checked; None where any but the sample's own is meant."""
     if target is None:
         return None
     given = as_numpy(target, "target")

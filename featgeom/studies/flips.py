@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from featgeom.arrays import Float64
@@ -13,11 +14,14 @@ from featgeom.boundaries.flips import flip_points
 from featgeom.boundaries.ties import FlipPoints
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.pixels import ImageClaim
+from featgeom.errors import Unsupported
+from featgeom.models.classifier import Classifier
+from featgeom.pixels.certified import pixel_lower_bounds
 from featgeom.pixels.flips import PixelFlips, pixel_flips
 from featgeom.rounding import rounded_up
 from featgeom.status import Status
 from featgeom.studies.batches import in_batches
-from featgeom.studies.record import Column, Finding, Record, Table
+from featgeom.studies.record import Column, Finding, Record, Table, shown
 from featgeom.studies.run import Run
 
 SAMPLES = 64
@@ -30,8 +34,9 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     """The closest class changes found in pixel space, beside the exact ones in feature space.
 
     Asked of a seeded draw of the question split. A pixel distance is an upper bound, verified by running the
-    network on both sides; a feature distance is exact over all of R^d, whether or not images reach it. The
-    matrix of the directions flip − sample is studied in both spaces (arXiv 1903.08789).
+    network on both sides; where the network's operations allow it, a lower bound stands beside it. A feature
+    distance is exact over all of R^d, whether or not images reach it. The matrix of the directions flip −
+    sample is studied in both spaces (arXiv 1903.08789).
     """
     features = run.features(run.question_split)
     rows = np.sort(np.random.default_rng(run.seed).permutation(len(features))[:samples])
@@ -41,6 +46,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     pixels = in_batches(
         lambda part: pixel_flips(classifier, images[part]), len(rows), AT_ONCE, "pixel flips", progress
     )
+    lower, refused = _lower_bounds(classifier, images, progress)
     exact = flip_points(features.head, points)
     found = pixels.status == Status.SOLVED
     landed = np.asarray(classifier.features(pixels.images), np.float64)
@@ -63,12 +69,14 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         "detour": float(np.median(travelled[both] / exact.distance[both])) if both.any() else None,
         "median_pixel": _median(pixels.distance),
         "median_feature": _median(exact.distance),
+        "lower": None if lower is None else _interval(lower, pixels.distance),
+        "lower_refused": refused,
         "directions": {name: _spectrum_values(spectrum) for name, spectrum in spectra.items()},
         "bounds": list(classifier.pixels.bounds),
         "drawn": _spread(pixels.distance),
     }
     low, high = classifier.pixels.bounds
-    flat, start = (x[found].reshape(int(found.sum()), -1) for x in (pixels.images, images))
+    flat, start = (x[found].reshape(int(found.sum()), images[0].size) for x in (pixels.images, images))
     claims: dict[str, Claim] = {
         "images": ImageClaim(start, flat, low, high, rounded_up(pixels.distance[found], flat.shape[1])),
         "feature-flips": exact.certificate,
@@ -81,12 +89,13 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         tuple(_findings(values, exact)),
         values,
         (
-            _distance_table(run.question_split, pixels, exact, travelled),
+            _distance_table(run.question_split, pixels, lower, exact, travelled),
             _direction_table(spectra, images[0].size, points.shape[1]),
         ),
         {
             "rows": rows,
             "pixel_distance": pixels.distance,
+            **({} if lower is None else {"pixel_lower_bound": lower}),
             "pixel_classes": pixels.classes,
             "feature_distance": exact.distance,
             "feature_classes": exact.classes,
@@ -101,6 +110,32 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         claims,
         {"samples": len(rows), "seed": run.seed},
     )
+
+
+def _lower_bounds(
+    classifier: Classifier, images: NDArray[Any], progress: bool
+) -> tuple[Float64 | None, str | None]:
+    """Lower bounds on the pixel distances, or why there are none."""
+    try:
+        found = in_batches(
+            lambda part: pixel_lower_bounds(classifier, images[part]),
+            len(images), AT_ONCE, "lower bounds", progress,
+        )  # fmt: skip
+    except Unsupported as error:
+        return None, str(error).removeprefix("no bounds: ")
+    return found.lower_bound, None
+
+
+def _interval(lower: Float64, upper: Float64) -> dict[str, Any]:
+    """The median distance lies between the medians of its bounds, those that are 0 or inf included."""
+    both = (lower > 0) & np.isfinite(upper)
+    return {
+        "positive": int((lower > 0).sum()),
+        "never": int(np.isinf(lower).sum()),
+        "median_lower": float(np.median(lower)),
+        "median_upper": float(np.median(upper)),
+        "median_ratio": float(np.median(lower[both] / upper[both])) if both.any() else None,
+    }
 
 
 def _median(distance: Float64) -> float | None:
@@ -154,6 +189,7 @@ def _findings(values: dict[str, Any], exact: FlipPoints) -> list[Finding]:
                 "proved",
             )
         )
+    findings.append(Finding(_lower_text(values)))
     if values["rank_correlation"] is not None:
         findings.append(
             Finding(
@@ -174,8 +210,34 @@ def _findings(values: dict[str, Any], exact: FlipPoints) -> list[Finding]:
     return findings
 
 
-def _distance_table(split: str, pixels: PixelFlips, exact: FlipPoints, travelled: Float64) -> Table:
+def _lower_text(values: dict[str, Any]) -> str:
+    lower = values["lower"]
+    if lower is None:
+        return f"Distances in pixel space are bounded from above alone: {values['lower_refused']}."
+    if not lower["positive"]:
+        return (
+            "No sample has a positive lower bound on its distance in pixel space: through so many layers "
+            "the bounds on what the network computes say nothing."
+        )
+    parts = []
+    if lower["never"]:
+        parts.append(f"For {lower['never']} samples no image inside the bounds has another class.")
+    if np.isfinite(lower["median_lower"]):
+        parts.append(
+            f"The median distance to the nearest change of class in pixel space lies between "
+            f"{shown(lower['median_lower'])} and {shown(lower['median_upper'])}; {lower['positive']} of "
+            f"{values['samples']} samples have a positive lower bound."
+        )
+    if lower["median_ratio"] is not None:
+        parts.append(f"It is {lower['median_ratio']:.3g} of the distance found (median).")
+    return " ".join(parts)
+
+
+def _distance_table(
+    split: str, pixels: PixelFlips, lower: Float64 | None, exact: FlipPoints, travelled: Float64
+) -> Table:
     named = {
+        **({} if lower is None else {"pixel space, lower bound": lower}),
         "pixel space, found": pixels.distance,
         "feature space, exact": exact.distance,
         "feature space, travelled by the pixel flip": travelled,
@@ -191,7 +253,8 @@ def _distance_table(split: str, pixels: PixelFlips, exact: FlipPoints, travelled
             (name, len(d), *(np.quantile(d, QUANTILES).tolist() if len(d) else [None] * len(QUANTILES)))
             for name, d in kept.items()
         ),
-        "A pixel distance is the best that a local search found: the true one is at most that.",
+        "A pixel distance is the best that a local search found: the true one is at most that, and at least "
+        "the lower bound, which holds for the network in real arithmetic and is computed in float64.",
     )
 
 

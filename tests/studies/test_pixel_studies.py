@@ -26,10 +26,8 @@ from featgeom_cli.main import run as featgeom_run
 SHAPE = (1, 8, 8)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A small smooth network on seeded images of three classes, extracted by the command line."""
-    folder = tmp_path_factory.mktemp("pixels")
+def small_run(folder: Path, activation: str, seed: int = 0) -> Run:
+    """A small network on seeded images of three classes, extracted by the command line."""
     rng = np.random.default_rng(0)
     arrays = {}
     for split, n in (("train", 60), ("test", 12)):
@@ -42,15 +40,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "net.py").write_text(
         "from torch import nn\n"
         "def net():\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Tanh(), nn.Linear(5, 3))\n"
+        f"    return nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.{activation}(), nn.Linear(5, 3))\n"
     )
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Tanh(), nn.Linear(5, 3))
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), getattr(nn, activation)(), nn.Linear(5, 3))
     torch.save(net.state_dict(), folder / "net.pth")
     words = ["extract", str(folder / "net.pth"), f"npz:{folder / 'images.npz'}", "--quiet"]
     words += ["--arch", f"{folder / 'net.py'}:net", "--shape", "1,8,8", "-o", str(folder / "run")]
     assert featgeom_run(words) == 0
     return fg.open_run(folder / "run")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A smooth one: every feature has a derivative everywhere."""
+    return small_run(tmp_path_factory.mktemp("pixels"), "Tanh")
 
 
 def test_flips_hold_when_the_network_reads_them_again(run: Run) -> None:
@@ -63,6 +67,32 @@ def test_flips_hold_when_the_network_reads_them_again(run: Run) -> None:
     exact = stored["feature_distance"]
     assert (stored["travelled"][found] >= exact[found] - 1e-3).all()  # no flip is closer than the closest
     assert len(stored["rows"]) == min(flips.SAMPLES, 12)
+
+
+def test_pixel_distances_come_as_intervals_where_they_can(run: Run, tmp_path: Path) -> None:
+    bent = small_run(tmp_path, "ReLU", seed=1)
+    (record,) = analyze(bent, ("flips",))
+    lower, upper = (record.arrays[name] for name in ("pixel_lower_bound", "pixel_distance"))
+    assert (lower <= upper).all()
+    assert (lower > 0).all()
+    values = record.values["lower"]
+    assert values["positive"] == 12
+    assert values["median_lower"] == np.median(lower) <= values["median_upper"] == np.median(upper)
+    assert any("lies between" in finding.text for finding in record.findings)
+    assert "pixel space, lower bound" in record.table("distances").column("distance")
+    assert any("lower bound" in drawing.caption for drawing in drawings(bent.result("flips"), bent.classes))
+    (smooth,) = analyze(run, ("flips",))
+    assert smooth.values["lower"] is None
+    assert "pixel_lower_bound" not in smooth.arrays
+    assert any("from above alone: the network's logits depend on the operation 'tanh'" in f.text
+               for f in smooth.findings)  # fmt: skip
+
+
+def test_a_network_that_never_flips_has_a_record(tmp_path: Path) -> None:
+    (record,) = analyze(small_run(tmp_path, "ReLU", seed=0), ("flips",))
+    assert record.values["found"] == 0
+    assert (record.arrays["pixel_lower_bound"] == np.inf).all()
+    assert "For 12 samples no image inside the bounds has another class." in record.to_text()
 
 
 def test_inversions_hold_when_the_network_reads_them_again(run: Run) -> None:
