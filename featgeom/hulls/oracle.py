@@ -51,7 +51,7 @@ class Oracle:
         self.count = -(-n // self.block)
         self.passes = 0
         self._thinned: dict[int, Oracle] = {}
-        self._mapped = file_map(points)
+        self._mapped = file_map(points) if points.nbytes > memory // 2 else None
         total = np.zeros(d)
         for part in self._parts():
             total += part.sum(axis=0, dtype=np.float64)
@@ -107,7 +107,7 @@ class Oracle:
 
     @property
     def is_mapped(self) -> bool:
-        """Whether the points lie in a memory-mapped file."""
+        """Whether the points lie in a memory-mapped file too large to be kept in memory."""
         return self._mapped is not None
 
     def release(self) -> None:
