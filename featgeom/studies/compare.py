@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def study(
     ``others`` names sources of images that are asked about as well, ``beside`` other runs of which the same
     is asked, such as one of an adversarially trained network.
     """
-    sets = {source.partition(":")[0]: load_images(source) for source in others}
+    sets: dict[str, ImageSet] = {}
+    for source in others:
+        sets[unused(source.partition(":")[0], sets)] = load_images(source)
     found: Compared = {}
     for one in (run, *beside):
         found[name_of(one, found)] = _compared(
@@ -69,10 +72,23 @@ def study(
     )
 
 
-def name_of(run: Run, taken: Any = ()) -> str:
+def name_of(run: Run, taken: Container[str] = ()) -> str:
     """What a run is called beside others: its network's name, or its folder's where that is taken."""
     name = str(run.asked["model"]["name"])
-    return name if name not in taken else Path(run.folder).resolve().name
+    return name if name not in taken else unused(Path(run.folder).resolve().name, taken)
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """The name, with the next free number behind it where it is taken, so that nothing is overwritten.
+
+    >>> unused("folder", ["mnist"]), unused("folder", ["folder", "folder 2"])
+    ('folder', 'folder 3')
+    """
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name} {number}"
+    return free
 
 
 def _compared(
