@@ -26,7 +26,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from featgeom import Classifier, Guard, PixelSpec, load_classifier, load_images
-from featgeom.regions.guard import unit_length
+from featgeom.guard import unit_length
 
 CIFAR = PixelSpec(shape=(3, 32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 NETWORKS = {  # name: file, architecture, pixels, data

@@ -53,7 +53,7 @@ def lap(name):
     print(f"    {name:34} {time.perf_counter() - began:6.2f} s")
     began = time.perf_counter()
 import numpy; lap("loading numpy")
-from featgeom.studies.run import Run
+from featgeom.runs.run import Run
 from featgeom.figures.scene_of_run import scene_of_run; lap("loading featgeom and scipy")
 run = Run(FOLDER); scene = scene_of_run(run); lap("the scene: hulls, cells, samples")
 from featgeom.report.view import scene_document, view_page
@@ -131,9 +131,9 @@ def frames_a_second(folder: Path) -> None:
     if found is None:
         print("no chromium or no playwright: frames a second are not measured")
         return
+    from featgeom.analysis import arrays_run
     from featgeom.figures.scene_of_run import scene_of_run
     from featgeom.report.view import write_view
-    from featgeom.studies.analysis import arrays_run
 
     rng = np.random.default_rng(0)
     weight = rng.normal(size=(4, 16))

@@ -51,9 +51,9 @@ def analyze(console: Console, out: Path | None, studies: str, device: str, **opt
     different sizes are brought to one by @SIZE, as in folder:DIR@224. The run folder then holds features,
     results and report.html; a command that was interrupted carries on where it stopped.
     """
+    from featgeom.analysis import FEATURE_STUDIES
+    from featgeom.analysis import analyze as run_studies
     from featgeom.report.page import write_report
-    from featgeom.studies.analysis import FEATURE_STUDIES
-    from featgeom.studies.analysis import analyze as run_studies
 
     names = FEATURE_STUDIES if studies == "all" else tuple(studies.split(","))
     run = made_run(console, out, device=device, **options)

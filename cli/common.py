@@ -33,7 +33,7 @@ class Console:
     def result(self, document: dict[str, Any], text: str) -> None:
         """The command's answer: one JSON document with --json, else the text."""
         if self.as_json:
-            from featgeom.studies.record import plain
+            from featgeom.runs.record import plain
 
             click.echo(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False))
         else:

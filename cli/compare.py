@@ -42,7 +42,7 @@ def compare(console: Console, run: Path, device: str, beside: tuple[Path, ...], 
     Distances are given as a part of each hull's diameter, the only unit that compares between spaces. The
     samples are seeded draws of the run's images; their numbers are in the result.
     """
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
     others = tuple(Run(folder) for folder in beside)
     show_study(console, run, "compare", device, beside=others, **options)

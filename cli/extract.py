@@ -20,7 +20,7 @@ from featgeom_cli.common import (
 
 if TYPE_CHECKING:
     from featgeom.models.pixel_spec import PixelSpec
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
 EXAMPLE = "featgeom extract net.pth cifar10:DIR --arch cifar_resnet20 -o RUN"
 
@@ -75,7 +75,7 @@ def made_run(
     std: str | None,
 ) -> Run:
     """The run that the options of `extract` and `analyze` describe, with its features."""
-    from featgeom.studies.analysis import arrays_run, extract_run
+    from featgeom.analysis import arrays_run, extract_run
 
     folder = out or Path("runs") / _run_name(checkpoint)
     if checkpoint.endswith(".npz"):

@@ -31,7 +31,7 @@ def observations(console: Console, run: Path, device: str, beside: tuple[Path, .
     Results that a run holds are used as they are; the studies it lacks are made, with their default numbers
     of samples, and stored. To choose those numbers, run the single studies first. (arXiv 2202.04052.)
     """
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
     others = tuple(Run(folder) for folder in beside)
     show_study(console, run, "observations", device, beside=others)

@@ -17,8 +17,8 @@ def regions(console: Console, run: Path, device: str) -> None:
     that each class owns, and which samples lie in a hull that is guaranteed its class. The result is stored
     in the run; `featgeom verify RUN` re-checks all that is proved.
     """
-    from featgeom.studies.analysis import analyze
-    from featgeom.studies.run import Run
+    from featgeom.analysis import analyze
+    from featgeom.runs.run import Run
 
     (record,) = analyze(Run(run), ("regions",), device=device, progress=console.progress)
     console.result(record.to_json(), record.to_text())

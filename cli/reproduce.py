@@ -41,7 +41,7 @@ def reproduce(
     artefacts give and what came out beside each other, row by row. Sizes are small unless --full is given.
     Interrupted, it carries on where it stopped.
     """
-    from featgeom.training.experiments import EXPERIMENTS, find_experiments
+    from featgeom.papers.experiments import EXPERIMENTS, find_experiments
 
     if listed:
         width = max(map(len, EXPERIMENTS))
@@ -50,10 +50,10 @@ def reproduce(
         console.result(parts, "\n".join(lines))
         return
     from featgeom.files import write_whole
+    from featgeom.papers.first import compared, markdown, summary
+    from featgeom.papers.reproduction import available, open_experiments
+    from featgeom.papers.reproduction import reproduce as make
     from featgeom.report.page import write_report
-    from featgeom.studies.experiments import available, open_experiments
-    from featgeom.studies.experiments import reproduce as make
-    from featgeom.studies.first_paper import compared, markdown, summary
 
     data = data or os.environ.get("FEATGEOM_DATA") or None
     folder = out or Path("runs") / ("first-paper-full" if full else "first-paper")

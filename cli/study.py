@@ -10,8 +10,8 @@ from featgeom_cli.common import Console
 
 def show_study(console: Console, run: Path, study: str, device: str, **options: Any) -> None:
     """Make one study of a run, with its own options, store it, and show it."""
-    from featgeom.studies.analysis import analyze
-    from featgeom.studies.run import Run
+    from featgeom.analysis import analyze
+    from featgeom.runs.run import Run
 
     opened = Run(run)
     given = {study: options}

@@ -54,7 +54,7 @@ def view(
     """
     from contextlib import ExitStack
 
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
     opened = Run(run)
     pixels = as_size(size)

@@ -6,7 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded generator, the same for every test."""
+    return np.random.default_rng(7)
 
 
 @pytest.fixture(scope="session")

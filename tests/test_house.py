@@ -14,19 +14,24 @@ PACKAGE = ROOT / "featgeom"
 # Floors from the ground up; a file may import from its own folder and from floors that stand lower.
 FLOORS = [
     ["errors", "_version"],
-    ["arrays", "status", "files"],
-    ["rounding", "head"],
+    ["arrays", "status", "files", "parallel", "progress"],
+    ["head"],
+    ["exact"],
     ["certificates"],
     ["models", "data"],
     ["features"],
+    ["runs"],
     ["hulls"],
-    ["regions"],
+    ["regions", "collapse"],
     ["boundaries", "margins"],
     ["training"],
     ["pixels"],
+    ["spaces"],
     ["studies"],
     ["figures"],
     ["report"],
+    ["analysis", "guard"],
+    ["papers"],
 ]
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

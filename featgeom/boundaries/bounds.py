@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.arrays import Float64, Ints
-from featgeom.rounding import gamma, unit_roundoff
+from featgeom.exact.rounding import gamma, unit_roundoff
 
 U = unit_roundoff("float64")
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.arrays import Float64, Ints, read_only
-from featgeom.hulls.parallel import in_threads
+from featgeom.parallel import in_threads
 
 ROUNDOFF = 2.0**-53
 DEPENDENT = 1e-24  # squared sine below which a normal counts as a combination of the active ones

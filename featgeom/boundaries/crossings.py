@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 from featgeom.arrays import Float64, Ints, as_float64
 from featgeom.boundaries.bounds import logit_error
 from featgeom.certificates.crossings import CrossingClaim
-from featgeom.certificates.heads import ExactHead
 from featgeom.errors import BadArgument
+from featgeom.exact.heads import ExactHead
 from featgeom.head import AffineHead
-from featgeom.hulls.parallel import in_threads
+from featgeom.parallel import in_threads
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 CHUNK_NUMBERS = 1 << 24

@@ -14,8 +14,8 @@ from featgeom.boundaries.domain import domain_bounds
 from featgeom.boundaries.ties import RTOL, Answers, FlipPoints, certified, empty_claim, join, solve_ties
 from featgeom.certificates.boundaries import NearestTieClaim
 from featgeom.errors import BadArgument
+from featgeom.exact.rounding import gamma
 from featgeom.head import AffineHead
-from featgeom.rounding import gamma
 from featgeom.status import Stats, Status
 
 

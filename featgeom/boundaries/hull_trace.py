@@ -16,7 +16,7 @@ from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.section import Extreme, Section
 from featgeom.certificates.sections import EmptySectionClaim, SectionClaim
 from featgeom.errors import BadArgument
-from featgeom.rounding import gamma
+from featgeom.exact.rounding import gamma
 from featgeom.status import Stats, Status
 
 FLOOR = 1e-9  # of the hull's reach: gaps below it are not worth a program

@@ -21,7 +21,7 @@ from scipy.linalg import qr
 from featgeom.arrays import Float64, Floats, Ints, blocks
 from featgeom.boundaries.planes import Plane
 from featgeom.errors import DidNotConverge
-from featgeom.rounding import gamma
+from featgeom.exact.rounding import gamma
 
 ENTER = 24  # columns priced in at once
 FEASIBLE = 1e-10  # of HiGHS, for a program scaled to size one

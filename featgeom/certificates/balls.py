@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.certificates import exact
-from featgeom.certificates.affine import (
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.exact import rationals
+from featgeom.exact.affine import (
     difference_norm2,
     difference_norms,
     exact_margins,
     margin_screen,
     row_blocks,
 )
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
-from featgeom.rounding import gamma, unit_roundoff
+from featgeom.exact.boxes import least_distance
+from featgeom.exact.fields import is_array_of, is_index_of
+from featgeom.exact.rounding import unit_roundoff
 from featgeom.status import Status, status_array
 
 Float64 = NDArray[np.float64]
@@ -136,49 +138,10 @@ class BallClaim(Claim):
         if square == 0:
             return (Status.PROVED, "") if margin > 0 else (Status.UNDECIDED, "two classes tie everywhere")
         if np.isfinite(self.radius[i]):
-            r = exact.fraction(self.radius[i])
-            if exact.root_at_most(r * r * square, margin):
+            r = rationals.fraction(self.radius[i])
+            if rationals.root_at_most(r * r * square, margin):
                 return Status.PROVED, ""
             whole = np.isneginf(self.lo).all() and np.isposinf(self.hi).all()
             if whole:
                 return Status.REFUTED, f"class {k} is reached within that radius"
         return Status.UNDECIDED, f"the evidence does not keep class {k} out of that radius"
-
-
-def least_distance(
-    z: Float64,
-    weight: Float64,
-    bias: Float64,
-    lo: Float64,
-    hi: Float64,
-    own: Ints,
-    rivals: Ints,
-    steps: Float64,
-    caution: float = 1.0,
-) -> Float64:
-    """Proved lower bounds on the distance from rows of z to where rival ties with own in the box, (m,).
-
-    Any ``steps`` give sound bounds; see `BallClaim`. ``caution`` multiplies the allowance for rounding: a
-    solver asks with more than the check will.
-    """
-    v = weight[own] - weight[rivals]
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        free = z - steps[:, None] * v
-        bound = np.where(free < lo, lo, np.where(free > hi, hi, np.nan))
-        y = (z - bound) / steps[:, None]
-        # float(a − b) > y implies a − b > y, so these signs are certain although v is rounded.
-        clipped = ((bound == lo) & (v > y)) | ((bound == hi) & (v < y))
-        bound = np.where(clipped, bound, 0.0)
-        y = np.where(clipped, y, v)
-        terms = np.where(clipped, y * (z - bound) + v * bound, v * z)
-        sizes = np.where(clipped, np.abs(y) * (np.abs(z) + np.abs(bound)) + np.abs(v * bound), np.abs(v * z))
-        offset = bias[own] - bias[rivals]
-        height = terms.sum(axis=1) + offset
-        d = z.shape[1]
-        size = sizes.sum(axis=1) + np.abs(offset)
-        height -= caution * 1.001 * gamma(d + 10, np.float64) * size + d * float(np.finfo(np.float64).tiny)
-        length = np.sqrt(np.einsum("ij,ij->i", y, y)) * (1 + (d + 10) * U)
-        length += np.sqrt(d * float(np.finfo(np.float64).tiny))
-        found = np.where(height > 0, height / length * (1 - 8 * caution * U), 0.0)
-        found = np.where((height > 0) & ~y.any(axis=1), np.inf, found)
-    return np.where(np.isnan(found) | ~(steps > 0), 0.0, found)

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.certificates import exact
-from featgeom.certificates.affine import exact_logits
-from featgeom.certificates.claim import is_array_of
-from featgeom.certificates.ground import Ground
-from featgeom.rounding import gamma, product_error, unit_roundoff
+from featgeom.exact import rationals
+from featgeom.exact.affine import exact_logits
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.ground import Ground
+from featgeom.exact.rounding import gamma, product_error, unit_roundoff
 
 Float64 = NDArray[np.float64]
 U = unit_roundoff(np.float64)
@@ -60,7 +60,7 @@ def exact_base_logits(ground: Ground, bases: Any, base: int) -> list[Fraction]:
         rows = np.broadcast_to(bases[base], (len(classes), bases.shape[1]))
         return exact_logits(rows, ground.weight, ground.bias, classes)
     row = bases[[base]].tocoo()
-    weights = [exact.fraction(w) for w in row.data]
+    weights = [rationals.fraction(w) for w in row.data]
     total = sum(weights, Fraction(0))
     result = [Fraction(0)] * len(classes)
     for w, vertex in zip(weights, row.coords[1], strict=True):

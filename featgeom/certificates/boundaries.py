@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
-from featgeom.certificates.exact import at_most_root, fraction
-from featgeom.certificates.heads import ExactHead
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.exact.fields import is_array_of, is_index_of
+from featgeom.exact.heads import ExactHead
+from featgeom.exact.rationals import at_most_root, fraction
 from featgeom.status import Status
 
 Array = NDArray[Any]

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.certificates import exact
 from featgeom.certificates.bases import base_logits, bases_misfit, exact_base_logits
-from featgeom.certificates.claim import Verdicts, is_array_of, is_index_of, refuted
-from featgeom.certificates.ground import GroundClaim
+from featgeom.certificates.claim import Verdicts, refuted
+from featgeom.certificates.grounds import GroundClaim
 from featgeom.certificates.multipliers import check_multipliers, multipliers_misfit
-from featgeom.rounding import unit_roundoff
+from featgeom.exact import rationals
+from featgeom.exact.fields import is_array_of, is_index_of
+from featgeom.exact.rounding import unit_roundoff
 from featgeom.status import Status
 
 Float64 = NDArray[np.float64]
@@ -109,7 +110,7 @@ class TieClaim(GroundClaim):
         first, second = (int(k) for k in self.pairs[i])
         ends = [exact_base_logits(self.ground, self.bases, int(e)) for e in self.ends[i]]
         for place, sign in ((0, 1), (1, -1)):
-            s = exact.fraction(self.steps[i, place])
+            s = rationals.fraction(self.steps[i, place])
             here = [(1 - s) * a + s * b for a, b in zip(*ends, strict=True)]
             if sign * (here[first] - here[second]) < 0:
                 return Status.UNDECIDED, "the two classes do not change order along the segment"

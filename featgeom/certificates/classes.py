@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.certificates import exact
-from featgeom.certificates.affine import exact_margins, margin_screen, row_blocks
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
-from featgeom.rounding import gamma
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.exact import rationals
+from featgeom.exact.affine import exact_margins, margin_screen, row_blocks
+from featgeom.exact.fields import is_array_of, is_index_of
+from featgeom.exact.float32 import float32_needs
 from featgeom.status import Status, status_array
 
 Float64 = NDArray[np.float64]
@@ -86,25 +87,6 @@ class ClassClaim(Claim):
         if len(rows):
             values = exact_margins(points[rows], self.weight, self.bias, own[rows], rivals)
             for i, k, value in zip((rows + block.start).tolist(), rivals, values, strict=True):
-                if value < exact.fraction(self.margin[i]):
+                if value < rationals.fraction(self.margin[i]):
                     failures[i] = Status.REFUTED, f"its margin over class {k} is {float(value):.6g}"
         return failures
-
-
-def float32_needs(points: NDArray[Any], weight: Float64, bias: Float64, own: Ints) -> Float64:
-    """Margins (n, C) beyond which float32 cannot change the order of the own logit and logit k.
-
-    Each product carries two roundings to float32 and its own, each sum one: γ_{d+4} times the sum of the
-    magnitudes bounds the error of a logit. Values near the limits of float32 have their own terms.
-    """
-    d = weight.shape[1]
-    largest = float(np.finfo(np.float32).max) / 4
-    tiny = float(np.finfo(np.float32).tiny)
-    with np.errstate(over="ignore", invalid="ignore"):
-        z, w = np.abs(points.astype(np.float64)), np.abs(weight)
-        magnitude = z @ w.T + np.abs(bias)
-        each = 1.000001 * gamma(d + 4, np.float32) * magnitude
-        each += tiny * (z.sum(axis=1)[:, None] + w.sum(axis=1) + 2 * d + 2)
-        overflows = (magnitude > largest) | (w.max(axis=1) > largest) | (z.max(axis=1) > largest)[:, None]
-        each = np.where(overflows | ~np.isfinite(each), np.inf, each)
-        return each + each[np.arange(len(z)), own][:, None]

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import fraction
-from featgeom.certificates.heads import ExactHead
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.heads import ExactHead
+from featgeom.exact.rationals import fraction
 from featgeom.status import Status
 
 Array = NDArray[Any]

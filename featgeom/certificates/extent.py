@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from featgeom.arrays import Float64
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import fraction, lowest
+from featgeom.certificates.claim import Claim, Verdicts, refuted
 from featgeom.certificates.weights import (
     PROVED,
     Proof,
@@ -22,7 +21,9 @@ from featgeom.certificates.weights import (
     square,
     weighted_point,
 )
-from featgeom.rounding import gamma
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.rationals import fraction, lowest
+from featgeom.exact.rounding import gamma
 from featgeom.status import Status
 
 BLOCK = 1 << 22  # numbers looked at in one step

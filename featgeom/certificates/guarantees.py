@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.certificates import exact
-from featgeom.certificates.affine import exact_margins, least_margins
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.exact import rationals
+from featgeom.exact.affine import exact_margins, least_margins
+from featgeom.exact.fields import is_array_of, is_index_of
 from featgeom.status import Status
 
 Float64 = NDArray[np.float64]
@@ -72,7 +73,7 @@ class GuaranteedHullClaim(Claim):
     def _inflates(self, middle: Fraction, least: Fraction) -> bool:
         if np.isinf(self.inflation):
             return least >= middle
-        factor = exact.fraction(self.inflation)
+        factor = rationals.fraction(self.inflation)
         return middle + factor * (least - middle) >= 0
 
 

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import distance2, dot, lowest, row_dots
+from featgeom.certificates.claim import Claim, Verdicts, refuted
 from featgeom.certificates.weights import (
     PROVED,
     Proof,
@@ -21,7 +20,9 @@ from featgeom.certificates.weights import (
     no,
     row_of,
 )
-from featgeom.rounding import product_error
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.rationals import distance2, dot, lowest, row_dots
+from featgeom.exact.rounding import product_error
 from featgeom.status import Status
 
 

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import barycentric, fraction, lowest, norm2, scaled
-from featgeom.certificates.slices import dots, integers
-from featgeom.rounding import gamma
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.products import dots, integers
+from featgeom.exact.rationals import barycentric, fraction, lowest, norm2, scaled
+from featgeom.exact.rounding import gamma
 from featgeom.status import Status
 
 Array = NDArray[Any]

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.certificates.claim import Verdicts, is_array_of
-from featgeom.certificates.ground import Ground
+from featgeom.certificates.claim import Verdicts
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.ground import Ground
 from featgeom.status import Status
 
 Float64 = NDArray[np.float64]

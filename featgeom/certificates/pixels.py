@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import dot, fraction, norm2
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.rationals import dot, fraction, norm2
 from featgeom.status import Status
 
 Row = tuple[Status, str]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, refuted
-from featgeom.certificates.exact import combination, dot, fraction, lowest
-from featgeom.certificates.slices import integers
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.products import integers
+from featgeom.exact.rationals import combination, dot, fraction, lowest
 from featgeom.status import Status
 
 Array = NDArray[Any]

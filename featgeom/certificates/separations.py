@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of
-from featgeom.certificates.exact import lowest
+from featgeom.certificates.claim import Claim, Verdicts
 from featgeom.certificates.weights import (
     PROVED,
     Proof,
@@ -21,6 +20,8 @@ from featgeom.certificates.weights import (
     square,
     weighted_point,
 )
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.rationals import lowest
 
 
 @dataclass(frozen=True, eq=False)

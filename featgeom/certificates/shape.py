@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.certificates import exact
-from featgeom.certificates.affine import difference_norm2
 from featgeom.certificates.bases import bases_misfit, exact_base_logits
-from featgeom.certificates.claim import Claim, Verdicts, is_array_of, is_index_of, refuted
-from featgeom.certificates.ground import Ground, GroundClaim
+from featgeom.certificates.claim import Claim, Verdicts, refuted
+from featgeom.certificates.grounds import GroundClaim
 from featgeom.certificates.multipliers import multipliers_misfit
+from featgeom.exact import rationals
+from featgeom.exact.affine import difference_norm2
+from featgeom.exact.fields import is_array_of, is_index_of
+from featgeom.exact.ground import Ground
 from featgeom.status import Status
 
 Float64 = NDArray[np.float64]
@@ -72,12 +74,12 @@ class InscribedBallClaim(GroundClaim):
         c = int(self.own[i])
         if not np.isfinite(self.radius[i]):
             return Status.REFUTED, "no ball of the evidence is infinite"
-        radius = exact.fraction(self.radius[i])
+        radius = rationals.fraction(self.radius[i])
         if not self.ground.is_hull and radius > 0:
             centre = self.bases[i]
             for side in (self.lo, self.hi):
                 gaps = [
-                    abs(exact.fraction(v) - exact.fraction(z))
+                    abs(rationals.fraction(v) - rationals.fraction(z))
                     for v, z in zip(side, centre, strict=True)
                     if np.isfinite(v)
                 ]
@@ -88,14 +90,14 @@ class InscribedBallClaim(GroundClaim):
             if k == c:
                 continue
             need = radius * radius * difference_norm2(self.weight, c, k) if radius > 0 else Fraction(0)
-            if not exact.root_at_most(need, logits[c] - value):
+            if not rationals.root_at_most(need, logits[c] - value):
                 return Status.REFUTED, f"the ball meets the cell of class {k}"
         return (Status.PROVED, "") if np.isinf(self.upper[i]) else self._check_upper(i, c)
 
     def _check_upper(self, i: int, c: int) -> Verdict:
-        upper = exact.fraction(self.upper[i])
+        upper = rationals.fraction(self.upper[i])
         sides = [
-            exact.fraction(high) - exact.fraction(low)
+            rationals.fraction(high) - rationals.fraction(low)
             for low, high in zip(self.lo, self.hi, strict=True)
             if np.isfinite(low) and np.isfinite(high)
         ]
@@ -113,7 +115,7 @@ class InscribedBallClaim(GroundClaim):
             size += factor * root_below(difference_norm2(self.weight, c, k))
         if not self.ground.is_hull:
             factors = [sum(found.values(), Fraction(0)), *(-f for f in found.values())]
-            slope = exact.combination(factors, self.weight[[c, *found]])
+            slope = rationals.combination(factors, self.weight[[c, *found]])
             size += sum((abs(a) for a in slope), Fraction(0))
         if highest <= upper * size:
             return Status.PROVED, ""
@@ -245,8 +247,8 @@ class BoundedCellClaim(Claim):
 
     def _vector(self, row: Float64) -> list[Fraction]:
         used = np.flatnonzero(row)
-        factors = [exact.fraction(row[k]) for k in used]
-        return exact.combination(
+        factors = [rationals.fraction(row[k]) for k in used]
+        return rationals.combination(
             [-sum(factors, Fraction(0)), *factors], self.weight[[int(self.own), *used.tolist()]]
         )
 

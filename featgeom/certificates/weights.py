@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from featgeom.certificates.exact import combination, fraction, norm2, root_at_most
+from featgeom.exact.rationals import combination, fraction, norm2, root_at_most
 from featgeom.status import Status
 
 Proof = tuple[Status, str]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featgeom.arrays import Ints, as_labels
-from featgeom.errors import BadArgument, BadData
+from featgeom.errors import BadArgument, BadData, nearest_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,3 +110,28 @@ def concatenate(parts: list[ImageSet], split: str) -> ImageSet:
     images = np.concatenate([part.images for part in parts])
     labels = np.concatenate([part.labels for part in parts])
     return ImageSet(images, labels, first.classes, first.name, split)
+
+
+def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
+    """Only the images of the classes named, relabelled in the order named; all where none is.
+
+    Raises BadArgument for a class that the images do not have, or fewer than two.
+
+    >>> from featgeom.data.sources import load_images
+    >>> sorted(set(keep_classes(load_images("digits"), ("7", "1")).labels.tolist()))
+    [0, 1]
+    """
+    if not classes:
+        return images
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise BadArgument(f"classes: name two or more different ones, got {', '.join(classes)}")
+    place = np.full(len(images.classes), -1)
+    for new, name in enumerate(classes):
+        if name not in images.classes:
+            raise BadArgument(
+                f"{images.name} has no class '{name}'{nearest_name(name, list(images.classes))}"
+            )
+        place[images.classes.index(name)] = new
+    labels = place[images.labels]
+    kept = labels >= 0
+    return ImageSet(images.images[kept], labels[kept], tuple(classes), images.name, images.split)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from featgeom.figures.style import ONE_COLUMN, TWO_COLUMNS, Drawing, class_colours, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 
 AXIS = "[distance in feature space]"
 MOST_IN_GRAPH = 40  # classes with the most samples on a boundary

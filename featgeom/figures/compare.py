@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.figures.style import TWO_COLUMNS, Drawing, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 
 COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#94a4a2", "#a96b59", "#92dadd", "#717581")
 SPACES = ("pixel", "wavelet", "feature")

@@ -6,7 +6,7 @@ import numpy as np
 
 from featgeom.figures.images import amplified, image_grid
 from featgeom.figures.style import ONE_COLUMN, Drawing, class_colours, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 
 MOST_CLASSES = 10  # beyond this many, colours tell too little for a legend
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.figures.style import ONE_COLUMN, TWO_COLUMNS, Drawing, class_colours, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 
 MOST_CLASSES = 30  # beyond this many, class names no longer fit on an axis
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, legend_below, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 
 MOST_POINTS = 3_000  # of samples drawn in a panel
 AXES = {"feature": "feature {}", "pixel": "pixel {}"}

@@ -6,7 +6,7 @@ import numpy as np
 
 from featgeom.figures.images import image_grid
 from featgeom.figures.style import ONE_COLUMN, Drawing, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 
 TOLERANCE = 1e-6  # of the relative residual of a frame that was found
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 
 
 def draw(record: Record, classes: tuple[str, ...]) -> list[Drawing]:
@@ -19,7 +19,7 @@ def plane_pair(record: Record, number: int, classes: tuple[str, ...]) -> Drawing
     """The classes on a plane of pixel space, and on the plane of feature space of the same samples."""
     plane = record.values["planes"][number]
     colours = class_colours(len(classes))
-    figure, (left, right) = new_figure(TWO_COLUMNS, 4.2, ncols=2)
+    figure, (left, right) = new_figure(TWO_COLUMNS, _height(plane), ncols=2)
     _lattice(left, record, number, colours)
     _mark(left, plane["points"], plane["rows"])
     left.set_title("pixel space (lattice)", fontsize=8)
@@ -45,6 +45,14 @@ def plane_pair(record: Record, number: int, classes: tuple[str, ...]) -> Drawing
         "features, where each class is one convex piece."
     )
     return Drawing(f"planes-{number}", caption, figure)
+
+
+def _height(plane: dict[str, Any]) -> float:
+    """Inches that the taller of the two panels needs, its title and the legend included."""
+    low, bottom, high, top = plane["window"]
+    width, height = np.ptp(np.array(plane["domain"]), axis=0)
+    taller = max(height / width, (top - bottom) / (high - low))
+    return min(7.0, 1.6 + (TWO_COLUMNS / 2 - 0.4) * taller)
 
 
 def _lattice(axes: Any, record: Record, number: int, colours: list[str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from featgeom.figures.log_time import against_log_t, rate
 from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, legend_below, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 from featgeom.studies.retrain import WORDS
 
 

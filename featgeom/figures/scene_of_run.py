@@ -22,7 +22,7 @@ from featgeom.regions.radius import radius
 
 if TYPE_CHECKING:
     from featgeom.features.features import FeatureSet
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
 VIEWS = ("decision", "slice", "pca", "lda")
 MARGIN = 0.06  # of the largest extent, left free around everything drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, new_figure
-from featgeom.studies.record import Record
+from featgeom.runs.record import Record
 
 
 def draw(record: Record, classes: tuple[str, ...]) -> list[Drawing]:

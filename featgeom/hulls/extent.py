@@ -16,10 +16,10 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64, Ints
 from featgeom.certificates.extent import EnclosingBall, HullDiameter, HullSupport
 from featgeom.errors import BadArgument
+from featgeom.exact.rounding import gamma
 from featgeom.hulls.minimum_norm import UNIT, compiled
 from featgeom.hulls.oracle import Oracle
-from featgeom.hulls.parallel import in_parallel
-from featgeom.rounding import gamma
+from featgeom.parallel import in_parallel
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 MOST_PAIRS = 1 << 32  # more pairs than this are not compared; the diameter is then an interval

@@ -17,8 +17,8 @@ import torch
 
 from featgeom.arrays import Float64, Floats, Ints, blocks, file_map, release
 from featgeom.errors import BadArgument
-from featgeom.hulls.parallel import in_parallel, workers
-from featgeom.rounding import gamma
+from featgeom.exact.rounding import gamma
+from featgeom.parallel import in_parallel, workers
 
 MEMORY = 1 << 31  # bytes that the passes over one hull may hold beside the points
 LARGEST = 1e140  # lengths beyond this, or below its inverse, cannot be squared safely

@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64, Ints, read_only
 from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import Oracle
-from featgeom.hulls.parallel import in_parallel
 from featgeom.hulls.working_set import DONE, FAR, LIMIT, OPEN, advance
+from featgeom.parallel import in_parallel
 from featgeom.status import Status, StatusArray, status_array
 
 FLOOR = 1e-13  # default absolute tolerance, in lengths of the problem

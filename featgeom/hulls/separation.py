@@ -17,7 +17,7 @@ from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.inside import encloses
 from featgeom.hulls.judging import scan
 from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, minimum_norm
-from featgeom.hulls.parallel import in_parallel
+from featgeom.parallel import in_parallel
 from featgeom.status import Stats, Status
 
 TOGETHER = 8  # points of each hull that one look at both proposes

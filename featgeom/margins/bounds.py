@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.arrays import Float64, Floats, Ints, blocks
-from featgeom.rounding import gamma
+from featgeom.exact.rounding import gamma
 
 WHOLE = float(1 << 40)  # what the largest multiplier becomes as a whole number
 Wide = np.longdouble  # more digits where the machine has them; its own unit roundoff enters the bounds

@@ -17,8 +17,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.errors import Unsupported
+from featgeom.exact.rounding import gamma
 from featgeom.models.classifier import exact_float32
-from featgeom.rounding import gamma
 
 Ends = tuple[Tensor, Tensor]
 ROUNDINGS = 4096  # more than there are in one entry of any operation without weights

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, vstack
 
 from featgeom.arrays import Float64, as_points
 from featgeom.certificates.cells import NoTieClaim, TieClaim
-from featgeom.certificates.ground import Ground
+from featgeom.exact.ground import Ground
 from featgeom.head import AffineHead
 from featgeom.regions.contest import contest, to_be_solved
 from featgeom.regions.domains import Box, Domain, Hull

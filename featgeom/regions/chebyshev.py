@@ -11,8 +11,8 @@ from scipy.optimize import linprog
 
 from featgeom.arrays import Float64
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.ground import Ground
 from featgeom.certificates.shape import InscribedBallClaim, RayClaim
+from featgeom.exact.ground import Ground
 from featgeom.head import AffineHead
 from featgeom.regions.adjacency import ground_of
 from featgeom.regions.contest import to_be_solved

@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, hstack, vstack
 
 from featgeom.arrays import Float64
-from featgeom.certificates.ground import Ground
+from featgeom.exact.ground import Ground
 from featgeom.head import AffineHead
 from featgeom.regions.domains import Box, Domain, Hull
 

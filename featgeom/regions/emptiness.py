@@ -12,8 +12,8 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64
 from featgeom.certificates.cells import EmptyCellClaim
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.ground import Ground
 from featgeom.certificates.shape import InscribedBallClaim
+from featgeom.exact.ground import Ground
 from featgeom.head import AffineHead
 from featgeom.regions.adjacency import ground_of
 from featgeom.regions.contest import contest, to_be_solved

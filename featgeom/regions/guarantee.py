@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Floats, Ints, as_points
-from featgeom.certificates.affine import exact_margins, least_margins
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.guarantees import BrokenHullClaim, GuaranteedHullClaim
 from featgeom.errors import BadArgument
+from featgeom.exact.affine import exact_margins, least_margins
 from featgeom.head import AffineHead
 from featgeom.regions.margins import U, float_below, margins_of_block, point_blocks
 from featgeom.regions.radius import norms_from

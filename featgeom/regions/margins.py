@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featgeom.arrays import Float64, Floats, Ints, as_points
-from featgeom.certificates.affine import exact_logits
-from featgeom.certificates.classes import ClassClaim, float32_needs
+from featgeom.certificates.classes import ClassClaim
+from featgeom.exact.affine import exact_logits
+from featgeom.exact.float32 import float32_needs
+from featgeom.exact.rounding import product_error, unit_roundoff
 from featgeom.head import AffineHead
-from featgeom.rounding import product_error, unit_roundoff
 
 BLOCK_ENTRIES = 1 << 21  # of the features or logits that are in memory at once, per array
 U = unit_roundoff(np.float64)

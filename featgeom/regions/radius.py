@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Floats, Ints, as_points
-from featgeom.certificates.balls import BallClaim, least_distance
+from featgeom.certificates.balls import BallClaim
+from featgeom.exact.boxes import least_distance
 from featgeom.head import AffineHead
 from featgeom.regions.domains import Box, Domain
 from featgeom.regions.margins import Margins, U, margins_of_block, point_blocks, proved_margins

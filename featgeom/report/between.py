@@ -13,7 +13,7 @@ from featgeom.errors import FeatgeomError
 from featgeom.report.view import bytes_of, encoded
 
 if TYPE_CHECKING:
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
 FRAMES = 7  # images along a segment, its two ends included
 STEPS, RESTARTS = 60, 1  # of each search: a person waits

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from featgeom.report.page import write_report
-from featgeom.studies.run import Run
-from featgeom.studies.verification import Verification, verify_run
+from featgeom.runs.run import Run
+from featgeom.runs.verification import Verification, verify_run
 
 
 class OpenedRun(Run):

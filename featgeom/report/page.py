@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from featgeom.errors import BadData
 from featgeom.files import read_json, write_whole
 from featgeom.report.view import scene_document, view_element, view_style
-from featgeom.studies.record import STANDINGS, Record, is_number
+from featgeom.runs.record import STANDINGS, Record, is_number
 
 if TYPE_CHECKING:
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
 ROWS_SHOWN = 60  # longer tables are cut in the page, which says where the rest is
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featgeom.files import write_whole
-from featgeom.studies.record import Table, is_number, plain
+from featgeom.runs.record import Table, is_number, plain
 
 if TYPE_CHECKING:
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
@@ -46,7 +46,7 @@ def write_paper(run: Run) -> list[Path]:
 def csv_table(table: Table) -> str:
     """The table with every digit, units in the headings, nothing left out.
 
-    >>> from featgeom.studies.record import Column
+    >>> from featgeom.runs.record import Column
     >>> csv_table(Table("t", "T", (Column("who"), Column("speed", "m/s")), (("A, B", 0.1),)))
     'who,speed [m/s]\\n"A, B",0.1\\n'
     """
@@ -60,7 +60,7 @@ def csv_table(table: Table) -> str:
 def latex_table(table: Table, label: str) -> str:
     """The table for LaTeX with the package booktabs, values as a reader sees them, title as caption.
 
-    >>> from featgeom.studies.record import Column
+    >>> from featgeom.runs.record import Column
     >>> print(latex_table(Table("t", "T", (Column("who"), Column("share", "%")), (("a_b", 1.5),)), "tab:t"))
     \\begin{table}
       \\centering

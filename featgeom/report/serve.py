@@ -15,11 +15,11 @@ import numpy as np
 from featgeom.errors import BadArgument, FeatgeomError
 from featgeom.report.between import Between
 from featgeom.report.view import bytes_of, encoded, images_of, scene_document, view_page
-from featgeom.studies.record import plain
+from featgeom.runs.record import plain
 
 if TYPE_CHECKING:
     from featgeom.hulls.hull import ConvexHull
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
 LOCAL = "127.0.0.1"
 NAMED = 200  # classes that the page lists by name

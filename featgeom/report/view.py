@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from featgeom.errors import BadData
 from featgeom.files import write_whole
-from featgeom.studies.record import plain
+from featgeom.runs.record import plain
 
 if TYPE_CHECKING:
     from featgeom.data.images import ImageSet
     from featgeom.figures.scene import Samples, Scene
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
 LOGIT_BYTES = 1_500_000  # logits of all samples go into the page up to this size
 IMAGE_BYTES = 1_500_000  # and their images; beyond it, the misclassified and those nearest to a boundary

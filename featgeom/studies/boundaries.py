@@ -20,9 +20,9 @@ from featgeom.boundaries.ties import FlipPoints, tie_points
 from featgeom.certificates.claim import Claim
 from featgeom.errors import BadArgument, BadData, nearest_name
 from featgeom.features.features import FeatureSet
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.status import Status
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
 from featgeom.studies.slices import Triple, stored_slices
 
 UNIT = "feature distance"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from featgeom.margins.collapse import NeuralCollapse, neural_collapse
+from featgeom.collapse import NeuralCollapse, neural_collapse
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.studies.overview import collapse_table
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:

@@ -11,10 +11,10 @@ import numpy as np
 
 from featgeom.data.images import ImageSet
 from featgeom.data.sources import load_images
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
-from featgeom.studies.space_measures import MOST_POINTS, SpaceMeasures
-from featgeom.studies.spaces import SpaceComparison, compare_spaces
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
+from featgeom.spaces.comparison import SpaceComparison, compare_spaces
+from featgeom.spaces.measures import MOST_POINTS, SpaceMeasures
 
 TRAIN, TEST, FLIPS = 1000, 200, 32
 NAMED = ("pixel", "wavelet", "feature")  # spaces that the findings speak of; the others are controls

@@ -15,14 +15,14 @@ from featgeom.boundaries.ties import FlipPoints
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.pixels import ImageClaim
 from featgeom.errors import Unsupported
+from featgeom.exact.rounding import rounded_up
 from featgeom.models.classifier import Classifier
-from featgeom.pixels.certified import pixel_lower_bounds
 from featgeom.pixels.flips import PixelFlips, pixel_flips
-from featgeom.rounding import rounded_up
+from featgeom.pixels.lower_bounds import pixel_lower_bounds
+from featgeom.progress import in_batches
+from featgeom.runs.record import Column, Finding, Record, Table, shown
+from featgeom.runs.run import Run
 from featgeom.status import Status
-from featgeom.studies.batches import in_batches
-from featgeom.studies.record import Column, Finding, Record, Table, shown
-from featgeom.studies.run import Run
 
 SAMPLES = 64
 AT_ONCE = 32  # samples between two steps of the progress bar

@@ -16,9 +16,9 @@ from featgeom.certificates.hulls import HullMembership
 from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.separation import Separation, separate
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.status import Status
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
 
 UNIT = "feature distance"
 MOST_POINTS = 60_000  # of a hull, beyond which its vertices are not counted

@@ -11,17 +11,17 @@ from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.flips import flip_points
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.pixels import ImageClaim, ReachedClaim
+from featgeom.exact.rounding import rounded_up
 from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
 from featgeom.pixels.inversion import Inversion, invert
+from featgeom.progress import in_batches
 from featgeom.regions.cells import Cells
-from featgeom.rounding import rounded_up
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.status import Status, StatusArray, status_array
-from featgeom.studies.batches import in_batches
 from featgeom.studies.hulls import classified
-from featgeom.studies.record import Column, Finding, Record, Table
 from featgeom.studies.regions import observed_box
-from featgeom.studies.run import Run
 
 SAMPLES = 4
 RESTARTS = 2

@@ -18,8 +18,8 @@ from featgeom.margins.comparison import (
     wilson,
 )
 from featgeom.margins.machine import LinearSVM
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.studies.svm import MOST_UNKNOWNS, machines_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ GRID = 240  # points a side of a picture
 
 
 @dataclass(frozen=True, eq=False)
-class Plane:
+class PlaneMap:
     """What network and machine decide in one plane.
 
     ``share`` of the points drawn uniformly from ``window`` (umin, vmin, umax, vmax) get one class from both,
@@ -130,13 +130,13 @@ def _classifier_on_a_plane(run: Run, device: str) -> Classifier | None:
     return run.classifier(device)
 
 
-def _of_features(head: AffineHead, svm: LinearSVM, compared: HeadComparison, x: Floats) -> Plane:
+def _of_features(head: AffineHead, svm: LinearSVM, compared: HeadComparison, x: Floats) -> PlaneMap:
     low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
     edge = 0.06 * np.maximum(high - low, 1e-9 + 0.01 * float((high - low).max()))
     window = (*(low - edge), *(high + edge))
     grid = grid_of(window)
     mine, machine = head.classify(grid), svm.classify(grid)
-    return Plane(
+    return PlaneMap(
         "feature",
         window,
         FEATURE_POINTS,
@@ -147,7 +147,7 @@ def _of_features(head: AffineHead, svm: LinearSVM, compared: HeadComparison, x: 
     )
 
 
-def _of_pixels(classifier: Classifier, svm: LinearSVM, seed: int) -> Plane:
+def _of_pixels(classifier: Classifier, svm: LinearSVM, seed: int) -> PlaneMap:
     low, high = classifier.pixels.bounds
 
     def decide(points: Float64) -> tuple[Ints, Ints]:
@@ -160,7 +160,7 @@ def _of_pixels(classifier: Classifier, svm: LinearSVM, seed: int) -> Plane:
     share = float((drawn[0] == drawn[1]).mean())
     window = (low, low, high, high)
     own, other = decide(grid_of(window))
-    return Plane(
+    return PlaneMap(
         "pixel",
         window,
         PIXEL_POINTS,
@@ -183,7 +183,7 @@ def grid_of(window: tuple[float, float, float, float]) -> Float64:
 
 
 def _findings(
-    planes: list[Plane], svm: LinearSVM, compared: HeadComparison, loss: float
+    planes: list[PlaneMap], svm: LinearSVM, compared: HeadComparison, loss: float
 ) -> tuple[Finding, ...]:
     spaces = {"feature": "the box of the features", "pixel": "pixel space"}
     agreeing = [
@@ -213,7 +213,7 @@ def _findings(
     )
 
 
-def _table(planes: list[Plane]) -> Table:
+def _table(planes: list[PlaneMap]) -> Table:
     return Table(
         "agreement",
         "Where network and machine agree",

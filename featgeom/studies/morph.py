@@ -13,9 +13,9 @@ from featgeom.pixels.derivatives import pixel_function
 from featgeom.pixels.morphs import LOOKS, morph
 from featgeom.pixels.pictures import gif, strip_png
 from featgeom.pixels.segments import ClassPath, classes_along
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.status import Status
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
 
 ALIKE = 64  # pairs predicted alike, whose segments are followed
 MORPHS, STEPS = 3, 6

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from featgeom.arrays import Float64, Floats, Ints, blocks
 from featgeom.certificates.claim import Claim
+from featgeom.collapse import NeuralCollapse, neural_collapse
 from featgeom.features.features import FeatureSet
-from featgeom.margins.collapse import NeuralCollapse, neural_collapse
 from featgeom.regions.cells import Cells
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.status import Status
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 NEAREST_SHOWN = 12

@@ -11,8 +11,8 @@ from featgeom.arrays import Ints
 from featgeom.certificates.claim import Claim
 from featgeom.errors import BadArgument, BadData
 from featgeom.pixels.slices import PixelSlice, slice_pixels
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 
 PLANES = 3
 CELLS_ACROSS = 160  # lattice points along the longer side of a slice

@@ -15,9 +15,9 @@ from featgeom.regions.cells import Cells
 from featgeom.regions.chebyshev import Chebyshev
 from featgeom.regions.domains import Box
 from featgeom.regions.shares import Shares
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.status import Status
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
 
 SAMPLES = 100_000  # of the observed box, for the shares of the classes
 BALLS_UP_TO = 100_000  # classes times dimensions: beyond, one linear program a class takes too long

@@ -11,8 +11,8 @@ from featgeom.certificates.claim import Claim
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import HeadComparison, compare_head, cross_entropy
 from featgeom.margins.machine import LinearSVM
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.studies.svm import MOST_UNKNOWNS, chosen_pairs, machines_of
 from featgeom.training.head import METHODS, train_head
 

@@ -12,9 +12,9 @@ from featgeom.certificates.claim import Claim
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import Boundaries, HeadComparison, compare_head, cross_entropy
 from featgeom.margins.machine import LinearSVM, max_margin
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.status import Status
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
 
 KINDS = ("standard", "augmented")
 MOST_PAIRS = 45

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from featgeom.collapse import neural_collapse
 from featgeom.data.images import ImageSet
 from featgeom.data.sources import load_splits
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
-from featgeom.margins.collapse import neural_collapse
 from featgeom.margins.comparison import compare_head, cross_entropy
 from featgeom.models.sources import load_classifier
-from featgeom.studies.record import Column, Finding, Record, Table
+from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.studies.svm import KINDS, machines_of
 
 COLUMNS = (
@@ -113,7 +113,7 @@ def sum_moved(first: AffineHead, later: AffineHead) -> float | None:
 
 
 def _images(source: str, split: str, classes: tuple[str, ...]) -> ImageSet:
-    from featgeom.training.images import keep_classes
+    from featgeom.data.images import keep_classes
 
     parts = load_splits(source)
     if split not in parts and len(parts) > 1:

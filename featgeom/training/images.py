@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featgeom.data.images import ImageSet
+from featgeom.data.images import ImageSet, keep_classes
 from featgeom.data.sources import load_splits
-from featgeom.errors import BadArgument, nearest_name
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.training.recipes import Recipe
 
@@ -52,28 +51,3 @@ def training_images(recipe: Recipe) -> TrainingImages:
         mean = tuple(round(float(m), 4) for m in values.mean(axis=(0, 2, 3), dtype=np.float64))
         std = tuple(max(round(float(s), 4), 1e-4) for s in values.std(axis=(0, 2, 3), dtype=np.float64))
     return TrainingImages(train, test, PixelSpec(train.shape, (low, high), mean, std))
-
-
-def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
-    """Only the images of the classes named, relabelled in the order named; all where none is.
-
-    Raises BadArgument for a class that the images do not have, or fewer than two.
-
-    >>> from featgeom.data.sources import load_images
-    >>> sorted(set(keep_classes(load_images("digits"), ("7", "1")).labels.tolist()))
-    [0, 1]
-    """
-    if not classes:
-        return images
-    if len(set(classes)) != len(classes) or len(classes) < 2:
-        raise BadArgument(f"classes: name two or more different ones, got {', '.join(classes)}")
-    place = np.full(len(images.classes), -1)
-    for new, name in enumerate(classes):
-        if name not in images.classes:
-            raise BadArgument(
-                f"{images.name} has no class '{name}'{nearest_name(name, list(images.classes))}"
-            )
-        place[images.classes.index(name)] = new
-    labels = place[images.labels]
-    kept = labels >= 0
-    return ImageSet(images.images[kept], labels[kept], tuple(classes), images.name, images.split)

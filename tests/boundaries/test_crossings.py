@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from featgeom import AffineHead, Status, crossings
-from featgeom.certificates.heads import ExactHead
 from featgeom.errors import BadArgument
+from featgeom.exact.heads import ExactHead
 
 
 def exact_class(head, a, b, t):

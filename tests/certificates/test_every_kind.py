@@ -9,9 +9,9 @@ from scipy.sparse import csr_array
 import featgeom as fg
 from featgeom.certificates.claim import KINDS
 from featgeom.certificates.pixels import ImageClaim, ReachedClaim
-from featgeom.certificates.storage import load_claims, save_claims
-from featgeom.certificates.verify import check_claim, verify_folder
-from featgeom.rounding import rounded_up
+from featgeom.exact.rounding import rounded_up
+from featgeom.runs.checks import check_claim, verify_folder
+from featgeom.runs.claims import load_claims, save_claims
 from featgeom.status import Status
 
 

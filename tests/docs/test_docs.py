@@ -45,7 +45,7 @@ def test_names_in_the_text_exist(page):
 
 
 def test_every_kind_of_claim_is_explained():
-    import featgeom.certificates.verify  # noqa: F401 - which knows them all
+    import featgeom.runs.checks  # noqa: F401 - which knows them all
     from featgeom.certificates.claim import KINDS
 
     assert len(KINDS) > 20

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featgeom.studies.analysis import arrays_run
+from featgeom.analysis import arrays_run
 
 
 @pytest.fixture

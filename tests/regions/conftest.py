@@ -9,11 +9,6 @@ import pytest
 from featgeom.head import AffineHead
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(7)
-
-
 @pytest.fixture(scope="session")
 def resnet20():
     folder = os.environ.get("FEATGEOM_DATA")

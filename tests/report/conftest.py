@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from featgeom.studies.analysis import analyze, extract_run
+from featgeom.analysis import analyze, extract_run
 
 FLAGS = (
     "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic --no-first-run "

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from featgeom.report.page import QUESTIONS, statements, write_report
-from featgeom.studies.record import STANDINGS
-from featgeom.studies.verification import verify_run
+from featgeom.runs.record import STANDINGS
+from featgeom.runs.verification import verify_run
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+from featgeom.analysis import arrays_run
 from featgeom.hulls.hull import ConvexHull
 from featgeom.report.between import FRAMES, address
 from featgeom.report.serve import LOCAL, ViewServer
-from featgeom.studies.analysis import arrays_run
-from featgeom.studies.run import Run
+from featgeom.runs.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featgeom.analysis import analyze
 from featgeom.boundaries.crossings import crossings
 from featgeom.figures.scene_of_run import scene_of_run
 from featgeom.report.view import write_view
-from featgeom.studies.analysis import analyze
 from featgeom_cli.main import run as command
 
 

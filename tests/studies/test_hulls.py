@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from featgeom import ConvexHull, Status, open_run, separate
+from featgeom.analysis import arrays_run
 from featgeom.studies import hulls
-from featgeom.studies.analysis import arrays_run
 from featgeom_cli.main import run as featgeom_run
 
 

@@ -5,13 +5,13 @@ import pytest
 
 import featgeom as fg
 from featgeom import Status
+from featgeom.analysis import extract_run
 from featgeom.errors import BadData
 from featgeom.figures import collapse as collapse_figures
 from featgeom.figures import svm as svm_figures
 from featgeom.figures.maps import draw
+from featgeom.runs.run import Run
 from featgeom.studies import collapse, maps, svm
-from featgeom.studies.analysis import extract_run
-from featgeom.studies.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ from PIL import Image
 from torch import nn
 
 import featgeom as fg
+from featgeom.analysis import analyze
 from featgeom.errors import BadArgument, BadData
 from featgeom.figures.style import svg
+from featgeom.papers.observations import NEEDED, OBSERVATIONS
 from featgeom.report.page import drawings
+from featgeom.runs.run import Run
+from featgeom.spaces.comparison import haar
+from featgeom.spaces.strangers import fitted
 from featgeom.studies import compare, flips, invert
-from featgeom.studies.analysis import analyze
-from featgeom.studies.observations import NEEDED, OBSERVATIONS
-from featgeom.studies.run import Run
-from featgeom.studies.spaces import haar
-from featgeom.studies.strangers import fitted
 from featgeom_cli.main import run as featgeom_run
 
 SHAPE = (1, 8, 8)

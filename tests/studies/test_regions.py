@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featgeom import Cells, open_run
-from featgeom.studies.analysis import arrays_run
+from featgeom.analysis import arrays_run
 from featgeom_cli.main import run as featgeom_run
 
 

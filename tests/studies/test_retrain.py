@@ -7,11 +7,11 @@ import pytest
 
 import featgeom as fg
 from featgeom import Status
+from featgeom.analysis import arrays_run, extract_run
 from featgeom.errors import BadArgument
 from featgeom.figures.retrain import draw
+from featgeom.papers.reproduction import TRAP
 from featgeom.studies import retrain
-from featgeom.studies.analysis import arrays_run, extract_run
-from featgeom.studies.experiments import TRAP
 from featgeom_cli.main import run as featgeom_run
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import featgeom as fg
 from featgeom import Status
+from featgeom.analysis import arrays_run, extract_run
 from featgeom.studies import collapse, svm
-from featgeom.studies.analysis import arrays_run, extract_run
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.certificates import exact
-from featgeom.certificates.slices import dots
-from featgeom.rounding import product_error, unit_roundoff
+from featgeom.exact import rationals
+from featgeom.exact.products import dots
+from featgeom.exact.rounding import product_error, unit_roundoff
 
 Floating = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -49,7 +49,7 @@ def exact_logits(points: Floating, weight: Float64, bias: Float64, k: NDArray[An
     left = np.hstack([points.astype(np.float64), np.ones((len(points), 1))])
     right = np.hstack([weight[k], bias[k][:, None]])
     values, exponents = dots(left, right)
-    return [exact.scaled(int(v), int(e)) for v, e in zip(values, exponents, strict=True)]
+    return [rationals.scaled(int(v), int(e)) for v, e in zip(values, exponents, strict=True)]
 
 
 def exact_margins(
@@ -74,7 +74,7 @@ def least_margins(points: Floating, weight: Float64, bias: Float64, own: int) ->
     best: list[Fraction] | None = None
     for block in row_blocks(len(points), directions.shape[1]):
         z = np.hstack([points[block].astype(np.float64), np.ones((block.stop - block.start, 1))])
-        found = exact.lowest(np.hstack([z, -z]), directions)
+        found = rationals.lowest(np.hstack([z, -z]), directions)
         best = found if best is None else [min(a, b) for a, b in zip(best, found, strict=True)]
     if best is None:
         raise ValueError("the minimum over no points")
@@ -84,7 +84,7 @@ def least_margins(points: Floating, weight: Float64, bias: Float64, own: int) ->
 def difference_norm2(weight: Float64, own: int, rival: int) -> Fraction:
     """The exact squared length of w_own − w_rival."""
     a, b = weight[own], weight[rival]
-    return exact.norm2(a) - 2 * exact.dot(a, b) + exact.norm2(b)
+    return rationals.norm2(a) - 2 * rationals.dot(a, b) + rationals.norm2(b)
 
 
 def difference_norms(weight: Float64, own: int) -> Float64:

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.storage import StoredClaim, load_claims
+from featgeom.runs.claims import StoredClaim, load_claims
 from featgeom.errors import BadData
 from featgeom.status import Status
 

@@ -6,7 +6,7 @@ from sklearn.base import clone
 
 from featgeom import AffineHead, ConvexHull, Guard
 from featgeom.errors import BadArgument, BadData
-from featgeom.regions.guard import unit_length
+from featgeom.guard import unit_length
 from featgeom.status import Status
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from featgeom.certificates import exact, slices
+from featgeom.exact import products, rationals
 
 ANY_FLOAT = st.floats(allow_nan=False, allow_infinity=False, width=64)
 TAME = st.floats(-4, 4, width=32)
@@ -32,7 +32,7 @@ def matrices(elements, rows=FEW, columns=3):
 def test_lowest_is_the_least_of_the_plain_products(elements, data):
     points, directions = data.draw(matrices(elements)), data.draw(matrices(elements))
     expected = [min(plain_dot(p, q) for p in points) for q in directions]
-    assert exact.lowest(points, directions) == expected
+    assert rationals.lowest(points, directions) == expected
 
 
 @pytest.mark.parametrize("elements", [ANY_FLOAT, TAME, GRID], ids=["any", "tame", "grid"])
@@ -41,8 +41,8 @@ def test_lowest_is_the_least_of_the_plain_products(elements, data):
 def test_dots_are_the_plain_products(elements, data):
     left = data.draw(matrices(elements))
     right = data.draw(matrices(elements, rows=st.just(len(left))))
-    values, exponents = slices.dots(left, right)
-    found = [exact.scaled(int(v), int(e)) for v, e in zip(values, exponents, strict=True)]
+    values, exponents = products.dots(left, right)
+    found = [rationals.scaled(int(v), int(e)) for v, e in zip(values, exponents, strict=True)]
     assert found == [plain_dot(a, b) for a, b in zip(left, right, strict=True)]
 
 
@@ -56,7 +56,7 @@ def test_lowest_over_many_points(dtype, scale, offset):
     )
     directions = rng.standard_normal((9, 20))
     expected = [min(plain_dot(p, q) for p in points) for q in directions]
-    assert exact.lowest(points, directions) == expected
+    assert rationals.lowest(points, directions) == expected
 
 
 def test_lowest_decides_ties_below_the_resolution_of_float64():
@@ -64,19 +64,19 @@ def test_lowest_decides_ties_below_the_resolution_of_float64():
     points = np.array([point, point, point])
     points[1:, 2] = 1e-60, -1e-60
     direction = np.array([[1e3, 1.0, 1.0]])
-    assert exact.lowest(points, direction) == [plain_dot(points[2], direction[0])]
+    assert rationals.lowest(points, direction) == [plain_dot(points[2], direction[0])]
 
 
 def test_lowest_is_right_where_squares_underflow():
     points = np.ones((3000, 2))
     points[:2] = [[1e-170, 1e-187], [1e-170, -1e-187]]
     direction = np.array([[1.0, 1.0]])
-    assert exact.lowest(points, direction) == [plain_dot(points[1], direction[0])]
+    assert rationals.lowest(points, direction) == [plain_dot(points[1], direction[0])]
 
 
 def test_lowest_over_massive_ties():
     grid = np.stack(np.meshgrid(*[np.arange(7.0)] * 3), axis=-1).reshape(-1, 3)
-    assert exact.lowest(grid, np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, 0]])) == [0, -6, 0]
+    assert rationals.lowest(grid, np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, 0]])) == [0, -6, 0]
 
 
 def test_lowest_without_the_row_left_out():
@@ -84,18 +84,18 @@ def test_lowest_without_the_row_left_out():
     points = rng.integers(-3, 4, size=(50, 3)).astype(np.float32)
     directions = rng.normal(size=(60, 3))
     left_out = rng.integers(-1, 50, size=60)
-    found = exact.lowest(points, directions, left_out)
+    found = rationals.lowest(points, directions, left_out)
     for value, direction, out in zip(found, directions, left_out):
         others = points if out < 0 else np.delete(points, out, axis=0)
-        assert value == min(exact.dot(point.astype(np.float64), direction) for point in others)
+        assert value == min(rationals.dot(point.astype(np.float64), direction) for point in others)
     with pytest.raises(ValueError, match="no points"):
-        exact.lowest(points[:1], directions[:1], np.array([0]))
+        rationals.lowest(points[:1], directions[:1], np.array([0]))
 
 
 def test_slices_hold_the_rows_and_their_products_do_not_round():
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((5, 2048)) * 10.0 ** rng.integers(-8, 8, (5, 2048))
-    cut = slices.cut(rows)
+    cut = products.cut(rows)
     assert cut is not None
     back = sum(
         np.ldexp(part, (cut.top - cut.width * (k + 1))[:, None].astype(np.int32))
@@ -106,16 +106,16 @@ def test_slices_hold_the_rows_and_their_products_do_not_round():
 
 
 def test_rows_of_too_wide_a_range_are_not_sliced():
-    assert slices.cut(np.array([[1e300, 1e-300]])) is None
-    assert exact.dot(np.array([1e300, 5e-324]), np.array([1e-300, 1e300])) == plain_dot(
+    assert products.cut(np.array([[1e300, 1e-300]])) is None
+    assert rationals.dot(np.array([1e300, 5e-324]), np.array([1e-300, 1e300])) == plain_dot(
         [1e300, 5e-324], [1e-300, 1e300]
     )
 
 
 @given(array=hnp.arrays(np.float64, (4,), elements=ANY_FLOAT))
 def test_integers_are_exact(array):
-    values, exponent = slices.integers(array)
-    assert [exact.scaled(int(v), exponent) for v in values] == [Fraction(float(x)) for x in array]
+    values, exponent = products.integers(array)
+    assert [rationals.scaled(int(v), exponent) for v in values] == [Fraction(float(x)) for x in array]
 
 
 @given(points=matrices(TAME), query=hnp.arrays(np.float64, 3, elements=TAME), data=st.data())
@@ -125,9 +125,9 @@ def test_combination_and_distance(points, query, data):
     total = sum(Fraction(float(w)) for w in weights)
     shares = [Fraction(float(w)) / total for w in weights]
     mixed = [sum(s * Fraction(float(x)) for s, x in zip(shares, column)) for column in points.T]
-    assert exact.combination(shares, points) == mixed
+    assert rationals.combination(shares, points) == mixed
     expected = sum((m - Fraction(float(q))) ** 2 for m, q in zip(mixed, query, strict=True))
-    assert exact.distance2(weights, points, query) == expected
+    assert rationals.distance2(weights, points, query) == expected
 
 
 @given(
@@ -140,7 +140,7 @@ def test_barycentric_weights_give_the_query_back(points, weights):
     if sum(shares) not in (1, 2, 4):  # so that the query is a float exactly
         shares = [1] + [0] * (len(points) - 1)
     query = np.array([float(v) for v in np.array(shares) @ points]) / sum(shares)
-    found = exact.barycentric(points, query)
+    found = rationals.barycentric(points, query)
     if found is None:
         lifted = np.hstack([points, np.ones((len(points), 1))])
         assert np.linalg.matrix_rank(lifted) < len(points)
@@ -149,22 +149,22 @@ def test_barycentric_weights_give_the_query_back(points, weights):
 
 
 def test_a_query_outside_the_affine_hull_has_no_weights():
-    assert exact.barycentric(np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([0.5, 1e-300])) is None
+    assert rationals.barycentric(np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([0.5, 1e-300])) is None
 
 
 def test_roots_are_compared_exactly():
-    assert exact.at_most_root(Fraction(-1), Fraction(0))
-    assert not exact.at_most_root(Fraction(1, 10**40), Fraction(0))
-    assert exact.root_at_most(Fraction(2), Fraction(3, 2))
-    assert not exact.root_at_most(Fraction(0), Fraction(-1))
+    assert rationals.at_most_root(Fraction(-1), Fraction(0))
+    assert not rationals.at_most_root(Fraction(1, 10**40), Fraction(0))
+    assert rationals.root_at_most(Fraction(2), Fraction(3, 2))
+    assert not rationals.root_at_most(Fraction(0), Fraction(-1))
 
 
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="dimension"):
-        exact.lowest(np.ones((2, 3)), np.ones((1, 2)))
+        rationals.lowest(np.ones((2, 3)), np.ones((1, 2)))
     with pytest.raises(ValueError, match="no points"):
-        exact.lowest(np.ones((0, 2)), np.ones((1, 2)))
+        rationals.lowest(np.ones((0, 2)), np.ones((1, 2)))
     with pytest.raises(ValueError, match="weights"):
-        exact.combination([Fraction(1)], np.ones((2, 2)))
+        rationals.combination([Fraction(1)], np.ones((2, 2)))
     with pytest.raises(ValueError, match="zero"):
-        exact.distance2(np.zeros(2), np.ones((2, 2)), np.ones(2))
+        rationals.distance2(np.zeros(2), np.ones((2, 2)), np.ones(2))

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.certificates.slices import dots, integers, to_common_exponent
-from featgeom.rounding import product_error
+from featgeom.exact.products import dots, integers, to_common_exponent
+from featgeom.exact.rounding import product_error
 
 Floating = NDArray[np.floating[Any]]
 

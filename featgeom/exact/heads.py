@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.certificates.exact import fraction, scaled
-from featgeom.certificates.slices import integers
+from featgeom.exact.products import integers
+from featgeom.exact.rationals import fraction, scaled
 
 Floating = NDArray[np.floating[Any]]
 

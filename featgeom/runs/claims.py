@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import KINDS, Claim
-from featgeom.certificates.sources import Sources
+from featgeom.runs.sources import Sources
 from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.files import read_json, write_json, write_whole
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.studies.analysis import analyze
+from featgeom.analysis import analyze
+from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.runs.run import Run
 from featgeom.studies.compare import name_of
-from featgeom.studies.record import Column, Finding, Record, Table
-from featgeom.studies.run import Run
 
 NEEDED = ("regions", "boundaries", "flips", "planes", "morph", "compare", "invert")
 SPACES = ("pixel", "wavelet", "feature")

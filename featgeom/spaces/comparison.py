@@ -14,8 +14,8 @@ from featgeom.boundaries.flips import flip_points
 from featgeom.data.images import ImageSet
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
-from featgeom.studies.space_measures import SpaceMeasures, measure
-from featgeom.studies.strangers import strangers
+from featgeom.spaces.measures import SpaceMeasures, measure
+from featgeom.spaces.strangers import strangers
 
 HAAR_LEVELS = 2
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from featgeom.certificates.verify import Check, total, verify_folder
-from featgeom.studies.record import Column, Table
+from featgeom.runs.checks import Check, total, verify_folder
+from featgeom.runs.record import Column, Table
 
 if TYPE_CHECKING:
-    from featgeom.studies.run import Run
+    from featgeom.runs.run import Run
 
 
 @dataclass(frozen=True)

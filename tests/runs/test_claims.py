@@ -9,10 +9,10 @@ import pytest
 
 from featgeom import AffineHead, Box, Cells, ConvexHull, separate
 from featgeom.certificates.claim import KINDS
-from featgeom.certificates.storage import load_claims, save_claims
-from featgeom.certificates.verify import check_claim, total, verify_folder
 from featgeom.errors import BadArgument, BadData
 from featgeom.regions.domains import Hull
+from featgeom.runs.checks import check_claim, total, verify_folder
+from featgeom.runs.claims import load_claims, save_claims
 from featgeom.status import Status
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from featgeom.studies.record import Column, Record, Table, shown
+from featgeom.runs.record import Column, Record, Table, shown
 
 Records = Mapping[str, Record]
 

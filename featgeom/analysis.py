@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from featgeom.data.images import ImageSet
+from featgeom.data.images import ImageSet, keep_classes
 from featgeom.data.sources import absolute_source, load_splits
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.features.extraction import extract, match_classes
@@ -18,9 +18,8 @@ from featgeom.features.store import save_features
 from featgeom.models.classifier import Classifier
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.sources import load_classifier
-from featgeom.studies.record import Record
-from featgeom.studies.run import Run, write_run
-from featgeom.training.images import keep_classes
+from featgeom.runs.record import Record
+from featgeom.runs.run import Run, write_run
 
 FEATURE_STUDIES = ("overview", "hulls", "regions", "boundaries", "svm", "collapse")  # in this order
 PIXEL_STUDIES = ("invert", "flips", "morph", "planes", "compare")
@@ -139,7 +138,8 @@ def analyze(
             raise BadArgument(f"unknown study '{name}'{nearest_name(name, list(STUDIES))}")
     for name in studies:
         started = time.perf_counter()
-        record = importlib.import_module(f"featgeom.studies.{name}").study(
+        room = "papers" if name == "observations" else "studies"
+        record = importlib.import_module(f"featgeom.{room}.{name}").study(
             run, device=device, progress=progress, **(options or {}).get(name, {})
         )
         record = replace(record, seconds=time.perf_counter() - started)

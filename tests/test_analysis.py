@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from featgeom.analysis import extract_run
 from featgeom.models.architectures import ARCHITECTURES, register
 from featgeom.models.checkpoints import save_checkpoint
 from featgeom.models.pixel_spec import PixelSpec
-from featgeom.studies.analysis import extract_run
 
 
 def test_class_names_follow_the_network_where_the_images_order_them_otherwise(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featgeom.errors import BadArgument
-from featgeom.studies.record import Column, Finding, Record, Table, plain, restored
+from featgeom.runs.record import Column, Finding, Record, Table, plain, restored
 
 values = st.recursive(
     st.none()

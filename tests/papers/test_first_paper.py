@@ -10,9 +10,9 @@ import pytest
 from featgeom.data.synthetic import SYNTHETIC
 from featgeom.errors import BadArgument, BadData
 from featgeom.models.reference import ACTIVATIONS
-from featgeom.studies.experiments import open_experiments, reproduce
-from featgeom.studies.first_paper import ROWS, compared
-from featgeom.training.experiments import EXPERIMENTS, find_experiments
+from featgeom.papers.experiments import EXPERIMENTS, find_experiments
+from featgeom.papers.first import ROWS, compared
+from featgeom.papers.reproduction import open_experiments, reproduce
 from featgeom.training.losses import LOSSES
 from featgeom.training.recipes import find_recipe
 from featgeom_cli.main import run as featgeom_run

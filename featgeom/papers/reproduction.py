@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from featgeom.analysis import analyze, arrays_run, extract_run
 from featgeom.errors import BadArgument, BadData
 from featgeom.files import write_whole
-from featgeom.studies.analysis import analyze, arrays_run, extract_run
-from featgeom.studies.run import Run
+from featgeom.papers.experiments import EXPERIMENTS, Experiment
+from featgeom.runs.run import Run
 from featgeom.studies.trajectory import trajectory
-from featgeom.training.experiments import EXPERIMENTS, Experiment
 from featgeom.training.head import train_head
 from featgeom.training.loop import train
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featgeom._version import __version__
-from featgeom.certificates.storage import save_claims
+from featgeom.runs.claims import save_claims
 from featgeom.errors import BadData
 from featgeom.features.features import FeatureSet
 from featgeom.features.store import open_features
 from featgeom.files import read_json, write_json, write_whole
-from featgeom.studies.record import Record, plain
+from featgeom.runs.record import Record, plain
 
 if TYPE_CHECKING:
     from featgeom.data.images import ImageSet
@@ -109,7 +109,7 @@ class Run:
     def images(self, split: str) -> ImageSet:
         """The images of one part, read again from their source, which must not have changed."""
         from featgeom.data.sources import load_images
-        from featgeom.training.images import keep_classes
+        from featgeom.data.images import keep_classes
 
         data = self.asked["data"]
         if data["source"] is None:

@@ -1,20 +1,20 @@
-"""What claims about cells stand on: a head and a domain, with exact bounds over the whole of it."""
+"""A head on a domain, with exact bounds of its logits over the whole of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.certificates import exact
-from featgeom.certificates.affine import exact_logits, row_blocks
-from featgeom.certificates.claim import Claim, is_array_of
-from featgeom.certificates.slices import integers
-from featgeom.rounding import gamma, product_error
+from featgeom.exact import rationals
+from featgeom.exact.affine import exact_logits, row_blocks
+from featgeom.exact.fields import is_array_of
+from featgeom.exact.products import integers
+from featgeom.exact.rounding import gamma, product_error
 
 Float64 = NDArray[np.float64]
 Floating = NDArray[np.floating[Any]]
@@ -127,14 +127,14 @@ class Ground:
                 continue
             if not np.isfinite(side):
                 return None
-            height += a * exact.fraction(side)
+            height += a * rationals.fraction(side)
         return height
 
     def _exact_sum(self, own: int, multipliers: Multipliers) -> tuple[list[Fraction], Fraction]:
         classes = [own, *multipliers]
         factors = [sum(multipliers.values(), Fraction(0)), *(-f for f in multipliers.values())]
-        slope = exact.combination(factors, self.weight[classes])
-        height = exact.combination(factors, self.bias[classes][:, None])[0]
+        slope = rationals.combination(factors, self.weight[classes])
+        height = rationals.combination(factors, self.bias[classes][:, None])[0]
         return slope, height
 
     @property
@@ -150,38 +150,20 @@ class Ground:
         The others stand as they are. None if there is no such solution, or more than one.
         """
         solve = [int(k) for k in np.flatnonzero(solved)]
-        fixed = {int(k): exact.fraction(row[k]) for k in np.flatnonzero(row) if k not in set(solve)}
+        fixed = {int(k): rationals.fraction(row[k]) for k in np.flatnonzero(row) if k not in set(solve)}
         if not solve:
             return fixed
         if not len(self.free) or own in solve:
             return None
         whole, exponent = integers(self.weight[[own, *solve]][:, self.free])
         columns = (whole[0] - whole[1:]).T
-        rest = exact.combination(
+        rest = rationals.combination(
             [sum(fixed.values(), Fraction(0)), *(-f for f in fixed.values())],
             self.weight[[own, *fixed]][:, self.free],
         )
-        unit = exact.scaled(1, exponent)
+        unit = rationals.scaled(1, exponent)
         common = lcm(*((value / unit).denominator for value in rest))
-        solution = exact.solve(columns.tolist(), [int(-value / unit * common) for value in rest])
+        solution = rationals.solve(columns.tolist(), [int(-value / unit * common) for value in rest])
         if solution is None:
             return None
         return {**fixed, **{k: value / common for k, value in zip(solve, solution, strict=True)}}
-
-
-@dataclass(frozen=True, eq=False)
-class GroundClaim(Claim):
-    """A claim about the cells of a head in a domain."""
-
-    subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "vertices")
-
-    weight: Float64
-    bias: Float64
-    lo: Float64
-    hi: Float64
-    vertices: Floating
-
-    @property
-    def ground(self) -> Ground:
-        """The head on its domain."""
-        return Ground(self.weight, self.bias, self.lo, self.hi, self.vertices)

@@ -1,0 +1,1 @@
+"""The two papers, row by row: experiments, observations, and the pages that compare."""

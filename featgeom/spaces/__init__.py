@@ -1,0 +1,1 @@
+"""The same questions asked of one set of samples in several spaces."""
