@@ -131,9 +131,9 @@ def frames_a_second(folder: Path) -> None:
     if found is None:
         print("no chromium or no playwright: frames a second are not measured")
         return
-    from featgeom.analysis import arrays_run
     from featgeom.figures.scene_of_run import scene_of_run
     from featgeom.report.view import write_view
+    from featgeom.runs.making import arrays_run
 
     rng = np.random.default_rng(0)
     weight = rng.normal(size=(4, 16))

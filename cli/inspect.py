@@ -40,7 +40,7 @@ def inspect(
         "self-check": f"|W·φ(x) + b − logits| ≤ {classifier.residual:.2g} on {images or 'seeded noise'}",
         "weights": f"sha256 {classifier.weights_hash}",
     }
-    console.result(described, "\n".join(f"{key:<11}{value}" for key, value in rows.items()))
+    console.result("\n".join(f"{key:<11}{value}" for key, value in rows.items()), described)
 
 
 def shortened(names: tuple[str, ...], most: int = 10) -> str:

@@ -93,10 +93,10 @@ def view(
             spinner = stack.enter_context(OffScreen()) if files["png"] else renderer
             console.note(f"drawing a turn into {files['spin']}; about a quarter of a second a picture")
             written["spin"] = str(save_spin(spinner, scene, files["spin"], pixels or (800, 600), dark))
-    document: dict[str, Any] = {"run": str(run), "view": scene.view, "notes": scene.notes, "files": written}
+    document: dict[str, Any] = {"view": scene.view, "notes": scene.notes, "files": written}
     document["views"] = [one.view for one in (scene, *others)]
     document["classes"] = [scene.names[c] for c in scene.chosen]
-    console.result(document, "\n".join([*scene.notes, *written.values()]))
+    console.result("\n".join([*scene.notes, *written.values()]), document, run)
     return None
 
 
@@ -115,9 +115,7 @@ def served(
         raise BadArgument(f"--port {port}: {error}") from None
     with server:
         server.page({})  # what is wrong is said now, not in the browser
-        console.result(
-            {"run": str(run.folder), "address": server.address}, f"{server.address}  (Ctrl-C ends)"
-        )
+        console.result(f"{server.address}  (Ctrl-C ends)", {"address": server.address}, run.folder)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

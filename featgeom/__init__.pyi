@@ -1,5 +1,8 @@
 # The names that users type, one line a module. `featgeom/__init__.py` loads them from here on first use.
 from ._version import __version__ as __version__
+from .analysis import OpenedRun as OpenedRun
+from .analysis import analyze as analyze
+from .analysis import open_run as open_run
 from .boundaries.ambiguity import Ambiguity as Ambiguity
 from .boundaries.ambiguity import ambiguity as ambiguity
 from .boundaries.arrangement import Arrangement as Arrangement
@@ -58,8 +61,6 @@ from .pixels.slices import PixelSlice as PixelSlice
 from .pixels.slices import slice_pixels as slice_pixels
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
-from .report.opened import OpenedRun as OpenedRun
-from .report.opened import open_run as open_run
 from .spaces.comparison import SpaceComparison as SpaceComparison
 from .spaces.comparison import compare_spaces as compare_spaces
 from .spaces.measures import SpaceMeasures as SpaceMeasures

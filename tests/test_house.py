@@ -14,6 +14,7 @@ PACKAGE = ROOT / "featgeom"
 # Floors from the ground up; a file may import from its own folder and from floors that stand lower.
 FLOORS = [
     ["errors", "_version"],
+    ["options"],
     ["arrays", "status", "files", "parallel", "progress"],
     ["head"],
     ["exact"],
@@ -29,6 +30,7 @@ FLOORS = [
     ["spaces"],
     ["studies"],
     ["figures"],
+    ["catalog"],
     ["report"],
     ["analysis", "guard"],
     ["papers"],

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featgeom.catalog import STUDIES
 from featgeom.files import write_whole
 from featgeom.runs.record import Table, is_number, plain
 
@@ -25,12 +26,11 @@ SPECIAL = {
 def write_paper(run: Run) -> list[Path]:
     """Write RUN/figures/NAME.pdf and .png, RUN/tables/STUDY-NAME.csv and .tex, for every stored record."""
     from featgeom.figures.style import pdf, png
-    from featgeom.report.page import drawings
 
     written = []
     for study, record in run.results.items():
         parts: dict[Path, bytes] = {}
-        for drawing in drawings(record, run.classes):
+        for drawing in STUDIES[study].drawings(record, run.classes):
             parts[run.folder / "figures" / f"{drawing.name}.pdf"] = pdf(drawing.figure)
             parts[run.folder / "figures" / f"{drawing.name}.png"] = png(drawing.figure)
         for table in record.tables:

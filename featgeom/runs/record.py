@@ -83,18 +83,21 @@ class Record:
     """The whole result of one study.
 
     ``values`` holds named figures for programs, ``tables`` what people read, ``arrays`` what is known of
-    every sample, ``claims`` what is proved.
+    every sample, ``claims`` what is proved, ``files`` what else goes into the run folder, by its path there.
+    ``study`` and ``title`` are those of the catalogue, ``made`` says with which options and version.
     """
 
-    study: str
-    title: str
     findings: tuple[Finding, ...]
     values: dict[str, Any] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    study: str = ""
+    title: str = ""
 
     def table(self, name: str) -> Table:
         """One table by name."""
@@ -119,6 +122,7 @@ class Record:
                     for t in self.tables
                 ],
                 "settings": self.settings,
+                "made": self.made,
                 "seconds": self.seconds,
             }
         )
@@ -137,15 +141,15 @@ class Record:
             for t in document["tables"]
         )
         return cls(
-            document["study"],
-            document["title"],
             tuple(Finding(**f) for f in document["findings"]),
             restored(document["values"]),
             tables,
             arrays,
-            {},
-            document["settings"],
-            document["seconds"],
+            settings=document["settings"],
+            made=document.get("made", {}),
+            seconds=document["seconds"],
+            study=document["study"],
+            title=document["title"],
         )
 
     def to_text(self) -> str:
