@@ -10,12 +10,16 @@ RUN ?= runs/digits
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/package: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-analyze: $(VENV)/installed  ## analyse the built-in digits network, print the path of its report
+analyze: $(VENV)/package    ## analyse the built-in digits network, print the path of its report
 	$(BIN)/featgeom analyze -o $(RUN)
 
 test: $(VENV)/installed     ## run the whole test suite

@@ -62,12 +62,6 @@ def test_a_film_is_written_and_can_be_read(make_run, renderer, tmp_path):
     assert next(imageio_ffmpeg.read_frames(str(path)))["size"] == (320, 240)
 
 
-def test_without_pyvista_there_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(Unsupported, match=r"featgeom\[view\]"):
-        OffScreen()
-
-
 def test_flat_scenes_and_scenes_of_one_kind_can_be_drawn(make_run, renderer, tmp_path):
     path = save_picture(
         renderer, scene_of_run(make_run(classes=2, d=2), "decision"), tmp_path / "a.png", SMALL
