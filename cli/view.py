@@ -69,7 +69,7 @@ def view(
             renderer = stack.enter_context(OffScreen())
         if serve:
             return served(console, opened, port, projection, classes, split)
-        from featgeom.figures.scene_of_run import scene_of_run
+        from featgeom.figures.scene_of import scene_of_run
 
         scene, *others = [scene_of_run(opened, as_view(word), names(classes), split) for word in wanted]
         written: dict[str, str] = {}

@@ -33,7 +33,9 @@ from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
 from .figures.scene import Scene as Scene
-from .figures.scene_of_run import scene_of_run as scene_of_run
+from .figures.scene_of import scene_of as scene_of
+from .figures.scene_of import scene_of_run as scene_of_run
+from .figures.style import class_colours as class_colours
 from .guard import Guard as Guard
 from .head import AffineHead as AffineHead
 from .hulls.hull import ConvexHull as ConvexHull

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featgeom.catalog import find_studies
-from featgeom.report.page import write_report
+from featgeom.report.page import facts, write_report
 from featgeom.runs.record import Record, Table
 from featgeom.runs.run import Run
 from featgeom.runs.verification import Verification, verify_run
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 class OpenedRun(Run):
     """A run as its user holds it: everything stored, and what can be made of it."""
+
+    def _repr_html_(self) -> str:
+        shown = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in facts(self)
+        )
+        made = ", ".join(self.results) or "none yet"
+        return f"<p><b>{escape(str(self.folder))}</b>: studies {escape(made)}</p><table>{shown}</table>"
 
     def study(self, name: str, *, device: str = "cpu", progress: bool = False, **options: Any) -> Record:
         """Make one study, with ``options`` of its own, and store it in the run.
@@ -45,7 +53,7 @@ class OpenedRun(Run):
 
     def scene(self, view: Any = "decision", classes: Any = None, split: str | None = None) -> Scene:
         """What a three-dimensional picture shows; see `featgeom.scene_of_run`."""
-        from featgeom.figures.scene_of_run import scene_of_run
+        from featgeom.figures.scene_of import scene_of_run
 
         return scene_of_run(self, view, classes, split)
 

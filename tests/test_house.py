@@ -16,6 +16,7 @@ FLOORS = [
     ["errors", "_version"],
     ["options"],
     ["arrays", "status", "files", "parallel", "progress"],
+    ["results"],
     ["head"],
     ["exact"],
     ["certificates"],

@@ -20,14 +20,17 @@ from featgeom.exact.rounding import gamma
 from featgeom.hulls.minimum_norm import UNIT, compiled
 from featgeom.hulls.oracle import Oracle
 from featgeom.parallel import in_parallel
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 MOST_PAIRS = 1 << 32  # more pairs than this are not compared; the diameter is then an interval
 
 
-@dataclass(frozen=True, eq=False)
-class Support:
+@dataclass(frozen=True, eq=False, repr=False)
+class Support(Result):
     """How far a hull reaches along directions u (q, d): the greatest ⟨x, u⟩, and the row that does (q,)."""
+
+    bounded = ("value", "lower_bound", "upper_bound")
 
     status: StatusArray
     value: Float64
@@ -38,9 +41,11 @@ class Support:
     stats: Stats
 
 
-@dataclass(frozen=True, eq=False)
-class Diameter:
+@dataclass(frozen=True, eq=False, repr=False)
+class Diameter(Result):
     """The greatest distance within a hull, in [``lower_bound``, ``value``], and two ``rows`` so far apart."""
+
+    bounded = ("diameter", "lower_bound", "value")
 
     status: Status
     value: float
@@ -50,12 +55,14 @@ class Diameter:
     stats: Stats
 
 
-@dataclass(frozen=True, eq=False)
-class Ball:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ball(Result):
     """The smallest ball around a hull: its radius lies in [``lower_bound``, ``radius``].
 
     The ball of ``radius`` about ``centre`` (d,) holds all points; those with ``weights`` (1, n) force it.
     """
+
+    bounded = ("radius", "lower_bound", "radius")
 
     status: Status
     centre: Float64

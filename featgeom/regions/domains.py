@@ -12,7 +12,7 @@ from featgeom.arrays import Float64, Floats, as_numpy, as_points
 from featgeom.errors import BadArgument, nearest_name
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Box:
     """The points z with lo ≤ z ≤ hi, coordinate by coordinate; bounds may be infinite.
 
@@ -38,6 +38,10 @@ class Box:
         high.setflags(write=False)
         object.__setattr__(self, "lo", low)
         object.__setattr__(self, "hi", high)
+
+    def __repr__(self) -> str:
+        bounds = "" if self.name != "box" else f", {self.lo.min():.4g} to {self.hi.max():.4g}"
+        return f"<Box: {self.name} in dimension {self.dimension:,}{bounds}>"
 
     @classmethod
     def space(cls, d: int) -> Box:
@@ -96,7 +100,7 @@ class Box:
         return np.all((array >= self.lo) & (array <= self.hi), axis=1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Hull:
     """The convex hull of points (n, d), as a domain."""
 
@@ -104,6 +108,9 @@ class Hull:
 
     name = "hull"
     bounded = True
+
+    def __repr__(self) -> str:
+        return f"<Hull: {len(self.points):,} points in dimension {self.dimension:,}>"
 
     @property
     def dimension(self) -> int:

@@ -47,7 +47,7 @@ def write_report(run: Run) -> Path:
 
 def three_dimensions(run: Run) -> dict[str, str]:
     """The 3-D picture of the run, as an element of the page, or why there is none."""
-    from featgeom.figures.scene_of_run import scene_of_run
+    from featgeom.figures.scene_of import scene_of_run
 
     try:
         scene = scene_of_run(run, "decision")

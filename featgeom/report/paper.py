@@ -52,7 +52,7 @@ def csv_table(table: Table) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([f"{c.name} [{c.unit}]" if c.unit else c.name for c in table.columns])
+    writer.writerow([c.heading for c in table.columns])
     writer.writerows([["" if value is None else plain(value) for value in row] for row in table.rows])
     return buffer.getvalue()
 
@@ -77,7 +77,7 @@ def latex_table(table: Table, label: str) -> str:
     <BLANKLINE>
     """
     numeric = [all(is_number(row[j]) for row in table.rows) for j in range(len(table.columns))]
-    heads = [escaped(f"{c.name} [{c.unit}]" if c.unit else c.name) for c in table.columns]
+    heads = [escaped(c.heading) for c in table.columns]
     body = [r"    " + line(map(escaped, row)) for row in table.cells()]
     caption = escaped(" ".join([table.title + ("." if table.note else ""), table.note]).strip())
     lines = [

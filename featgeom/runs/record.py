@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from featgeom.certificates.claim import Claim
-from featgeom.errors import BadArgument
+from featgeom.errors import BadArgument, Unsupported, nearest_name
 
 STANDINGS = {
     "proved": "certified; `featgeom verify` re-checks the evidence exactly",
@@ -38,8 +40,13 @@ class Column:
     name: str
     unit: str = ""
 
+    @property
+    def heading(self) -> str:
+        """Name and unit in one."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table of a record: rows of plain values under columns with units, and a note on how to read it.
 
@@ -61,6 +68,36 @@ class Table:
         index = [c.name for c in self.columns].index(name)
         return [row[index] for row in self.rows]
 
+    def __repr__(self) -> str:
+        return f"<Table {self.name}: {self.title}; {len(self.rows):,} rows, {len(self.columns)} columns>"
+
+    def to_frame(self) -> Any:
+        """The table as a `pandas.DataFrame`, every digit kept, units in the headings.
+
+        Raises Unsupported where pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise Unsupported("to_frame needs pandas: python -m pip install pandas") from None
+        frame = pandas.DataFrame(list(self.rows), columns=[c.heading for c in self.columns])
+        frame.attrs = {"title": self.title, "note": self.note}
+        return frame
+
+    def to_html(self) -> str:
+        """The table as HTML, its values as a reader sees them."""
+        right = [all(is_number(row[j]) for row in self.rows) for j in range(len(self.columns))]
+        side = ["right" if r else "left" for r in right]
+        head = "".join(f"<th>{escape(c.heading)}</th>" for c in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f'<td style="text-align:{s}">{escape(v)}</td>' for s, v in zip(side, row)) + "</tr>"
+            for row in self.cells()
+        )
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return f"<p><b>{escape(self.title)}</b></p><table><tr>{head}</tr>{body}</table>{note}"
+
+    _repr_html_ = to_html
+
     def cells(self) -> list[list[str]]:
         """Every value as a reader sees it."""
         return [[shown(value) for value in row] for row in self.rows]
@@ -78,7 +115,7 @@ class Table:
         return "\n".join(line.rstrip() for line in lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """The whole result of one study.
 
@@ -99,9 +136,22 @@ class Record:
     study: str = ""
     title: str = ""
 
+    def __repr__(self) -> str:
+        standings = Counter(finding.standing for finding in self.findings)
+        said = ", ".join(f"{count} {standing}" for standing, count in standings.items())
+        tables = ", ".join(table.name for table in self.tables)
+        return f"<Record {self.study}: findings {said or 'none'}; tables {tables or 'none'}; {self.seconds:.2g} s>"
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<li>{escape(f.text)} <i>{f.standing}</i></li>" for f in self.findings)
+        return f"<h3>{escape(self.title)}</h3><ul>{said}</ul>" + "".join(t.to_html() for t in self.tables)
+
     def table(self, name: str) -> Table:
-        """One table by name."""
-        return next(table for table in self.tables if table.name == name)
+        """One table by name. Raises BadArgument where there is none of that name."""
+        found = {table.name: table for table in self.tables}
+        if name not in found:
+            raise BadArgument(f"{self.study}: no table '{name}'{nearest_name(name, list(found))}")
+        return found[name]
 
     def to_json(self) -> dict[str, Any]:
         """Everything but arrays and claims, as a JSON document."""

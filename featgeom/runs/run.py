@@ -58,7 +58,10 @@ class Run:
             )
 
     def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r})"
+        model, data = self.asked["model"], self.asked["data"]
+        sizes = ", ".join(f"{split} {part['samples']:,}" for split, part in data["splits"].items())
+        made = ", ".join(path.stem for path in sorted((self.folder / "results").glob("*.json"))) or "none yet"
+        return f"<Run {self.folder}: {model['name']} on {data['name']} ({sizes}); studies {made}>"
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from featgeom.errors import BadArgument, Unsupported
-from featgeom.figures.scene_of_run import scene_of_run
+from featgeom.figures.scene_of import scene_of_run
 from featgeom.figures.scene_pyvista import OffScreen, save_picture, save_spin, show_scene
 from featgeom_cli.main import run as command
 

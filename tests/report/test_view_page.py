@@ -9,7 +9,7 @@ from PIL import Image
 
 from featgeom.analysis import OpenedRun
 from featgeom.boundaries.crossings import crossings
-from featgeom.figures.scene_of_run import scene_of_run
+from featgeom.figures.scene_of import scene_of_run
 from featgeom.report.view import write_view
 from featgeom_cli.main import run as command
 
