@@ -36,7 +36,7 @@ def as_click(option: Option) -> Any:
     """The option of the command line for an option of a study; ranges are checked by the study."""
     match option:
         case Count():
-            words, kind = option.flag, {"type": int, "show_default": True}
+            words, kind = option.flag, dict[str, Any](type=int, show_default=True)
         case Switch():
             words, kind = f"{option.flag}/--{option.off or f'no-{option.name}'}", {"show_default": True}
         case Several():

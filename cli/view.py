@@ -62,11 +62,12 @@ def view(
     if len(wanted) > 1 and (files["png"] or files["spin"] or serve or not files["html"]):
         raise click.UsageError("--projection: several views go into one page, so with --html alone")
     with ExitStack() as stack:
-        renderer = None
+        renderers: dict[str, Any] = {}
         if files["png"] or files["spin"]:
             from featgeom.figures.scene_pyvista import OffScreen
 
-            renderer = stack.enter_context(OffScreen())
+            made = [kind for kind in ("png", "spin") if files[kind]]
+            renderers = {kind: stack.enter_context(OffScreen()) for kind in made}  # which load VTK meanwhile
         if serve:
             return served(console, opened, port, projection, classes, split)
         from featgeom.figures.scene_of import scene_of_run
@@ -77,22 +78,21 @@ def view(
             from featgeom.report.view import write_view
 
             written["html"] = str(write_view(scene, opened, files["html"], others))
-        if renderer is None and not written:
+        if not renderers and not written:
             from featgeom.figures.scene_pyvista import show_scene
 
             show_scene(scene, camera, dark)
         if files["png"]:
             from featgeom.figures.scene_pyvista import save_picture
 
-            written["png"] = str(
-                save_picture(renderer, scene, files["png"], pixels or (1600, 1200), camera, dark)
-            )
+            shape = pixels or (1600, 1200)
+            written["png"] = str(save_picture(renderers["png"], scene, files["png"], shape, camera, dark))
         if files["spin"]:
             from featgeom.figures.scene_pyvista import save_spin
 
-            spinner = stack.enter_context(OffScreen()) if files["png"] else renderer
             console.note(f"drawing a turn into {files['spin']}; about a quarter of a second a picture")
-            written["spin"] = str(save_spin(spinner, scene, files["spin"], pixels or (800, 600), dark))
+            shape = pixels or (800, 600)
+            written["spin"] = str(save_spin(renderers["spin"], scene, files["spin"], shape, dark))
     document: dict[str, Any] = {"view": scene.view, "notes": scene.notes, "files": written}
     document["views"] = [one.view for one in (scene, *others)]
     document["classes"] = [scene.names[c] for c in scene.chosen]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from featgeom.arrays import as_numpy
@@ -45,7 +44,7 @@ def load_classifier(
     classes: Sequence[str] | None = None,
     pixels: PixelSpec | None = None,
     device: str = "cpu",
-    probe: ArrayLike | None = None,
+    probe: Any = None,
 ) -> Classifier:
     """Load a trained network, find its head by running it, and check W·φ(x) + b = logits.
 
