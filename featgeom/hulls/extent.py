@@ -17,6 +17,7 @@ from featgeom.arrays import Float64, Ints
 from featgeom.certificates.extent import EnclosingBall, HullDiameter, HullSupport
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import gamma
+from featgeom.hulls.judging import Seen
 from featgeom.hulls.minimum_norm import UNIT, compiled
 from featgeom.hulls.oracle import Oracle
 from featgeom.parallel import in_parallel
@@ -74,13 +75,14 @@ class Ball(Result):
 
 
 @compiled
-def _reach(points, size, centre, normals, values, numbers, rest, slack, start, stop, rows, far):  # type: ignore[no-untyped-def]
+def _reach(points, size, centre, normals, seen, start, stop, rows, far):  # type: ignore[no-untyped-def]
     """The row of least ⟨x − centre, normal⟩ for each normal; ``far`` where unlisted blocks could hold it."""
     n, d = points.shape
+    values, numbers = seen.values, seen.numbers
     for a in range(start, stop):
         least = np.inf
         for k in range(numbers.shape[1]):
-            if values[a, k] - slack >= least or numbers[a, k] < 0:
+            if values[a, k] - seen.slack >= least or numbers[a, k] < 0:
                 break
             first = numbers[a, k] * size
             for row in range(first, min(n, first + size)):
@@ -89,7 +91,7 @@ def _reach(points, size, centre, normals, values, numbers, rest, slack, start, s
                     value += (np.float64(points[row, i]) - centre[i]) * normals[a, i]
                 if value < least:
                     least, rows[a] = value, row
-        far[a] = rest[a] - slack < least
+        far[a] = seen.rest[a] - seen.slack < least
 
 
 def support(oracle: Oracle, directions: Float64) -> Support:
@@ -121,13 +123,10 @@ def _rows_reaching(
     """The row lowest along each normal, and where more than ``keep`` blocks would have to be looked at."""
     low = oracle.lowest(normals, keep)
     rows, far = np.zeros(len(normals), dtype=np.int64), np.zeros(len(normals), dtype=bool)
-    slack = oracle.slack + error
+    seen = Seen(low.values, low.blocks, low.rest, oracle.slack + error)
 
     def run(start: int, stop: int) -> None:
-        _reach(
-            oracle.points, oracle.block, oracle.centre, normals, low.values, low.blocks, low.rest,
-            slack, start, stop, rows, far,
-        )  # fmt: skip
+        _reach(oracle.points, oracle.block, oracle.centre, normals, seen, start, stop, rows, far)
 
     in_parallel(run, len(normals), 64)
     return rows, far

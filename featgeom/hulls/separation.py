@@ -15,7 +15,7 @@ from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.errors import BadArgument
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.inside import encloses
-from featgeom.hulls.judging import scan
+from featgeom.hulls.judging import Asked, scan
 from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, minimum_norm
 from featgeom.parallel import in_parallel
 from featgeom.results import Result
@@ -60,11 +60,10 @@ class _Side:
         """The rows of a few points of least ⟨x − centre, direction⟩, lowest first, and that least value."""
         few = min(TOGETHER, len(self.hull))
         rows, depth, count, least = np.zeros(few, dtype=np.int64), np.empty(few), 0, np.inf
+        asked = Asked(-1, self.centre, direction, NONE, np.inf)
         for start in range(0, len(self.hull), ROWS):
             stop = min(len(self.hull), start + ROWS)
-            low, count = scan(
-                self.points, start, stop, -1, self.centre, direction, NONE, np.inf, rows, depth, count
-            )
+            low, count = scan(self.points, start, stop, asked, rows, depth, count)
             least = min(least, low)
             self.hull.oracle.release()
         return rows, float(least)

@@ -12,8 +12,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from featgeom.certificates.claim import Claim
-from featgeom.runs.claims import StoredClaim, load_claims
 from featgeom.errors import BadData
+from featgeom.runs.claims import StoredClaim, load_claims
 from featgeom.status import Status
 
 SHOWN = 5  # how many statements that are not proved are told in full, for each claim

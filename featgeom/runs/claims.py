@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import KINDS, Claim
-from featgeom.runs.sources import Sources
 from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.files import read_json, write_json, write_whole
+from featgeom.runs.sources import Sources
 
 FORMAT = 1
 

@@ -51,7 +51,9 @@ def make_run(
             raise BadArgument("features from an .npz file bring their labels; images have no use with them")
         return arrays_run(folder, network, seed=seed)
     if images is None:
-        raise BadArgument("IMAGES are missing: a source such as cifar10:DIR, mnist:DIR, folder:DIR or npz:FILE")
+        raise BadArgument(
+            "IMAGES are missing: a source such as cifar10:DIR, mnist:DIR, folder:DIR or npz:FILE"
+        )
     sets = {name: keep_classes(part, classes) for name, part in _splits(images, split).items()}
     probe = next(iter(sets.values()))
     classifier = (

@@ -90,7 +90,9 @@ class Table:
         side = ["right" if r else "left" for r in right]
         head = "".join(f"<th>{escape(c.heading)}</th>" for c in self.columns)
         body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:{s}">{escape(v)}</td>' for s, v in zip(side, row)) + "</tr>"
+            "<tr>"
+            + "".join(f'<td style="text-align:{s}">{escape(v)}</td>' for s, v in zip(side, row))
+            + "</tr>"
             for row in self.cells()
         )
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
@@ -138,9 +140,9 @@ class Record:
 
     def __repr__(self) -> str:
         standings = Counter(finding.standing for finding in self.findings)
-        said = ", ".join(f"{count} {standing}" for standing, count in standings.items())
-        tables = ", ".join(table.name for table in self.tables)
-        return f"<Record {self.study}: findings {said or 'none'}; tables {tables or 'none'}; {self.seconds:.2g} s>"
+        said = ", ".join(f"{count} {standing}" for standing, count in standings.items()) or "none"
+        tables = ", ".join(table.name for table in self.tables) or "none"
+        return f"<Record {self.study}: findings {said}; tables {tables}; {self.seconds:.2g} s>"
 
     def _repr_html_(self) -> str:
         said = "".join(f"<li>{escape(f.text)} <i>{f.standing}</i></li>" for f in self.findings)
