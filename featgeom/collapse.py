@@ -72,7 +72,7 @@ def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralColla
     points = as_points(x, "x", head.dimension)
     labels = as_labels(y, "y", len(points), head.classes)
     classes, slot, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    means = class_means(points, slot, counts)
+    means = class_means(points, slot, len(classes))
     centre = means.mean(axis=0)
     centred = means - centre
     noise = _rounding_noise(means)
@@ -92,21 +92,23 @@ def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralColla
     )
 
 
-def class_means(points: Floats, slot: Ints, counts: Ints) -> Float64:
-    """The mean of each class, (C, d) in float64; ``slot`` (n,) says which class a point belongs to.
+def class_means(points: Floats, labels: Ints, classes: int) -> Float64:
+    """The mean of each class, (C, d) in float64; NaN for a class without points. A label of −1 is in none.
 
-    >>> class_means(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1]), np.array([2, 1]))
+    >>> class_means(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1]), 2)
     array([[2.],
            [5.]])
     """
-    sums = np.zeros((len(counts), points.shape[1]))
+    sums, counts = np.zeros((classes, points.shape[1])), np.zeros(classes, dtype=np.int64)
     start = 0
     for block in blocks(points):
-        rows = slot[start : start + len(block)]
+        mine = labels[start : start + len(block)]
         start += len(block)
-        member = csr_array((np.ones(len(rows)), rows, np.arange(len(rows) + 1)), (len(rows), len(counts)))
-        sums += np.asarray(member.T @ block.astype(np.float64, copy=False))
-    return sums / counts[:, None]
+        rows = np.flatnonzero(mine >= 0)
+        member = csr_array((np.ones(len(rows)), (mine[rows], rows)), (classes, len(block)))
+        sums += np.asarray(member @ block.astype(np.float64, copy=False))
+        counts += np.bincount(mine[rows], minlength=classes)
+    return np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], np.nan)
 
 
 def simplex_deviation(vectors: ArrayLike) -> SimplexDeviation:

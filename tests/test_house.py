@@ -17,6 +17,7 @@ FLOORS = [
     ["options"],
     ["arrays", "status", "files", "parallel", "progress"],
     ["results"],
+    ["statistics"],
     ["head"],
     ["exact"],
     ["certificates"],

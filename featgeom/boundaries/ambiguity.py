@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from featgeom.arrays import Float64, Ints, as_labels, as_vector
 from featgeom.errors import BadArgument
 from featgeom.results import Result
+from featgeom.statistics import auroc
 from featgeom.status import Status
 
 
@@ -83,28 +84,20 @@ def ambiguity(
     ranks = rankdata(far), rankdata(log_odds)
     correlation = _correlation(*ranks)
     by_distance = by_confidence = None
-    auroc = np.nan, np.nan
+    found = np.nan, np.nan
     if labels is not None:
         right = scores.argmax(axis=1) == as_labels(labels, "labels", len(scores), scores.shape[1])
         by_distance = _calibrate(far, right, groups)
         by_confidence = _calibrate(confidence, right, groups)
-        auroc = _auroc(ranks[0], right), _auroc(ranks[1], right)
+        found = auroc(-ranks[0], ~right), auroc(-ranks[1], ~right)
     order = np.argsort(far, kind="stable")
-    return Ambiguity(order, confidence, log_odds, correlation, by_distance, by_confidence, *auroc)
+    return Ambiguity(order, confidence, log_odds, correlation, by_distance, by_confidence, *found)
 
 
 def _correlation(left: Float64, right: Float64) -> float:
     if np.ptp(left) == 0 or np.ptp(right) == 0:
         return float("nan")
     return float(np.corrcoef(left, right)[0, 1])
-
-
-def _auroc(ranks: Float64, right: np.ndarray) -> float:
-    wrong = int((~right).sum())
-    if wrong in (0, len(right)):
-        return float("nan")
-    pairs = wrong * (len(right) - wrong)
-    return float(1 - (ranks[~right].sum() - wrong * (wrong + 1) / 2) / pairs)
 
 
 def _calibrate(score: Float64, right: np.ndarray, groups: int) -> Calibration:

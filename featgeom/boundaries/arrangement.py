@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from featgeom.arrays import Float64, Ints
+from featgeom.boundaries.clipping import part_above
 from featgeom.boundaries.equals import SNAP, merge_equal
 from featgeom.boundaries.planes import Plane, Window, as_window
 from featgeom.errors import BadArgument, Unsupported
@@ -93,18 +94,7 @@ def _split(ring: Float64, heights: Float64, tolerance: float) -> list[Float64]:
     heights = np.where(np.abs(heights) <= tolerance, 0.0, heights)
     if (heights >= 0).all() or (heights <= 0).all():
         return [ring]
-    above: list[Float64] = []
-    below: list[Float64] = []
-    for p, q, a, b in zip(ring, np.roll(ring, -1, axis=0), heights, np.roll(heights, -1)):
-        if a >= 0:
-            above.append(p)
-        if a <= 0:
-            below.append(p)
-        if a * b < 0:
-            crossing = p + a / (a - b) * (q - p) if a > 0 else q + b / (b - a) * (p - q)
-            above.append(crossing)
-            below.append(crossing)
-    return [np.array(above), np.array(below)]
+    return [part_above(ring, heights)[0], part_above(ring, -heights)[0]]
 
 
 def _chord(half: Float64, normal: Float64, offset: float) -> Float64 | None:
@@ -113,11 +103,9 @@ def _chord(half: Float64, normal: Float64, offset: float) -> Float64 | None:
     heights = ring @ normal + offset
     if (heights > 0).all() or (heights < 0).all():
         return None
-    ends = [p for p, a in zip(ring, heights) if a == 0]
-    for p, q, a, b in zip(ring, np.roll(ring, -1, axis=0), heights, np.roll(heights, -1)):
-        if a * b < 0:
-            ends.append(p + a / (a - b) * (q - p))
-    return np.array(ends) if len(ends) == 2 else None
+    corners, on_line = part_above(ring, heights)
+    ends = corners[on_line]
+    return ends if len(ends) == 2 else None
 
 
 def _snapped(rings: list[Float64], snap: float) -> list[Float64]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.arrays import Float64, Ints
-from featgeom.exact.rounding import gamma, unit_roundoff
-
-U = unit_roundoff("float64")
+from featgeom.exact.rounding import UNIT, gamma
 
 
 def logit_error(weight: Float64, bias: Float64, points: Float64) -> Float64:
@@ -37,7 +35,7 @@ def tie_error(weight: Float64, bias: Float64, points: Float64, tied: Ints) -> Fl
     among = np.abs(np.take_along_axis(logits, tied, 1) - ref) + np.take_along_axis(slack, tied, 1)
     np.put_along_axis(over, tied, among, 1)
     over[rows, tied[:, 0]] = 0.0
-    return over.max(axis=1) * (1 + 4 * U)
+    return over.max(axis=1) * (1 + 4 * UNIT)
 
 
 def dual_bound(
@@ -65,7 +63,7 @@ def dual_bound(
     logits = z @ weight.T + bias
     error = logit_error(weight, bias, z)
     margins = logits[rows, ref][:, None] - logits
-    slack = error + error[rows, ref][:, None] + U * np.abs(margins)
+    slack = error + error[rows, ref][:, None] + UNIT * np.abs(margins)
     total = multipliers.sum(axis=1)
     a = total[:, None] * weight[ref] - multipliers @ weight
     size = np.abs(multipliers)
@@ -76,14 +74,14 @@ def dual_bound(
     terms = delta * (0.5 * delta - a)
     linear = multipliers * margins
     value = terms.sum(axis=1) - linear.sum(axis=1)
-    reach = np.abs(delta) + a_error + U * (np.abs(z) + np.abs(delta))
+    reach = np.abs(delta) + a_error + UNIT * (np.abs(z) + np.abs(delta))
     doubt = (
         (a_error * reach).sum(axis=1)
-        + (2 * U * np.abs(z) * (np.abs(delta) + np.abs(a)) * (delta != a)).sum(axis=1)
+        + (2 * UNIT * np.abs(z) * (np.abs(delta) + np.abs(a)) * (delta != a)).sum(axis=1)
         + gamma(d + classes + 6, "float64") * (np.abs(terms).sum(axis=1) + np.abs(linear).sum(axis=1))
         + (size * slack).sum(axis=1)
     )
-    return np.sqrt(np.maximum(2 * (value - 1.0000001 * doubt), 0.0)) * (1 - 4 * U)
+    return np.sqrt(np.maximum(2 * (value - 1.0000001 * doubt), 0.0)) * (1 - 4 * UNIT)
 
 
 def distance_above(points: Float64, z: Float64) -> Float64:

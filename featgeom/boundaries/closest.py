@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.arrays import Float64, Ints, read_only
+from featgeom.exact.rounding import UNIT
 from featgeom.parallel import in_threads
 
-ROUNDOFF = 2.0**-53
 DEPENDENT = 1e-24  # squared sine below which a normal counts as a combination of the active ones
 TOGETHER = 64  # questions that one thread answers in a row
 
@@ -44,7 +44,7 @@ def _margin(weight: Any, bias: Any, ref: int, k: int, z: Any) -> float:
 @numba.njit(cache=True)
 def _slack(bias: Any, norms: Any, ref: int, k: int, length: float, d: int) -> float:
     """What rounding may have done to a margin."""
-    return (d + 4) * ROUNDOFF * ((norms[ref] + norms[k]) * length + abs(bias[ref]) + abs(bias[k]))
+    return (d + 4) * UNIT * ((norms[ref] + norms[k]) * length + abs(bias[ref]) + abs(bias[k]))
 
 
 @numba.njit(cache=True)
@@ -141,7 +141,7 @@ def _closest(
             for i in range(d):
                 if fixed[i] != 0:
                     continue
-                slack = 8 * ROUNDOFF * length
+                slack = 8 * UNIT * length
                 if z[i] < lo[i] - slack and z[i] - lo[i] < worst:
                     worst, p_bound, p_sign = z[i] - lo[i], i, 1.0
                 elif z[i] > hi[i] + slack and hi[i] - z[i] < worst:

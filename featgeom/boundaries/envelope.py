@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from featgeom.arrays import Float64, Ints
+from featgeom.boundaries.clipping import clip
 
 
 @numba.njit(cache=True)
@@ -27,7 +28,7 @@ def _winner(slopes: Any, values: Any, x: float, y: float) -> int:
 
 
 @numba.njit(cache=True)
-def _clip(
+def _cut(
     slopes: Any,
     values: Any,
     c: int,
@@ -40,26 +41,23 @@ def _clip(
     m: int,
 ) -> int:
     """Cut away the part of polygon ``old`` where class k beats c. Rows of a polygon are x, y, proved."""
-    a, b = slopes[c, 0] - slopes[k, 0], slopes[c, 1] - slopes[k, 1]
-    e = values[c] - values[k]
-    count = 0
+    heights, share = np.empty(m), np.empty(2 * m)
+    inner, outer = np.empty(2 * m, np.int64), np.empty(2 * m, np.int64)
     for i in range(m):
-        j = i + 1 if i + 1 < m else 0
-        here = a * old[i, 0] + b * old[i, 1] + e
-        there = a * old[j, 0] + b * old[j, 1] + e
-        here = 0.0 if abs(here) <= tolerance else here
-        there = 0.0 if abs(there) <= tolerance else there
-        if here >= 0.0:
-            new[count, 0], new[count, 1], new[count, 2] = old[i, 0], old[i, 1], old[i, 2]
-            new_tag[count] = k if here == 0.0 and there < 0.0 else old_tag[i]
-            count += 1
-        if here * there < 0.0:
-            t = here / (here - there)
-            new[count, 0] = old[i, 0] + t * (old[j, 0] - old[i, 0])
-            new[count, 1] = old[i, 1] + t * (old[j, 1] - old[i, 1])
-            new[count, 2] = 0.0
-            new_tag[count] = k if here > 0.0 else old_tag[i]
-            count += 1
+        height = (slopes[c, 0] - slopes[k, 0]) * old[i, 0] + (slopes[c, 1] - slopes[k, 1]) * old[i, 1]
+        height += values[c] - values[k]
+        heights[i] = 0.0 if abs(height) <= tolerance else height
+    count = clip(heights, m, inner, outer, share)
+    for n in range(count):
+        i, j = inner[n], outer[n]
+        after = i + 1 if i + 1 < m else 0
+        for axis in range(2):
+            new[n, axis] = old[i, axis] + share[n] * (old[j, axis] - old[i, axis])
+        if i == j:
+            leaves = heights[i] == 0.0 and heights[after] < 0.0
+            new[n, 2], new_tag[n] = old[i, 2], k if leaves else old_tag[i]
+        else:
+            new[n, 2], new_tag[n] = 0.0, k if j == after else old_tag[j]
     return count
 
 
@@ -78,7 +76,7 @@ def _cell(
     """Cut the window down to where class c wins: the number of corners, and the two arrays that hold them."""
     for i in range(4):
         polygon[i, 0], polygon[i, 1], polygon[i, 2], tag[i] = window[i, 0], window[i, 1], 0.0, -1 - i
-    m: Any = np.int64(4)  # a literal 4 would compile _clip once more
+    m: Any = np.int64(4)  # a literal 4 would compile _cut once more
     i = 0
     while i < m and m >= 3:
         if polygon[i, 2] == 1.0:
@@ -91,7 +89,7 @@ def _cell(
             polygon[i, 2] = 1.0
             i += 1
             continue
-        m = _clip(slopes, values, c, k, 0.5 * tolerance, polygon, other, tag, other_tag, m)
+        m = _cut(slopes, values, c, k, 0.5 * tolerance, polygon, other, tag, other_tag, m)
         polygon, other = other, polygon
         tag, other_tag = other_tag, tag
         i = 0

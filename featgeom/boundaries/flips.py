@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Ints, as_float64, as_numpy
-from featgeom.boundaries.bounds import U, dual_bound, logit_error
+from featgeom.boundaries.bounds import dual_bound, logit_error
 from featgeom.boundaries.domain import domain_bounds
 from featgeom.boundaries.ties import RTOL, Answers, FlipPoints, certified, empty_claim, join, solve_ties
 from featgeom.certificates.boundaries import NearestTieClaim
 from featgeom.errors import BadArgument
-from featgeom.exact.rounding import gamma
+from featgeom.exact.rounding import UNIT, gamma
 from featgeom.head import AffineHead
 from featgeom.status import Stats, Status
 
@@ -93,14 +93,14 @@ def hyperplane_bounds(head: AffineHead, z: Float64, source: Ints) -> Float64:
     logits = head.logits(z)
     error = logit_error(head.weight, head.bias, z)
     margin = np.abs(logits[rows, source][:, None] - logits)
-    margin -= error + error[rows, source][:, None] + 2 * U * margin
+    margin -= error + error[rows, source][:, None] + 2 * UNIT * margin
     gaps = np.ones((head.classes, head.classes))
     for c in np.unique(source):
         gaps[c] = np.sqrt(np.square(head.weight - head.weight[c]).sum(axis=1))
     same = gaps == 0
     gaps *= 1 + 4 * gamma(head.dimension + 4, "float64")
     with np.errstate(divide="ignore", invalid="ignore"):
-        bounds = np.maximum(margin, 0.0) / gaps[source] * (1 - 4 * U)
+        bounds = np.maximum(margin, 0.0) / gaps[source] * (1 - 4 * UNIT)
     differ = head.bias[source][:, None] != head.bias
     bounds[same[source]] = np.where(differ, np.inf, 0.0)[same[source]]
     bounds[rows, source] = np.inf

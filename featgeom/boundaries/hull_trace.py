@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from shapely.geometry.base import BaseGeometry
 
 from featgeom.arrays import Float64, as_points
+from featgeom.boundaries.clipping import part_above
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.section import Extreme, Section
 from featgeom.certificates.sections import EmptySectionClaim, SectionClaim
@@ -119,16 +120,9 @@ def _cut(ring: Float64, extreme: Extreme, plane: Plane, reach: float) -> Float64
     """The part of a convex ring in the half-plane of an extreme, widened by what rounding may have done."""
     normal = plane.basis @ extreme.normal
     widen = 8 * gamma(len(extreme.normal) + 8, "float64") * float(np.linalg.norm(extreme.normal)) * reach
-    heights = ring @ normal - (extreme.offset + widen)
-    corners = []
-    for i in range(len(ring)):
-        j = (i + 1) % len(ring)
-        if heights[i] <= 0:
-            corners.append(ring[i])
-        if heights[i] * heights[j] < 0:
-            t = heights[i] / (heights[i] - heights[j])
-            corners.append(ring[i] + t * (ring[j] - ring[i]))
-    return np.array(corners) if corners else ring[[int(heights.argmin())]]
+    heights = (extreme.offset + widen) - ring @ normal
+    corners, _ = part_above(ring, heights)
+    return corners if len(corners) else ring[[int(heights.argmax())]]
 
 
 def _claim(found: list[Extreme], plane: Plane, section: Section) -> tuple[SectionClaim, float]:

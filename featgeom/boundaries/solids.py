@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Ints
+from featgeom.boundaries.clipping import part_above
 from featgeom.boundaries.equals import SNAP, merge_equal
 from featgeom.boundaries.planes import Plane, Window, as_window
 from featgeom.errors import BadArgument
@@ -141,21 +142,10 @@ def _clip(
     for tag, ring in faces:
         heights = ring @ normal + offset
         heights = np.where(np.abs(heights) <= tolerance, 0.0, heights)
-        if (heights <= 0).all():
-            rim += list(ring[heights == 0])
-            continue
-        corners: list[Float64] = []
-        for p, q, a, b in zip(ring, np.roll(ring, -1, axis=0), heights, np.roll(heights, -1)):
-            if a >= 0:
-                corners.append(p)
-            if a == 0:
-                rim.append(p)
-            if a * b < 0:
-                crossing = p + a / (a - b) * (q - p) if a > 0 else q + b / (b - a) * (p - q)
-                corners.append(crossing)
-                rim.append(crossing)
-        if len(corners) >= 3:
-            kept.append((tag, np.array(corners)))
+        corners, on_rim = part_above(ring, heights)
+        rim += list(corners[on_rim])
+        if len(corners) >= 3 and not on_rim.all():
+            kept.append((tag, corners))
     cap = _ring_around(np.array(rim), -normal, snap) if len(rim) >= 3 else None
     return kept if cap is None else [*kept, (k, cap)]
 

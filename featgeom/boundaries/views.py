@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from featgeom.arrays import Float64, Ints, as_float64
 from featgeom.boundaries.tied import as_tied
 from featgeom.errors import BadArgument
+from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
 from featgeom.results import Result
 from featgeom.status import Status
@@ -77,4 +78,4 @@ def decision_view(head: AffineHead, classes: Sequence[int]) -> DecisionView:
     bias = head.bias[chosen]
     reduced = AffineHead(centred @ axes.T, bias - bias.mean())
     missed = 2 * float(np.linalg.norm(centred - reduced.weight @ axes, axis=1).max())
-    return DecisionView(np.array(chosen), axes, reduced, missed + 8 * 2.0**-53 * float(values[0]))
+    return DecisionView(np.array(chosen), axes, reduced, missed + 8 * UNIT * float(values[0]))

@@ -19,6 +19,9 @@ def unit_roundoff(dtype: DTypeLike) -> float:
     return float(np.finfo(np.dtype(dtype)).eps) / 2
 
 
+UNIT = unit_roundoff(np.float64)
+
+
 def gamma(n: int, dtype: DTypeLike) -> float:
     """The factor γ_n = n·u / (1 − n·u) that bounds n successive roundings.
 

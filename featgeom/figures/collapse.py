@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from featgeom.figures.style import ONE_COLUMN, TWO_COLUMNS, Drawing, class_colours, new_figure
+from featgeom.figures.shared import class_matrix
+from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, new_figure
 from featgeom.runs.record import Record
 
-MOST_CLASSES = 30  # beyond this many, class names no longer fit on an axis
 NOTHING = 1e-12  # what rounding leaves of a measure that is 0
 MEASURES = {
     "nc1": "NC1: spread within classes",
@@ -60,15 +60,8 @@ def cosines(means: np.ndarray, names: list[str], split: str) -> Drawing:
     excess = unit @ unit.T + 1 / (count - 1)
     np.fill_diagonal(excess, np.nan)
     most = float(np.nanmax(np.abs(excess))) or 1.0
-    size = ONE_COLUMN if count <= MOST_CLASSES else TWO_COLUMNS
-    figure, axes = new_figure(size, size * 0.85)
-    image = axes.imshow(excess, cmap="RdBu_r", vmin=-most, vmax=most)
-    if count <= MOST_CLASSES:
-        axes.set_xticks(range(count), names, rotation=60, ha="right")
-        axes.set_yticks(range(count), names)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label(f"cosine + 1/{count - 1}", size=8)
-    bar.ax.tick_params(labelsize=8)
+    words = f"cosine + 1/{count - 1}"
+    figure, _ = class_matrix(excess, names, words, cmap="RdBu_r", vmin=-most, vmax=most)
     caption = (
         f"Angles between the centred class means on {split}: the cosine less that of a simplex of {count} "
         f"corners, −1/{count - 1}. Full collapse is 0 everywhere; red pairs are closer to each other."

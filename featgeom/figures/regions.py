@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from featgeom.figures.shared import MOST_CLASSES
 from featgeom.figures.style import ONE_COLUMN, TWO_COLUMNS, Drawing, class_colours, new_figure
 from featgeom.runs.record import Record
-
-MOST_CLASSES = 30  # beyond this many, names and lines no longer can be told apart
 
 
 def draw(record: Record, classes: tuple[str, ...]) -> list[Drawing]:

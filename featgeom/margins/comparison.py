@@ -14,6 +14,7 @@ from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.margins.machine import LinearSVM
 from featgeom.results import Result
+from featgeom.statistics import proportion_interval
 from featgeom.status import Stats, Status
 
 AGREEMENT_POINTS = 30_000  # as in the first paper
@@ -178,18 +179,6 @@ def cross_entropy(head: AffineHead, x: ArrayLike, y: ArrayLike) -> Float64:
     return np.logaddexp(0, behind)
 
 
-def wilson(share: float, points: int) -> tuple[float, float]:
-    """The 95 % interval of a share found on so many independent points (Wilson 1927).
-
-    >>> tuple(round(end, 4) for end in wilson(1.0, 30_000))
-    (0.9999, 1.0)
-    """
-    z = 1.959964
-    centre = (share + z * z / (2 * points)) / (1 + z * z / points)
-    half = z * np.sqrt(share * (1 - share) / points + z * z / (4 * points**2)) / (1 + z * z / points)
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
-
-
 def _flat(head: AffineHead) -> Float64:
     """All weights in one row, without the part that all classes share, which decides nothing."""
     return (head.weight - head.weight.mean(axis=0)).reshape(1, -1)
@@ -221,11 +210,12 @@ def _ratio(mine: Float64, other: Float64) -> Float64:
 def _domain_agreement(
     mine: AffineHead, other: AffineHead, x: Floats, seed: int, points: int
 ) -> tuple[float, tuple[float, float]]:
-    """The share of uniform points of the samples' box on which both decide alike, and Wilson's interval."""
+    """The share of uniform points of the samples' box on which both decide alike, and its interval."""
     rng = np.random.default_rng(seed)
     drawn = rng.uniform(x.min(axis=0), x.max(axis=0), (points, x.shape[1]))
-    share = float((mine.classify(drawn) == other.classify(drawn)).mean())
-    return share, wilson(share, points)
+    alike = mine.classify(drawn) == other.classify(drawn)
+    found = proportion_interval(int(alike.sum()), points)
+    return float(alike.mean()), (float(found.lower), float(found.upper))
 
 
 def _support_overlap(mine: AffineHead, svm: LinearSVM, x: Floats, y: Ints) -> float:

@@ -15,6 +15,7 @@ from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from featgeom.arrays import Float64, Ints, as_numpy
+from featgeom.boundaries.clipping import part_above
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.slices import SlicePartition, slice_cells
 from featgeom.errors import BadArgument
@@ -134,21 +135,10 @@ def _inside(plane: Plane, f: PixelFunction, window: ArrayLike | None) -> shapely
     for normal, limit in zip(normals, limits, strict=True):
         height = ring @ normal - limit
         if height.max() > 0:
-            ring = _cut(ring, height)
+            ring, _ = part_above(ring, -height)
         if len(ring) < 3:
             raise BadArgument("window: no image of pixel space lies in it")
     return shapely.Polygon(ring)
-
-
-def _cut(ring: Float64, height: Float64) -> Float64:
-    """The part of a convex ring (k, 2) whose height (k,) is not positive."""
-    kept = []
-    for p, q, at_p, at_q in zip(ring, np.roll(ring, -1, 0), height, np.roll(height, -1), strict=True):
-        if at_p <= 0:
-            kept.append(p)
-        if (at_p < 0 < at_q) or (at_q < 0 < at_p):
-            kept.append(p + (q - p) * (at_p / (at_p - at_q)))
-    return np.array(kept).reshape(-1, 2)
 
 
 def _lattice(length: float, spacing: float, levels: int) -> int:

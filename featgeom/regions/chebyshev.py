@@ -13,13 +13,13 @@ from featgeom.arrays import Float64
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.shape import InscribedBallClaim, RayClaim
 from featgeom.exact.ground import Ground
+from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
 from featgeom.regions.adjacency import ground_of
 from featgeom.regions.contest import to_be_solved
 from featgeom.regions.domains import Box, Domain, Hull
 from featgeom.regions.emptiness import as_base, ball_claim, emptiness, is_proved, point_of, stats_since
 from featgeom.regions.guarantee import class_index
-from featgeom.regions.margins import U
 from featgeom.regions.radius import norms_from
 from featgeom.regions.recession import recession
 from featgeom.results import Result
@@ -135,7 +135,7 @@ def _settled_ball(
         upper = min(upper, float(np.nextafter((ground.hi - ground.lo).min() / 2, np.inf)))
     for shrink in (1e-12, 1e-9, 1e-6):
         lower = max(0.0, radius * (1 - shrink))
-        for bound in (upper * (1 + 4 * U), np.inf):
+        for bound in (upper * (1 + 4 * UNIT), np.inf):
             claim = ball_claim(ground, bases, own, lower, bound, multipliers)
             if is_proved(claim):
                 return claim

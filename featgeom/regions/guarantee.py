@@ -15,8 +15,9 @@ from featgeom.certificates.claim import Claim
 from featgeom.certificates.guarantees import BrokenHullClaim, GuaranteedHullClaim
 from featgeom.errors import BadArgument
 from featgeom.exact.affine import exact_margins, least_margins
+from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
-from featgeom.regions.margins import U, float_below, margins_of_block, point_blocks
+from featgeom.regions.margins import float_below, margins_of_block, point_blocks
 from featgeom.regions.radius import norms_from
 from featgeom.results import Result
 from featgeom.status import Stats, Status
@@ -120,7 +121,7 @@ def _none() -> Ints:
 
 def _distance(head: AffineHead, own: int, least: list[float]) -> float:
     norms = norms_from(head, own)
-    apart = [m / norms[k] * (1 - 4 * U) for k, m in enumerate(least) if norms[k] > 0]
+    apart = [m / norms[k] * (1 - 4 * UNIT) for k, m in enumerate(least) if norms[k] > 0]
     if min(m for k, m in enumerate(least) if k != own) <= 0:
         return 0.0
     return float(min(apart, default=math.inf))

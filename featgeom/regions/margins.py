@@ -14,13 +14,12 @@ from featgeom.arrays import Float64, Floats, Ints, as_points
 from featgeom.certificates.classes import ClassClaim
 from featgeom.exact.affine import exact_logits
 from featgeom.exact.float32 import float32_needs
-from featgeom.exact.rounding import product_error, unit_roundoff
+from featgeom.exact.rounding import UNIT, product_error
 from featgeom.head import AffineHead
 from featgeom.results import Result
 from featgeom.status import Status
 
 BLOCK_ENTRIES = 1 << 21  # of the features or logits that are in memory at once, per array
-U = unit_roundoff(np.float64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,7 +74,7 @@ def margins_of_block(head: AffineHead, points: Floats) -> Margins:
     z = points.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         logits = z @ head.weight.T + head.bias
-        error = 1.001 * (product_error(z, head.weight, np.float64) + U * np.abs(logits))
+        error = 1.001 * (product_error(z, head.weight, np.float64) + UNIT * np.abs(logits))
     error = np.where(np.isfinite(logits) & np.isfinite(error), error, np.inf)
     logits = np.nan_to_num(logits, nan=0.0)
     rows = np.arange(len(z))
@@ -86,11 +85,11 @@ def margins_of_block(head: AffineHead, points: Floats) -> Margins:
         classes[i] = _argmax(values)
     with np.errstate(over="ignore", invalid="ignore"):
         result = logits[rows, classes][:, None] - logits
-        error = error[rows, classes][:, None] + error + U * np.abs(result)
+        error = error[rows, classes][:, None] + error + UNIT * np.abs(result)
     for i, values in exact.items():
         for k, value in values.items():
             result[i, k] = float_below(values[int(classes[i])] - value)
-            error[i, k] = 2 * U * abs(result[i, k]) + 5e-324 if result[i, k] else 0.0
+            error[i, k] = 2 * UNIT * abs(result[i, k]) + 5e-324 if result[i, k] else 0.0
     result[rows, classes] = 0.0
     error[rows, classes] = 0.0
     lower, claimed = (proved_margins(result, times * error, classes) for times in (1, 3))
@@ -109,7 +108,7 @@ def proved_margins(margins: Float64, error: Float64, classes: Ints) -> Float64:
     with np.errstate(invalid="ignore"):
         lower = margins - error
     lower = np.where(np.isnan(lower), -np.inf, lower)
-    lower -= U * np.abs(np.where(np.isfinite(lower), lower, 0.0))
+    lower -= UNIT * np.abs(np.where(np.isfinite(lower), lower, 0.0))
     lower[np.arange(len(classes)), classes] = np.inf
     return lower
 

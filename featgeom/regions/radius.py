@@ -13,9 +13,10 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64, Floats, Ints, as_points
 from featgeom.certificates.balls import BallClaim
 from featgeom.exact.boxes import least_distance
+from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
 from featgeom.regions.domains import Box, Domain
-from featgeom.regions.margins import Margins, U, margins_of_block, point_blocks, proved_margins
+from featgeom.regions.margins import Margins, margins_of_block, point_blocks, proved_margins
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -91,7 +92,7 @@ def norms_from(head: AffineHead, own: int) -> Float64:
     difference = head.weight[own] - head.weight
     scale = np.abs(difference).max(axis=1)
     unit = difference / np.where(scale > 0, scale, 1.0)[:, None]
-    return scale * np.sqrt(np.einsum("ij,ij->i", unit, unit)) * (1 + (head.dimension + 8) * U)
+    return scale * np.sqrt(np.einsum("ij,ij->i", unit, unit)) * (1 + (head.dimension + 8) * UNIT)
 
 
 def _offsets(parts: list[tuple]) -> list[int]:
@@ -106,7 +107,7 @@ def _radius_of_block(head: AffineHead, points: Floats, norms: Float64, domain: D
     # decided exactly, so no margin is below zero.
     lower = np.maximum(proved_margins(found.margins, 2 * found.error, classes), 0.0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        distances = lower / norms[classes] * (1 - 4 * U)
+        distances = lower / norms[classes] * (1 - 4 * UNIT)
     # Equal rows: the margin is the same everywhere, so it never ends, or the two tie everywhere.
     distances = np.where(np.isnan(distances), 0.0, distances)
     distances[rows, classes] = np.inf

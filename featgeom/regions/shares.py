@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import beta
 
 from featgeom.arrays import Float64, Ints
 from featgeom.errors import BadArgument
@@ -16,6 +15,7 @@ from featgeom.regions.domains import Domain
 from featgeom.regions.margins import margins_of_block, point_blocks
 from featgeom.regions.uniform import uniform_sampler
 from featgeom.results import Result
+from featgeom.statistics import proportion_interval
 from featgeom.status import Stats, Status
 
 
@@ -62,19 +62,6 @@ def shares(head: AffineHead, domain: Domain, n: int, seed: int = 0, confidence: 
     for block in point_blocks(head, n):
         z = draw(block.stop - block.start)
         counts += np.bincount(margins_of_block(head, z).classes, minlength=head.classes)
-    low, high = binomial_interval(counts, int(n), confidence)
+    found = proportion_interval(counts, int(n), confidence)
     stats = Stats(passes=1, seconds=time.perf_counter() - start)
-    return Shares(counts / n, low, high, counts, int(n), seed, confidence, stats)
-
-
-def binomial_interval(counts: Ints, n: int, confidence: float) -> tuple[Float64, Float64]:
-    """The exact interval of Clopper and Pearson for a proportion, ends included.
-
-    >>> low, high = binomial_interval(np.array([0, 10]), 10, 0.95)
-    >>> low.round(3), high.round(3)
-    (array([0.   , 0.692]), array([0.308, 1.   ]))
-    """
-    tail = (1 - confidence) / 2
-    low = np.where(counts == 0, 0.0, beta.ppf(tail, np.maximum(counts, 1), n - counts + 1))
-    high = np.where(counts == n, 1.0, beta.ppf(1 - tail, counts + 1, np.maximum(n - counts, 1)))
-    return low, high
+    return Shares(counts / n, found.lower, found.upper, counts, int(n), seed, confidence, stats)

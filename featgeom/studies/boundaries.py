@@ -19,6 +19,7 @@ from featgeom.boundaries.flips import flip_points
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.ties import FlipPoints, tie_points
 from featgeom.certificates.claim import Claim
+from featgeom.collapse import class_means
 from featgeom.errors import BadArgument, BadData, nearest_name
 from featgeom.features.features import FeatureSet
 from featgeom.runs.record import Column, Finding, Record, Table
@@ -51,7 +52,7 @@ def study(
     flips = flip_points(head, z, None, domain)
     ranked = ambiguity(flips.distance, head.logits(z), question.labels)
     pairs = boundary_pairs(flips, head.classes)
-    means, present = class_means(reference)
+    means, present = correct_means(reference)
     meeting = tied_pairs(head, means, present, domain) if head.classes <= PAIRS_OF_ALL else {}
     spectra = direction_spectrum(z, flips.point, flips.classes[:, 0])
     triples = [named_triple(names, question, means, run.classes) for names in slices]
@@ -137,16 +138,12 @@ def boundary_pairs(flips: FlipPoints, classes: int) -> list[Pair]:
     return sorted(result, key=lambda pair: (-pair.count, pair.classes))
 
 
-def class_means(part: FeatureSet) -> tuple[Float64, list[int]]:
+def correct_means(part: FeatureSet) -> tuple[Float64, list[int]]:
     """Means (C, d) of the correctly predicted features of each class, and the classes that have one."""
-    d, classes = part.dimension, part.head.classes
-    means = np.full((classes, d), np.nan)
-    right = np.asarray(part.predictions) == np.asarray(part.labels)
-    for c in range(classes):
-        chosen = np.flatnonzero(right & (np.asarray(part.labels) == c))
-        if len(chosen):
-            means[c] = np.asarray(part.features[chosen], np.float64).mean(axis=0)
-    return means, [c for c in range(classes) if np.isfinite(means[c]).all()]
+    labels = np.asarray(part.labels)
+    right = np.where(np.asarray(part.predictions) == labels, labels, -1)
+    means = class_means(part.features, right, part.head.classes)
+    return means, [int(c) for c in np.unique(right[right >= 0])]
 
 
 def tied_pairs(head: Any, means: Float64, present: list[int], domain: str) -> dict[tuple[int, int], Status]:

@@ -15,11 +15,11 @@ from featgeom.margins.comparison import (
     HeadComparison,
     compare_head,
     cross_entropy,
-    wilson,
 )
 from featgeom.margins.machine import LinearSVM
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.statistics import proportion_interval
 from featgeom.studies.svm import MOST_UNKNOWNS, machines_of
 
 if TYPE_CHECKING:
@@ -154,15 +154,16 @@ def _of_pixels(classifier: Classifier, svm: LinearSVM, seed: int) -> PlaneMap:
         return own, np.concatenate([svm.classify(z) for z, _ in parts])
 
     drawn = decide(np.random.default_rng(seed).uniform(low, high, (PIXEL_POINTS, 2)))
-    share = float((drawn[0] == drawn[1]).mean())
+    alike = drawn[0] == drawn[1]
+    found = proportion_interval(int(alike.sum()), PIXEL_POINTS)
     window = (low, low, high, high)
     own, other = decide(grid_of(window))
     return PlaneMap(
         "pixel",
         window,
         PIXEL_POINTS,
-        share,
-        wilson(share, PIXEL_POINTS),
+        float(alike.mean()),
+        (float(found.lower), float(found.upper)),
         own.reshape(GRID, GRID),
         other.reshape(GRID, GRID),
     )

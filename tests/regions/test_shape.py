@@ -7,7 +7,7 @@ from scipy.optimize import linprog
 from featgeom import AffineHead, Box, Cells
 from featgeom.errors import BadArgument, Unsupported
 from featgeom.regions.domains import Hull, as_domain
-from featgeom.regions.shares import binomial_interval
+from featgeom.statistics import proportion_interval
 from featgeom.status import Status
 
 DOMAINS = {
@@ -119,8 +119,8 @@ def test_shares_add_up_and_cover_the_truth():
 
 
 def test_interval_ends():
-    low, high = binomial_interval(np.array([0, 7]), 7, 0.9)
-    assert (low[0], high[1]) == (0.0, 1.0)
+    found = proportion_interval(np.array([0, 7]), 7, 0.9)
+    assert (found.lower[0], found.upper[1]) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.5, True])
