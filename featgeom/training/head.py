@@ -12,6 +12,7 @@ from tqdm import tqdm
 from featgeom.arrays import Float64, Ints, as_float64, as_labels
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.head import AffineHead
+from featgeom.margins.comparison import cross_entropy
 from featgeom.results import Result
 from featgeom.status import Status
 from featgeom.training.schedule import log_spaced
@@ -96,7 +97,7 @@ def train_head(
                 weights += rate * direction / np.linalg.norm(direction)
         done = mark
         heads.append(AffineHead(weights[:, :-1], weights[:, -1]))
-        losses.append(_loss(weights, wide, labels))
+        losses.append(float(cross_entropy(heads[-1], samples, labels).mean()))
     bar.close()
     return HeadTraining(marks, tuple(heads), np.array(losses))
 
@@ -118,9 +119,3 @@ def _descent(weights: Float64, wide: Float64, labels: Ints) -> tuple[Float64, fl
     pull = -np.exp(log_p - scale)
     pull[np.arange(len(labels)), labels] = -pull.sum(axis=1)
     return pull.T @ wide, scale
-
-
-def _loss(weights: Float64, wide: Float64, labels: Ints) -> float:
-    """The mean cross-entropy, to full relative precision also where it is tiny."""
-    p = np.exp(_log_rivals(weights, wide, labels)).sum(axis=1)
-    return float(-np.log1p(-np.minimum(p, 1 - 1e-16)).mean()) + 0.0
