@@ -12,8 +12,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from featgeom.certificates.claim import Claim
-from featgeom.runs.claims import StoredClaim, load_claims
 from featgeom.errors import BadData
+from featgeom.runs.claims import StoredClaim, load_claims
 from featgeom.status import Status
 
 SHOWN = 5  # how many statements that are not proved are told in full, for each claim
@@ -47,9 +47,9 @@ def check_claim(claim: Claim, name: str = "", study: str = "") -> Check:
     """Check one claim exactly.
 
     >>> import numpy as np
-    >>> from featgeom.certificates.guarantees import BrokenHullClaim
-    >>> claim = BrokenHullClaim(np.array([[2.0]]), np.array([[1.0], [0.0]]), np.zeros(2), 0,
-    ...                         np.array([0]), np.array([1]))
+    >>> from featgeom.certificates.guarantees import BrokenHull
+    >>> claim = BrokenHull(np.array([[2.0]]), np.array([[1.0], [0.0]]), np.zeros(2), 0,
+    ...                    np.array([0]), np.array([1]))
     >>> check_claim(claim).status
     REFUTED
     """

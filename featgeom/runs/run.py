@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featgeom._version import __version__
-from featgeom.runs.claims import save_claims
 from featgeom.errors import BadData
 from featgeom.features.features import FeatureSet
 from featgeom.features.store import open_features
 from featgeom.files import read_json, write_json, write_whole
+from featgeom.runs.claims import save_claims
 from featgeom.runs.record import Record, plain
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ class Run:
 
     def images(self, split: str) -> ImageSet:
         """The images of one part, read again from their source, which must not have changed."""
-        from featgeom.data.sources import load_images
         from featgeom.data.images import keep_classes
+        from featgeom.data.sources import load_images
 
         data = self.asked["data"]
         if data["source"] is None:

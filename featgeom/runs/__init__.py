@@ -1,0 +1,1 @@
+"""Run folders: what is on disk, what a study says, and the checking of stored claims."""
