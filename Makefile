@@ -5,17 +5,21 @@ BIN := $(VENV)/bin
 RUN ?= runs/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help analyze test lint format docs bench clean
+.PHONY: help analyze test lint format docs coverage wheel bench clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/package: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-analyze: $(VENV)/installed  ## analyse the built-in digits network, print the path of its report
+analyze: $(VENV)/package    ## analyse the built-in digits network, print the path of its report
 	$(BIN)/featgeom analyze -o $(RUN)
 
 test: $(VENV)/installed     ## run the whole test suite
@@ -31,7 +35,16 @@ format: $(VENV)/installed   ## let the formatter and the linter mend what they c
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/installed     ## build the documentation in build/site, warnings as errors
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+coverage: $(VENV)/installed ## run the tests and show which lines they never reach
+	$(BIN)/python -m pytest -n auto --cov=featgeom --cov=featgeom_cli --cov-report=term-missing:skip-covered
+
+wheel: $(VENV)/package      ## build the wheel, install it into an environment of its own, try it there
+	rm -rf build/wheel && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(PYTHON) -m venv build/wheel/env
+	build/wheel/env/bin/python -m pip install --quiet build/wheel/featgeom-*.whl
+	cd build/wheel && env/bin/featgeom analyze -o run --quiet && env/bin/featgeom verify run | tail -n 1
 
 bench: $(VENV)/installed    ## run every benchmark (FEATGEOM_DATA names the folder of real data)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -54,7 +54,7 @@ def lap(name):
     began = time.perf_counter()
 import numpy; lap("loading numpy")
 from featgeom.runs.run import Run
-from featgeom.figures.scene_of_run import scene_of_run; lap("loading featgeom and scipy")
+from featgeom.figures.scene_of import scene_of_run; lap("loading featgeom and scipy")
 run = Run(FOLDER); scene = scene_of_run(run); lap("the scene: hulls, cells, samples")
 from featgeom.report.view import scene_document, view_page
 document = scene_document(scene, run); lap("images and facts of the samples")
@@ -131,9 +131,9 @@ def frames_a_second(folder: Path) -> None:
     if found is None:
         print("no chromium or no playwright: frames a second are not measured")
         return
-    from featgeom.analysis import arrays_run
-    from featgeom.figures.scene_of_run import scene_of_run
+    from featgeom.figures.scene_of import scene_of_run
     from featgeom.report.view import write_view
+    from featgeom.runs.making import arrays_run
 
     rng = np.random.default_rng(0)
     weight = rng.normal(size=(4, 16))

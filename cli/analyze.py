@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from featgeom.catalog import FEATURES, find_studies
 from featgeom_cli.common import (
     Console,
     device_option,
@@ -38,7 +39,7 @@ featgeom analyze digits --studies all             every study of feature space
     "--studies",
     default="overview",
     show_default=True,
-    help="Names separated by commas, or all: overview, hulls, regions, boundaries, svm, collapse.",
+    help=f"Names separated by commas; all is {', '.join(study.name for study in FEATURES)}.",
 )
 @device_option
 @seed_option
@@ -51,20 +52,18 @@ def analyze(console: Console, out: Path | None, studies: str, device: str, **opt
     different sizes are brought to one by @SIZE, as in folder:DIR@224. The run folder then holds features,
     results and report.html; a command that was interrupted carries on where it stopped.
     """
-    from featgeom.analysis import FEATURE_STUDIES
-    from featgeom.analysis import analyze as run_studies
-    from featgeom.report.page import write_report
+    from featgeom.analysis import make_studies, open_run
 
-    names = FEATURE_STUDIES if studies == "all" else tuple(studies.split(","))
+    find_studies(studies)  # what is wrong is said before anything is computed
     run = made_run(console, out, device=device, **options)
     records = []
-    for record in run_studies(run, names, device=device, progress=console.progress):
+    for record, new in make_studies(run, studies, device=device, progress=console.progress):
         records.append(record)
-        console.note(f"{record.title}: {record.seconds:.1f} s")
-    report = write_report(run)
-    document = {"run": str(run.folder), "report": str(report), "results": [r.to_json() for r in records]}
+        console.note(f"{record.title}: {f'{record.seconds:.1f} s' if new else 'kept as stored'}")
+    report = open_run(run.folder).report()
     text = "\n\n".join(record.to_text() for record in records)
-    console.result(document, f"{text}\n\nReport: {report}")
+    result = {record.study: record.to_json() for record in records}
+    console.result(f"{text}\n\nReport: {report}", result, run.folder, report)
 
 
 command = analyze

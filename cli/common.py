@@ -30,11 +30,17 @@ class Console:
         if not self.quiet:
             click.echo(text, err=True)
 
-    def result(self, document: dict[str, Any], text: str) -> None:
-        """The command's answer: one JSON document with --json, else the text."""
+    def result(self, text: str, result: Any, run: Any = None, report: Any = None) -> None:
+        """The command's answer: the text, or with --json one document {run, report, result}.
+
+        ``run`` and ``report`` are paths, where the command has them.
+        """
         if self.as_json:
             from featgeom.runs.record import plain
 
+            paths = {"run": run, "report": report}
+            document = {name: None if path is None else str(path) for name, path in paths.items()}
+            document["result"] = result
             click.echo(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False))
         else:
             click.echo(text)

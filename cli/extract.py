@@ -54,9 +54,8 @@ def extract(console: Console, out: Path | None, device: str, **options: Any) -> 
     splits = {split: len(run.features(split)) for split in run.splits}
     model = run.asked["model"]
     lines = [f"{split}: {n:,} × {model['dimension']:,} features" for split, n in splits.items()]
-    console.result(
-        {"run": str(run.folder), "model": model, "samples": splits}, "\n".join([*lines, f"Run: {run.folder}"])
-    )
+    text = "\n".join([*lines, f"Run: {run.folder}"])
+    console.result(text, {"model": model, "samples": splits}, run.folder)
 
 
 def made_run(
@@ -75,27 +74,20 @@ def made_run(
     std: str | None,
 ) -> Run:
     """The run that the options of `extract` and `analyze` describe, with its features."""
-    from featgeom.analysis import arrays_run, extract_run
+    from featgeom.runs.making import make_run
 
-    folder = out or Path("runs") / _run_name(checkpoint)
-    if checkpoint.endswith(".npz"):
-        if images is not None:
-            raise click.UsageError(
-                "features from an .npz file bring their labels; IMAGES has no use with them"
-            )
-        return arrays_run(folder, checkpoint, seed=seed)
-    if images is None:
-        if checkpoint != "digits":
-            raise click.UsageError(
-                "missing argument 'IMAGES', such as cifar10:DIR, mnist:DIR, folder:DIR or npz:FILE"
-            )
-        images = "digits"
-    pixels = pixel_spec(shape, mean, std)
-    run = extract_run(
-        folder, checkpoint, images, arch=arch, pixels=pixels, split=split,
-        classes=tuple(classes.split(",")) if classes else (), seed=seed, device=device,
+    run = make_run(
+        out or Path("runs") / _run_name(checkpoint),
+        checkpoint,
+        "digits" if images is None and checkpoint == "digits" else images,
+        arch=arch,
+        pixels=pixel_spec(shape, mean, std),
+        split=split,
+        classes=tuple(classes.split(",")) if classes else (),
+        seed=seed,
+        device=device,
         progress=console.progress,
-    )  # fmt: skip
+    )
     console.note(f"{run.asked['model']['name']} on {run.asked['data']['name']}: features are in {run.folder}")
     return run
 

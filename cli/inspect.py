@@ -27,6 +27,7 @@ def inspect(
     """Tell what CHECKPOINT holds: architecture, pixel space, head, self-check W·φ(x) + b = logits."""
     from featgeom.data.sources import load_splits
     from featgeom.models.sources import load_classifier
+    from featgeom.results import shortened
 
     probe = None if images is None else next(reversed(load_splits(images).values()))
     spec = pixel_spec(**pixel_options)
@@ -40,13 +41,7 @@ def inspect(
         "self-check": f"|W·φ(x) + b − logits| ≤ {classifier.residual:.2g} on {images or 'seeded noise'}",
         "weights": f"sha256 {classifier.weights_hash}",
     }
-    console.result(described, "\n".join(f"{key:<11}{value}" for key, value in rows.items()))
-
-
-def shortened(names: tuple[str, ...], most: int = 10) -> str:
-    """Names in one line, the rest counted."""
-    more = f", and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    console.result("\n".join(f"{key:<11}{value}" for key, value in rows.items()), described)
 
 
 command = inspect

@@ -5,36 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
+from featgeom.catalog import STUDIES as CATALOGUE
 from featgeom.errors import FeatgeomError, nearest_name
 
-COMMANDS = (
-    "analyze",
-    "inspect",
-    "train",
-    "extract",
-    "hulls",
-    "regions",
-    "boundaries",
-    "svm",
-    "collapse",
-    "retrain",
-    "maps",
-    "invert",
-    "flips",
-    "morph",
-    "planes",
-    "compare",
-    "observations",
-    "trajectory",
-    "reproduce",
-    "view",
-    "report",
-    "verify",
+BEFORE, AFTER = (
+    ("analyze", "inspect", "train", "extract"),
+    ("trajectory", "reproduce", "view", "report", "verify"),
 )
+STUDIES = {name: study for name, study in CATALOGUE.items() if study.study}
+COMMANDS = (*BEFORE, *STUDIES, *AFTER)
 
 EXAMPLES = """\
 \b
@@ -49,18 +32,19 @@ Examples:
 
 
 class Commands(click.Group):
-    """Sub-commands in modules of their own name, imported when they are needed."""
+    """Sub-commands for the studies of the catalogue, and in modules of their own name, made when needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order in which a newcomer meets them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"featgeom_cli.{cmd_name}").command
-        return command
+        if cmd_name in STUDIES:
+            return importlib.import_module("featgeom_cli.studies").study_command(STUDIES[cmd_name])
+        return importlib.import_module(f"featgeom_cli.{cmd_name}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -19,17 +19,17 @@ from featgeom_cli.common import Console, featgeom_command, run_argument
 )
 def report(console: Console, run: Path, paper: bool) -> None:
     """Write RUN/report.html from the stored results: one file, readable by someone who did not run it."""
-    from featgeom.report.opened import open_run
+    from featgeom.analysis import open_run
 
     opened = open_run(run)
     path = opened.report()
-    document: dict[str, Any] = {"report": str(path), "studies": list(opened.results)}
+    document: dict[str, Any] = {"studies": list(opened.results)}
     if paper:
         from featgeom.report.paper import write_paper
 
         document["paper"] = [str(file) for file in write_paper(opened)]
         console.note(f"{len(document['paper'])} files in {run / 'figures'} and {run / 'tables'}")
-    console.result(document, str(path))
+    console.result(str(path), document, run, path)
 
 
 command = report

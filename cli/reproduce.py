@@ -47,7 +47,7 @@ def reproduce(
         width = max(map(len, EXPERIMENTS))
         lines = [f"{e.name:<{width}}  {e.part:<10}  {e.summary}" for e in EXPERIMENTS.values()]
         parts = {e.name: {"part": e.part, "summary": e.summary} for e in EXPERIMENTS.values()}
-        console.result(parts, "\n".join(lines))
+        console.result("\n".join(lines), parts)
         return
     from featgeom.files import write_whole
     from featgeom.papers.first import compared, markdown, summary
@@ -72,7 +72,8 @@ def reproduce(
     document = {"folder": str(folder), "left_out": left_out, "full": full}
     document |= {table.name: [dict(zip((c.name for c in table.columns), row)) for row in table.rows]
                  for table in tables}  # fmt: skip
-    console.result(document, "\n\n".join(f"{t.title}\n{t.to_text()}" for t in tables) + f"\n\nIn {folder}")
+    text = "\n\n".join(f"{table.title}\n{table.to_text()}" for table in tables)
+    console.result(f"{text}\n\nIn {folder}", document)
 
 
 command = reproduce

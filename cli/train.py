@@ -55,7 +55,7 @@ def train(
     if listed:
         width = max(map(len, RECIPES))
         lines = [f"{name:<{width}}  {known.summary}" for name, known in RECIPES.items()]
-        console.result({name: known.to_json() for name, known in RECIPES.items()}, "\n".join(lines))
+        console.result("\n".join(lines), {name: known.to_json() for name, known in RECIPES.items()})
         return
     if recipe is None:
         raise click.UsageError("missing argument 'RECIPE'; --list names them")
@@ -84,7 +84,7 @@ def train(
         "history": list(run.history),
     }
     head = f"{'step':>9}  {'loss':>10}  {'train':>8}  {'test':>8}"
-    console.result(document, "\n".join([head, *rows, f"Last checkpoint: {run.last}"]))
+    console.result("\n".join([head, *rows, f"Last checkpoint: {run.last}"]), document)
 
 
 def key_values(text: str) -> dict[str, int | str]:

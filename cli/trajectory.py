@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from featgeom.catalog import STUDIES
 from featgeom_cli.common import Console, device_option, featgeom_command, out_option, seed_option
 
 EXAMPLE = """
@@ -44,7 +45,7 @@ def trajectory(
     from featgeom.studies.trajectory import trajectory as follow
 
     chosen = tuple(classes.split(",")) if classes else ()
-    record = follow(
+    followed = follow(
         checkpoints,
         images,
         arch=arch,
@@ -54,12 +55,13 @@ def trajectory(
         device=device,
         progress=console.progress,
     )
+    record = STUDIES["trajectory"].named(followed)
     folder = out or Path("runs") / "trajectory"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "trajectory.json", record.to_json())
     for drawing in draw(record):
         write_whole(folder / f"{drawing.name}.svg", svg(drawing.figure).encode())
-    console.result({"folder": str(folder), "result": record.to_json()}, f"{record.to_text()}\n\nIn {folder}")
+    console.result(f"{record.to_text()}\n\nIn {folder}", {"folder": str(folder), **record.to_json()})
 
 
 command = trajectory

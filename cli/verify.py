@@ -15,10 +15,10 @@ def verify(console: Console, run: Path) -> int:
     Prints how many statements of each claim are proved, refuted or undecided, with the reason for each that
     is not proved. The exit status is 1 if any is refuted.
     """
-    from featgeom.report.opened import open_run
+    from featgeom.analysis import open_run
 
     found = open_run(run).verify()
-    console.result(found.to_json(), found.to_text())
+    console.result(found.to_text(), found.to_json(), run)
     return 0 if found.refuted == 0 else 1
 
 

@@ -62,14 +62,15 @@ def view(
     if len(wanted) > 1 and (files["png"] or files["spin"] or serve or not files["html"]):
         raise click.UsageError("--projection: several views go into one page, so with --html alone")
     with ExitStack() as stack:
-        renderer = None
+        renderers: dict[str, Any] = {}
         if files["png"] or files["spin"]:
             from featgeom.figures.scene_pyvista import OffScreen
 
-            renderer = stack.enter_context(OffScreen())
+            made = [kind for kind in ("png", "spin") if files[kind]]
+            renderers = {kind: stack.enter_context(OffScreen()) for kind in made}  # which load VTK meanwhile
         if serve:
             return served(console, opened, port, projection, classes, split)
-        from featgeom.figures.scene_of_run import scene_of_run
+        from featgeom.figures.scene_of import scene_of_run
 
         scene, *others = [scene_of_run(opened, as_view(word), names(classes), split) for word in wanted]
         written: dict[str, str] = {}
@@ -77,26 +78,25 @@ def view(
             from featgeom.report.view import write_view
 
             written["html"] = str(write_view(scene, opened, files["html"], others))
-        if renderer is None and not written:
+        if not renderers and not written:
             from featgeom.figures.scene_pyvista import show_scene
 
             show_scene(scene, camera, dark)
         if files["png"]:
             from featgeom.figures.scene_pyvista import save_picture
 
-            written["png"] = str(
-                save_picture(renderer, scene, files["png"], pixels or (1600, 1200), camera, dark)
-            )
+            shape = pixels or (1600, 1200)
+            written["png"] = str(save_picture(renderers["png"], scene, files["png"], shape, camera, dark))
         if files["spin"]:
             from featgeom.figures.scene_pyvista import save_spin
 
-            spinner = stack.enter_context(OffScreen()) if files["png"] else renderer
             console.note(f"drawing a turn into {files['spin']}; about a quarter of a second a picture")
-            written["spin"] = str(save_spin(spinner, scene, files["spin"], pixels or (800, 600), dark))
-    document: dict[str, Any] = {"run": str(run), "view": scene.view, "notes": scene.notes, "files": written}
+            shape = pixels or (800, 600)
+            written["spin"] = str(save_spin(renderers["spin"], scene, files["spin"], shape, dark))
+    document: dict[str, Any] = {"view": scene.view, "notes": scene.notes, "files": written}
     document["views"] = [one.view for one in (scene, *others)]
     document["classes"] = [scene.names[c] for c in scene.chosen]
-    console.result(document, "\n".join([*scene.notes, *written.values()]))
+    console.result("\n".join([*scene.notes, *written.values()]), document, run)
     return None
 
 
@@ -115,9 +115,7 @@ def served(
         raise BadArgument(f"--port {port}: {error}") from None
     with server:
         server.page({})  # what is wrong is said now, not in the browser
-        console.result(
-            {"run": str(run.folder), "address": server.address}, f"{server.address}  (Ctrl-C ends)"
-        )
+        console.result(f"{server.address}  (Ctrl-C ends)", {"address": server.address}, run.folder)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -1,10 +1,29 @@
-"""The reference page, made from docstrings when the site is built."""
+"""What the site makes from the code: the reference page from the public names, tables from the catalogue."""
 
-import html
 import inspect
+from collections import defaultdict
 from typing import Any
 
 from mkdocs.structure.files import File
+
+# Rooms in the order in which a reader meets them, with what they are about.
+ROOMS = {
+    "analysis": "A whole analysis",
+    "models": "Networks",
+    "data": "Images",
+    "features": "Features",
+    "head": "The head",
+    "hulls": "Convex hulls",
+    "regions": "Cells and guarantees",
+    "boundaries": "Boundaries",
+    "margins": "Margins and the last layer",
+    "collapse": "Neural collapse",
+    "pixels": "Back to pixels",
+    "spaces": "Feature space against pixel space",
+    "training": "Training",
+    "guard": "The guard",
+    "figures": "Pictures",
+}
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -13,49 +32,44 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
-def reference() -> str:
-    """Every public name with its signature and docstring."""
-    import featgeom
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the table of studies where a page asks for it."""
+    return markdown.replace("{{ studies }}", studies())
 
-    lines = ["# Reference", "", "Everything below is a name of `featgeom`: `import featgeom as fg`.", ""]
-    for name in sorted(featgeom.__all__, key=str.lower):
-        thing = getattr(featgeom, name)
-        if not (inspect.isclass(thing) or inspect.isfunction(thing)):
-            continue
-        lines += entry(name, thing, "##")
-        if inspect.isclass(thing):
-            for part, method in vars(thing).items():
-                call = getattr(method, "__func__", method)
-                if not part.startswith("_") and inspect.isfunction(call):
-                    lines += entry(f"{name}.{part}", call, "###")
+
+def reference() -> str:
+    """Every public name and every result that a public verb returns, by room."""
+    rooms = defaultdict(list)
+    for place in sorted(public_places(), key=str.lower):
+        rooms[place.split(".")[1]].append(place)
+    known = [*ROOMS, *sorted(set(rooms) - set(ROOMS))]
+    lines = ["# Reference", "", "Public names are those of `featgeom`: `import featgeom as fg`.", ""]
+    for room in known:
+        if rooms[room]:
+            lines += [f"## {ROOMS.get(room, room.capitalize())}", ""]
+            lines += [line for place in rooms[room] for line in (f"::: {place}", "")]
     return "\n".join(lines)
 
 
-class Written(str):
-    """A type as it is written in the source, without quotes."""
+def public_places() -> set[str]:
+    """Where the public classes and functions are defined, and the results that their methods return."""
+    import featgeom
+    from featgeom.results import Result
 
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def signature(thing: Any) -> str:
-    """How a thing is called, or nothing where that is not known."""
-    try:
-        found = inspect.signature(thing)
-    except (TypeError, ValueError):
-        return ""
-
-    def written(annotation: Any) -> Any:
-        return Written(annotation) if isinstance(annotation, str) else annotation
-
-    parts = [
-        p.replace(annotation=written(p.annotation)) for p in found.parameters.values() if p.name != "self"
-    ]
-    returned = inspect.Signature.empty if inspect.isclass(thing) else written(found.return_annotation)
-    return str(found.replace(parameters=parts, return_annotation=returned))
+    found = {getattr(featgeom, name) for name in featgeom.__all__ if not name.startswith("__")}
+    found |= set(Result.__subclasses__())
+    found = {thing for thing in found if inspect.isclass(thing) or inspect.isfunction(thing)}
+    return {f"{thing.__module__}.{thing.__qualname__}" for thing in found}
 
 
-def entry(name: str, thing: Any, level: str) -> list[str]:
-    """One name: heading, signature, docstring as it stands in the source."""
-    text = html.escape(f"{name}{signature(thing)}\n\n{inspect.getdoc(thing) or ''}".rstrip())
-    return [f"{level} {name}", "", f"<pre>{text}</pre>".replace("\n\n", "\n&#8203;\n"), ""]
+def studies() -> str:
+    """The catalogue as a table."""
+    from featgeom.catalog import STUDIES
+
+    rows = [f"| `{s.name}` | {s.question} | {options(s)} |" for s in STUDIES.values()]
+    return "\n".join(["| study | question | options |", "|---|---|---|", *rows])
+
+
+def options(study: Any) -> str:
+    """The options of a study with their defaults."""
+    return ", ".join(f"`{option.flag}` ({option.default})" for option in study.options) or "none"

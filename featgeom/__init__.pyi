@@ -1,5 +1,8 @@
 # The names that users type, one line a module. `featgeom/__init__.py` loads them from here on first use.
 from ._version import __version__ as __version__
+from .analysis import OpenedRun as OpenedRun
+from .analysis import analyze as analyze
+from .analysis import open_run as open_run
 from .boundaries.ambiguity import Ambiguity as Ambiguity
 from .boundaries.ambiguity import ambiguity as ambiguity
 from .boundaries.arrangement import Arrangement as Arrangement
@@ -30,7 +33,9 @@ from .features.features import FeatureSet as FeatureSet
 from .features.features import load_features as load_features
 from .features.store import open_features as open_features
 from .figures.scene import Scene as Scene
-from .figures.scene_of_run import scene_of_run as scene_of_run
+from .figures.scene_of import scene_of as scene_of
+from .figures.scene_of import scene_of_run as scene_of_run
+from .figures.style import class_colours as class_colours
 from .guard import Guard as Guard
 from .head import AffineHead as AffineHead
 from .hulls.hull import ConvexHull as ConvexHull
@@ -58,8 +63,6 @@ from .pixels.slices import PixelSlice as PixelSlice
 from .pixels.slices import slice_pixels as slice_pixels
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
-from .report.opened import OpenedRun as OpenedRun
-from .report.opened import open_run as open_run
 from .spaces.comparison import SpaceComparison as SpaceComparison
 from .spaces.comparison import compare_spaces as compare_spaces
 from .spaces.measures import SpaceMeasures as SpaceMeasures

@@ -1,36 +1,80 @@
-"""A whole analysis: features into a run folder, then every standard study."""
+"""A whole analysis: a run is made, studied, verified and reported."""
 
 from __future__ import annotations
 
-import importlib
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from featgeom.data.images import ImageSet, keep_classes
-from featgeom.data.sources import absolute_source, load_splits
-from featgeom.errors import BadArgument, nearest_name
-from featgeom.features.extraction import extract, match_classes
-from featgeom.features.features import feature_splits, load_features
-from featgeom.features.store import save_features
-from featgeom.models.classifier import Classifier
-from featgeom.models.pixel_spec import PixelSpec
-from featgeom.models.sources import load_classifier
-from featgeom.runs.record import Record
-from featgeom.runs.run import Run, write_run
+from featgeom.catalog import find_studies
+from featgeom.report.page import facts, write_report
+from featgeom.runs.record import Record, Table
+from featgeom.runs.run import Run
+from featgeom.runs.verification import Verification, verify_run
 
-FEATURE_STUDIES = ("overview", "hulls", "regions", "boundaries", "svm", "collapse")  # in this order
-PIXEL_STUDIES = ("invert", "flips", "morph", "planes", "compare")
-LAST_LAYER_STUDIES = ("retrain", "maps")
-STUDIES = (*FEATURE_STUDIES, *PIXEL_STUDIES, *LAST_LAYER_STUDIES, "observations")
+if TYPE_CHECKING:
+    from featgeom.figures.scene import Scene
+    from featgeom.models.pixel_spec import PixelSpec
+    from featgeom.runs.making import Images, Network
 
 
-def extract_run(
-    folder: Path,
-    checkpoint: str,
-    images: str,
+class OpenedRun(Run):
+    """A run as its user holds it: everything stored, and what can be made of it."""
+
+    def _repr_html_(self) -> str:
+        shown = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in facts(self)
+        )
+        made = ", ".join(self.results) or "none yet"
+        return f"<p><b>{escape(str(self.folder))}</b>: studies {escape(made)}</p><table>{shown}</table>"
+
+    def study(self, name: str, *, device: str = "cpu", progress: bool = False, **options: Any) -> Record:
+        """Make one study, with ``options`` of its own, and store it in the run.
+
+        Raises BadArgument for an unknown study, an unknown option or a value out of its range.
+        """
+        (chosen,) = find_studies((name,))
+        record = chosen.make(self, device=device, progress=progress, **options)
+        self.save(record)
+        return record
+
+    def table(self, study: str, name: str) -> Table:
+        """One table of a stored study: ``run.table("hulls", "pairs-all")``."""
+        return self.result(study).table(name)
+
+    def verify(self) -> Verification:
+        """Check every claim of every study again, exactly, from the stored features and head."""
+        return verify_run(self)
+
+    def report(self) -> Path:
+        """Write RUN/report.html from the stored results, and return its path."""
+        return write_report(self)
+
+    def scene(self, view: Any = "decision", classes: Any = None, split: str | None = None) -> Scene:
+        """What a three-dimensional picture shows; see `featgeom.scene_of_run`."""
+        from featgeom.figures.scene_of import scene_of_run
+
+        return scene_of_run(self, view, classes, split)
+
+
+def open_run(folder: Path | str) -> OpenedRun:
+    """Open a run folder that `featgeom analyze` or `featgeom extract` made.
+
+    Raises BadData where the folder is no run, or is damaged.
+
+    >>> open_run("no/such/folder")
+    Traceback (most recent call last):
+    featgeom.errors.BadData: no/such/folder: no run there (no run.json); `featgeom analyze` makes one
+    """
+    return OpenedRun(folder)
+
+
+def analyze(
+    network: Network,
+    images: Images | None = None,
+    out: Path | str = "run",
+    studies: str | Iterable[str] = "overview",
     *,
     arch: str | None = None,
     pixels: PixelSpec | None = None,
@@ -39,109 +83,61 @@ def extract_run(
     seed: int = 0,
     device: str = "cpu",
     progress: bool = False,
-) -> Run:
-    """Put the features of a checkpoint on an image source into a run folder, resuming what was begun.
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> OpenedRun:
+    """Put a network's features into the folder ``out``, make studies of them, and write the report.
 
-    With ``classes``, the images of these classes alone, numbered in the order given.
+    ``network`` is a checkpoint, a classifier, a torch module, or an .npz file of arrays, which needs no
+    ``images``; these are a source, an `ImageSet`, or sets by the name of their split. ``studies`` are names,
+    or "all" for every study of feature space; ``options`` are a study's own, by its name. A run that was
+    interrupted goes on where it stopped: stored features and studies made with the same options are kept.
 
-    Raises what `load_classifier`, `load_splits` and `extract` raise, and BadData where the folder holds
-    another run.
+    Raises BadArgument for an unknown study or option before anything is computed, and what `load_classifier`,
+    `load_images` and `extract` raise.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     arrays = dict(features=np.eye(2), labels=[0, 1], weight=np.eye(2), bias=[0.0, 0.0])
+    ...     np.savez(f"{folder}/f.npz", **arrays)
+    ...     run = analyze(f"{folder}/f.npz", out=f"{folder}/run")
+    ...     print(list(run.results), run.verify().refuted)
+    ['overview'] 0
     """
-    sets = {name: keep_classes(part, classes) for name, part in load_splits(images, split=split).items()}
-    probe = next(iter(sets.values()))
-    classifier = load_classifier(checkpoint, arch=arch, pixels=pixels, device=device, probe=probe.images)
-    model = described_model(classifier, probe, checkpoint, arch)
-    command = [checkpoint, images, *options(arch, pixels, split, classes, seed)]
-    run = write_run(folder, model, described_images(images, sets, classes), seed, command)
-    for name, image_set in sets.items():
-        extract(classifier, image_set, device=device, store=run.folder / "features" / name, progress=progress)
+    from featgeom.runs.making import make_run
+
+    given = options or {}
+    for study in find_studies(studies):  # what is wrong is said before anything is computed
+        study.chosen(given.get(study.name, {}))
+    made = make_run(
+        Path(out), network, images, arch=arch, pixels=pixels, split=split, classes=classes, seed=seed,
+        device=device, progress=progress,
+    )  # fmt: skip
+    for _ in make_studies(made, studies, device=device, progress=progress, options=given):
+        pass
+    run = OpenedRun(made.folder, made.held)
+    run.report()
     return run
 
 
-def arrays_run(folder: Path, file: str, *, seed: int = 0) -> Run:
-    """A run made of features, labels and head alone, from an .npz file (see `load_features`)."""
-    path = Path(file).expanduser()
-    found = {split or "all": load_features(path, split) for split in feature_splits(path)}
-    first = next(iter(found.values()))
-    model: dict[str, Any] = {
-        "name": path.stem,
-        "arch": None,
-        "source": None,
-        "residual": max(f.residual for f in found.values()),
-    }
-    model |= {"dimension": first.dimension, "classes": list(first.classes)}
-    splits = {split: {"samples": len(part), "sha256": part.hash} for split, part in found.items()}
-    data = {"source": None, "name": first.name, "splits": splits}
-    run = write_run(folder, model, data, seed, [file, *options(seed=seed)])
-    for split, part in found.items():
-        save_features(part, run.folder / "features" / split)
-    return run
-
-
-def options(
-    arch: str | None = None,
-    pixels: PixelSpec | None = None,
-    split: str = "both",
-    classes: tuple[str, ...] = (),
-    seed: int = 0,
-) -> list[str]:
-    """The options of the command line that differ from its defaults."""
-    words = ["--arch", arch] if arch else []
-    for name in ("shape", "mean", "std"):
-        value = getattr(pixels, name, None)
-        words += [f"--{name}", ",".join(str(number) for number in value)] if value else []
-    words += ["--split", split] if split != "both" else []
-    words += ["--classes", ",".join(classes)] if classes else []
-    return words + (["--seed", str(seed)] if seed else [])
-
-
-def described_model(
-    classifier: Classifier, images: ImageSet, checkpoint: str, arch: str | None
-) -> dict[str, Any]:
-    """What run.json says of the network, and how to load it again from another folder."""
-    path = Path(checkpoint).expanduser()
-    source = {"path": str(path.resolve()) if path.exists() else checkpoint, "arch": arch}
-    if arch and ".py:" in arch:
-        file, function = arch.rsplit(":", 1)
-        source["arch"] = f"{Path(file).expanduser().resolve()}:{function}"
-    _, names = match_classes(classifier, images)  # the numbering that the stored labels have
-    return classifier.to_json() | {
-        "residual": classifier.residual,
-        "source": source,
-        "classes": list(names),
-    }
-
-
-def described_images(source: str, sets: dict[str, ImageSet], classes: tuple[str, ...]) -> dict[str, Any]:
-    """What run.json says of the data."""
-    name = next(iter(sets.values())).name
-    splits = {split: {"samples": len(part), "sha256": part.hash} for split, part in sets.items()}
-    described = {"source": absolute_source(source), "name": name, "splits": splits}
-    return described | ({"classes": list(classes)} if classes else {})
-
-
-def analyze(
+def make_studies(
     run: Run,
-    studies: tuple[str, ...] = ("overview",),
+    studies: str | Iterable[str],
+    *,
     device: str = "cpu",
     progress: bool = False,
     options: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Iterator[Record]:
-    """Run studies one after the other, with ``options`` of theirs; each is stored before it is yielded.
+) -> Iterator[tuple[Record, bool]]:
+    """Studies of a run one after the other, each stored before it is yielded, and whether it is new.
 
-    ``options`` are a study's own, by its name.
-
-    Raises BadArgument for a name that is none of `STUDIES`, before any of them runs.
+    A stored study that was made with the same options by this version is not made again.
     """
-    for name in studies:
-        if name not in STUDIES:
-            raise BadArgument(f"unknown study '{name}'{nearest_name(name, list(STUDIES))}")
-    for name in studies:
-        started = time.perf_counter()
-        room = "papers" if name == "observations" else "studies"
-        record = importlib.import_module(f"featgeom.{room}.{name}").study(
-            run, device=device, progress=progress, **(options or {}).get(name, {})
-        )
-        record = replace(record, seconds=time.perf_counter() - started)
-        run.save(record)
-        yield record
+    chosen = [(study, study.chosen((options or {}).get(study.name, {}))) for study in find_studies(studies)]
+    for study, values in chosen:
+        kept = run.kept(study.name, values)
+        if kept is None:
+            record = study.make(run, device=device, progress=progress, **values)
+            run.save(record)
+            yield record, True
+        else:
+            yield kept, False

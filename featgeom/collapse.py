@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,8 @@ from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points, blocks
 from featgeom.head import AffineHead
-from featgeom.status import Stats
+from featgeom.results import Result
+from featgeom.status import Stats, Status
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,17 @@ class SimplexDeviation:
     angles: float
 
 
-@dataclass(frozen=True, eq=False)
-class NeuralCollapse:
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuralCollapse(Result):
     """NC1 to NC4 in feature space; each tends to 0 as training collapses. ``inf`` means undefined.
 
     ``nc2`` is of the centred class means, ``nc2_head`` of the head's rows. ``classes`` lists the classes
     that have samples: NC1 to NC3 are about these alone. ``counts`` are their samples: where every count is
     1, NC1 is 0 for want of evidence. ``means`` (classes, d) are the class means.
     """
+
+    shows = ("nc1", "nc3", "nc4")
+    status: ClassVar[Status] = Status.COMPUTED
 
     nc1: float
     nc2: SimplexDeviation

@@ -7,7 +7,7 @@ import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ from featgeom.hulls.hull import ConvexHull
 from featgeom.regions.domains import Box
 from featgeom.regions.margins import margins_of_block, point_blocks
 from featgeom.regions.radius import radius
+from featgeom.results import Result
 from featgeom.status import Status, StatusArray, status_array
 
 RTOL = 1e-3  # of the scores
@@ -29,14 +30,17 @@ COARSE = (0.5, RTOL, 1e-9)  # how closely distances are bounded until each is on
 FORMAT = 1
 
 
-@dataclass(frozen=True, eq=False)
-class GuardScores:
+@dataclass(frozen=True, eq=False, repr=False)
+class GuardScores(Result):
     """Bounds on the angular hull distance of n features, each to the hull of its predicted class.
 
     ``classes`` (n,): the predicted class. The true distance lies in [``lower``, ``upper``] (n,); both are
     inf where no training feature has that class. ``rows`` and ``certificates``: for each class the features
     it was predicted for, and the claim that proves their bounds.
     """
+
+    bounded = ("distance", "lower", "upper")
+    status: ClassVar[Status] = Status.SOLVED
 
     classes: Ints
     lower: Float64
@@ -45,8 +49,8 @@ class GuardScores:
     certificates: dict[int, HullDistance]
 
 
-@dataclass(frozen=True, eq=False)
-class GuardAnswer:
+@dataclass(frozen=True, eq=False, repr=False)
+class GuardAnswer(Result):
     """Everything that the guard knows of n features.
 
     ``classes`` (n,); ``radius`` (n,): a proved lower bound on the distance in feature space within which the
@@ -55,6 +59,9 @@ class GuardAnswer:
     with ``outside_by`` (n,) an upper bound on the distance from that hull; ``score`` (n,): the angular hull
     distance, and ``beyond`` (n,) whether it exceeds the threshold.
     """
+
+    shows = ("score", "radius", "beyond")
+    status: ClassVar[Status] = Status.SOLVED
 
     classes: Ints
     radius: Float64

@@ -11,7 +11,7 @@ from featgeom.arrays import Float64, Ints, as_float64, as_vector
 from featgeom.errors import BadArgument
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AffineHead:
     """The last affine layer of a classifier: weight (C, d), bias (C,), both held in float64.
 
@@ -47,6 +47,9 @@ class AffineHead:
     def dimension(self) -> int:
         """The dimension of feature space, d."""
         return self.weight.shape[1]
+
+    def __repr__(self) -> str:
+        return f"<AffineHead: {self.dimension:,} features → {self.classes:,} classes>"
 
     def logits(self, features: ArrayLike) -> Float64:
         """Logits (n, C) of features (n, d), computed in float64."""

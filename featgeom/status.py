@@ -21,6 +21,9 @@ class Status(Enum):
     ITERATION_LIMIT = "stopped at the iteration limit; the bounds hold but are wider than asked for"
     PRECISION_LIMIT = "rounding prevents further progress; the bounds hold but are wider than asked for"
 
+    COMPUTED = "a plain calculation in float64; no bound on it is claimed"
+    ESTIMATED = "depends on a random or finite sample; comes with an interval or says what it cannot see"
+
     INSIDE = "proved to lie in the hull"
     OUTSIDE = "proved to lie outside the hull"
 

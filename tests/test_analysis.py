@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from featgeom.analysis import extract_run
 from featgeom.models.architectures import ARCHITECTURES, register
 from featgeom.models.checkpoints import save_checkpoint
 from featgeom.models.pixel_spec import PixelSpec
+from featgeom.runs.making import make_run
 
 
 def test_class_names_follow_the_network_where_the_images_order_them_otherwise(tmp_path):
@@ -24,7 +24,7 @@ def test_class_names_follow_the_network_where_the_images_order_them_otherwise(tm
         save_checkpoint(path, net, "brightness", {}, PixelSpec((1, 2, 2)), ("white", "black"))
         images = np.stack([np.zeros((2, 2)), np.ones((2, 2))] * 5).astype(np.float32)
         np.savez(tmp_path / "i.npz", images=images, labels=[0, 1] * 5, classes=["black", "white"])
-        run = extract_run(tmp_path / "run", str(path), f"npz:{tmp_path / 'i.npz'}")
+        run = make_run(tmp_path / "run", str(path), f"npz:{tmp_path / 'i.npz'}")
         feats = run.features(run.splits[0])
         assert run.classes == feats.classes == ("white", "black")
         assert feats.accuracy == 1.0
@@ -39,7 +39,7 @@ def test_a_source_without_a_file_can_be_opened_again(tmp_path):
     try:
         path = tmp_path / "net.safetensors"
         save_checkpoint(path, net, "points", {}, PixelSpec((1, 1, 2), bounds=(-1.0, 2.0)))
-        run = extract_run(tmp_path / "run", str(path), "synthetic:blobs")
+        run = make_run(tmp_path / "run", str(path), "synthetic:blobs")
         split = run.splits[0]
         assert run.images(split).hash == run.asked["data"]["splits"][split]["sha256"]
     finally:

@@ -14,7 +14,9 @@ PACKAGE = ROOT / "featgeom"
 # Floors from the ground up; a file may import from its own folder and from floors that stand lower.
 FLOORS = [
     ["errors", "_version"],
+    ["options"],
     ["arrays", "status", "files", "parallel", "progress"],
+    ["results"],
     ["head"],
     ["exact"],
     ["certificates"],
@@ -29,6 +31,7 @@ FLOORS = [
     ["spaces"],
     ["studies"],
     ["figures"],
+    ["catalog"],
     ["report"],
     ["analysis", "guard"],
     ["papers"],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Ints, as_labels, as_vector
 from featgeom.errors import BadArgument
+from featgeom.results import Result
+from featgeom.status import Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +26,8 @@ class Calibration:
     mean: Float64
 
 
-@dataclass(frozen=True, eq=False)
-class Ambiguity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ambiguity(Result):
     """How flip distance orders samples, and how that compares with the softmax.
 
     * ``order`` (n,): samples from the most ambiguous (nearest to a boundary) to the clearest;
@@ -35,6 +38,9 @@ class Ambiguity:
     * ``error_auroc_distance``, ``error_auroc_confidence``: the chance that a wrong sample ranks as more
       ambiguous than a right one; NaN without labels, or where all are right or all wrong.
     """
+
+    shows = ("confidence", "rank_correlation", "error_auroc_distance")
+    status: ClassVar[Status] = Status.COMPUTED
 
     order: Ints
     confidence: Float64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import ClassVar
 
 import networkx as nx
 import numpy as np
@@ -18,12 +19,14 @@ from featgeom.boundaries.equals import SNAP, merge_equal
 from featgeom.boundaries.planes import Plane, Window, as_window
 from featgeom.errors import BadArgument, Unsupported
 from featgeom.head import AffineHead
+from featgeom.results import Result
+from featgeom.status import Status
 
 MOST_CLASSES = 24
 
 
-@dataclass(frozen=True, eq=False)
-class Arrangement:
+@dataclass(frozen=True, eq=False, repr=False)
+class Arrangement(Result):
     """The faces into which the lines l_i = l_j cut a window.
 
     * ``faces``: convex shapely polygons that tile the window; ``orderings`` (f, C): the classes of each by
@@ -33,6 +36,9 @@ class Arrangement:
     * ``lines``: {(i, j): the segment of l_i = l_j in the window}, for pairs that have one;
     * ``error``, in logits: inside a face no two classes stand in the wrong order by more than this.
     """
+
+    shows = ("error",)
+    status: ClassVar[Status] = Status.SOLVED
 
     faces: list[shapely.Polygon]
     orderings: Ints

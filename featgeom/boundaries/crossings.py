@@ -18,14 +18,15 @@ from featgeom.errors import BadArgument
 from featgeom.exact.heads import ExactHead
 from featgeom.head import AffineHead
 from featgeom.parallel import in_threads
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 CHUNK_NUMBERS = 1 << 24
 TOGETHER = 256  # segments that one thread walks in a row
 
 
-@dataclass(frozen=True, eq=False)
-class Crossings:
+@dataclass(frozen=True, eq=False, repr=False)
+class Crossings(Result):
     """The cells along n segments, one after the other.
 
     Segment i runs through the classes ``cells[first[i]:first[i + 1]]``; ``enter`` and ``leave``, aligned with
@@ -33,6 +34,8 @@ class Crossings:
     end). Use `path` for one segment. The sequence is that of exact arithmetic, and each parameter is within
     ``error`` (n,) of the crossing, as a fraction of the segment.
     """
+
+    shows = ("changes", "error")
 
     cells: Ints
     enter: Float64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,10 +11,12 @@ from scipy.linalg import qr
 
 from featgeom.arrays import Float64, Ints, as_float64, as_labels
 from featgeom.errors import BadArgument
+from featgeom.results import Result
+from featgeom.status import Status
 
 
-@dataclass(frozen=True, eq=False)
-class DirectionSpectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class DirectionSpectrum(Result):
     """What the rows flip − sample (n, d) span.
 
     * ``count``: rows used (those with a flip point at a positive distance);
@@ -26,6 +29,9 @@ class DirectionSpectrum:
 
     The PCA is not centred: a direction is a displacement, and no displacement is the origin.
     """
+
+    shows = ("count", "rank", "condition")
+    status: ClassVar[Status] = Status.COMPUTED
 
     count: int
     singular_values: Float64

@@ -17,13 +17,14 @@ from featgeom.boundaries.section import Extreme, Section
 from featgeom.certificates.sections import EmptySection, HullSection
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import gamma
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 FLOOR = 1e-9  # of the hull's reach: gaps below it are not worth a program
 
 
-@dataclass(frozen=True, eq=False)
-class HullTrace:
+@dataclass(frozen=True, eq=False, repr=False)
+class HullTrace(Result):
     """The intersection of a hull with a plane: ``inner`` ⊂ trace ⊂ ``outer``, shapely, in the plane's
     coordinates.
 
@@ -34,6 +35,8 @@ class HullTrace:
 
     A hull that touches the plane in a point or along a segment has an ``inner`` of that kind.
     """
+
+    shows = ("gap", "error")
 
     inner: BaseGeometry
     outer: BaseGeometry

@@ -16,7 +16,7 @@ FLAT = 1e-10  # sine below which directions count as dependent
 Window = tuple[float, ...]  # (umin, vmin, umax, vmax); six numbers in three dimensions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plane:
     """The points origin + Σ_i t_i basis_i: origin (d,), basis (k, d) with orthonormal rows, k = 2 or 3.
 
@@ -32,6 +32,9 @@ class Plane:
 
     origin: Float64
     basis: Float64
+
+    def __repr__(self) -> str:
+        return f"<Plane: {len(self.basis)} axes in dimension {len(self.origin):,}>"
 
     @classmethod
     def through(cls, *points: ArrayLike) -> Plane:

@@ -12,7 +12,10 @@ the program was solved.
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ from featgeom.errors import DidNotConverge
 from featgeom.exact.rounding import gamma
 
 ENTER = 24  # columns priced in at once
+SILENCE = Lock()
 FEASIBLE = 1e-10  # of HiGHS, for a program scaled to size one
 
 
@@ -41,19 +45,38 @@ class Extreme:
     weights: Float64
 
 
+def silent_solver() -> Any:
+    """A HiGHS solver; its constructor writes a banner to file descriptor 1, which belongs to the command.
+
+    Safe among threads that write nothing there themselves.
+    """
+    import highspy
+
+    sys.stdout.flush()
+    with SILENCE, open(os.devnull, "wb") as nowhere:
+        try:
+            kept = os.dup(1)
+        except OSError:  # there is no standard output
+            return highspy.Highs()
+        try:
+            os.dup2(nowhere.fileno(), 1)
+            return highspy.Highs()
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
 class Section:
     """The program, kept warm between directions."""
 
     def __init__(self, points: Floats, plane: Plane) -> None:
-        import highspy
-
         self.points, self.plane = points, plane
         self.passes = 0
         d = points.shape[1]
         self.across = qr(plane.basis.T)[0][:, plane.dimension :].T  # (d − k, d): the complement of the plane
         far = [np.square(b.astype(np.float64) - plane.origin).sum(axis=1) for b in blocks(points)]
         self.reach = float(np.sqrt(max(f.max() for f in far))) or 1.0
-        self.solver: Any = highspy.Highs()
+        self.solver: Any = silent_solver()
         for name, value in (
             ("output_flag", False),
             ("threads", 1),

@@ -21,11 +21,12 @@ from featgeom.boundaries.planes import Plane, Window, as_window
 from featgeom.certificates.slices import SliceCells
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 
-@dataclass(frozen=True, eq=False)
-class SlicePartition:
+@dataclass(frozen=True, eq=False, repr=False)
+class SlicePartition(Result):
     """The cells of a head on a window of a plane.
 
     * ``polygons``: {class: convex shapely polygon}, in coordinates of the plane; they tile the window;
@@ -36,6 +37,8 @@ class SlicePartition:
     * ``error``, in logits: at every point of a polygon no class beats the polygon's own by more than this;
     * ``status``: SOLVED where the certificate proves it, else PRECISION_LIMIT.
     """
+
+    shows = ("error",)
 
     polygons: dict[int, shapely.Polygon]
     graph: nx.Graph

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,8 @@ from featgeom.boundaries.equals import SNAP, merge_equal
 from featgeom.boundaries.planes import Plane, Window, as_window
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
+from featgeom.results import Result
+from featgeom.status import Status
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -35,9 +37,12 @@ class Solid:
     volume: float
 
 
-@dataclass(frozen=True, eq=False)
-class SolidPartition:
+@dataclass(frozen=True, eq=False, repr=False)
+class SolidPartition(Result):
     """The cells of a head on a window of a 3-D subspace, as `SlicePartition` has them on a plane."""
+
+    shows = ("error",)
+    status: ClassVar[Status] = Status.SOLVED
 
     solids: dict[int, Solid]
     tied: dict[int, tuple[int, ...]]

@@ -23,14 +23,15 @@ from featgeom.exact.heads import ExactHead
 from featgeom.head import AffineHead
 from featgeom.regions.contest import to_be_solved
 from featgeom.regions.domains import Box, ground
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 CHUNK_NUMBERS = 1 << 24  # how many float64 of points and multipliers are solved for in one step
 RTOL = 1e-9  # relative width of the interval of a distance that counts as solved
 
 
-@dataclass(frozen=True, eq=False)
-class FlipPoints:
+@dataclass(frozen=True, eq=False, repr=False)
+class FlipPoints(Result):
     """The closest ties found, each with an interval that is proved to hold its distance.
 
     Shapes: ``batch`` is (n,) for one question a sample and (n, t) for t.
@@ -46,6 +47,9 @@ class FlipPoints:
       ITERATION_LIMIT or UNDECIDED (none found, and none excluded);
     * ``certificate``, ``certificate_empty``: the claims that prove the points, and the absences.
     """
+
+    bounded = ("distance", "lower_bound", "distance")
+    shows = ("error",)
 
     point: Float64
     distance: Float64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,12 +13,14 @@ from featgeom.arrays import Float64, Ints, as_float64
 from featgeom.boundaries.tied import as_tied
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
+from featgeom.results import Result
+from featgeom.status import Status
 
 DEPENDENT = 1e-12  # singular values below this part of the largest belong to rounding
 
 
-@dataclass(frozen=True, eq=False)
-class DecisionView:
+@dataclass(frozen=True, eq=False, repr=False)
+class DecisionView(Result):
     """The subspace spanned by the differences of the rows of a few classes.
 
     * ``classes`` (k,), two to four; ``basis`` (r, d), orthonormal, r ≤ k − 1 (less where rows are equal or
@@ -32,6 +35,9 @@ class DecisionView:
     them all. The projection of a hull is its shadow, and the shadow meets a boundary of these classes if and
     only if the hull does.
     """
+
+    shows = ("classes", "error")
+    status: ClassVar[Status] = Status.SOLVED
 
     classes: Ints
     basis: Float64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ class ImageSet:
 
     ``images`` (n, c, h, w) is uint8, which means value/255, or float32; ``labels`` (n,) is int64 and counts
     into ``classes``, the names. ``name`` says where they came from, without the folder; ``split`` is
-    "train", "test" or "all".
+    "train", "test" or "all". ``source`` is what `load_images` read it from, if that gives it again.
 
     Raises BadData for NaN, no images, or labels out of range.
 
@@ -34,9 +34,16 @@ class ImageSet:
     classes: tuple[str, ...]
     name: str
     split: str
+    source: str | None
 
     def __init__(
-        self, images: NDArray[Any], labels: ArrayLike, classes: tuple[str, ...], name: str, split: str
+        self,
+        images: NDArray[Any],
+        labels: ArrayLike,
+        classes: tuple[str, ...],
+        name: str,
+        split: str,
+        source: str | None = None,
     ) -> None:
         if images.ndim != 4 or 0 in images.shape:
             raise BadData(f"{name}: expected images of shape (n, c, h, w), got {images.shape}")
@@ -53,8 +60,8 @@ class ImageSet:
             raise BadData(f"{name}, {split}: {error}") from None
         for key, value in (("images", images), ("labels", checked), ("classes", tuple(classes))):
             object.__setattr__(self, key, value)
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "split", split)
+        for key, text in (("name", name), ("split", split), ("source", source)):
+            object.__setattr__(self, key, text)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -134,4 +141,4 @@ def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
         place[images.classes.index(name)] = new
     labels = place[images.labels]
     kept = labels >= 0
-    return ImageSet(images.images[kept], labels[kept], tuple(classes), images.name, images.split)
+    return replace(images, images=images.images[kept], labels=labels[kept], classes=tuple(classes))

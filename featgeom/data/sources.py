@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featgeom.data.cifar import read_cifar10, read_cifar100
@@ -102,7 +102,7 @@ def load_splits(source: str, split: str = "both") -> dict[str, ImageSet]:
     if split not in ("both", "all", *available):
         raise BadArgument(f"{source}: no split '{split}'; it has {', '.join(available)}")
     chosen = available if split in ("both", "all") else [split]
-    parts = {name: asked.read(name) for name in chosen}
+    parts = {name: replace(asked.read(name), source=source) for name in chosen}
     if len({part.classes for part in parts.values()}) > 1:
         raise BadData(f"{source}: its splits have different classes")
     return parts

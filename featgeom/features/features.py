@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,31 @@ class FeatureSet:
     residual: float = 0.0
     made_from: dict[str, Any] | None = None
     store: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        features: ArrayLike,
+        labels: ArrayLike,
+        head: AffineHead,
+        classes: Sequence[str] | None = None,
+        name: str = "features",
+        split: str = "all",
+    ) -> FeatureSet:
+        """Features (n, d) from anywhere, with labels (n,) and a head; logits and predictions are the head's.
+
+        Raises BadArgument for shapes that do not fit, NaN, labels out of range or too few names.
+
+        >>> FeatureSet.of(np.eye(2), [0, 1], AffineHead(np.eye(2)))
+        <FeatureSet features all: 2 x 2, 2 classes>
+        """
+        points = as_points(features, "features", head.dimension)
+        checked = as_labels(labels, "labels", len(points), head.classes)
+        names = tuple(map(str, range(head.classes))) if classes is None else tuple(map(str, classes))
+        if len(names) != head.classes:
+            raise BadArgument(f"classes: {len(names)} names for a head of {head.classes} classes")
+        logits = head.logits(points)
+        return cls(points, checked, logits, logits.argmax(axis=1), head, names, name, split)
 
     @property
     def dimension(self) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.arrays import Float64, Ints
+from featgeom.results import shortened
 
 if TYPE_CHECKING:
     from featgeom.boundaries.solids import Solid
@@ -21,7 +23,7 @@ FLAT = 1e-9  # part of the largest extent below which a point set has no extent 
 GREY = "#808890"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Surface:
     """A translucent surface: ``kind`` "hull", "cell" or "boundary", of one or two ``classes``.
 
@@ -40,7 +42,7 @@ class Surface:
     edges: Corners
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Samples:
     """Samples of one split: ``rows`` (n,) are their numbers in it, ``positions`` (n, 3) where they are drawn.
 
@@ -67,7 +69,7 @@ class Samples:
         return self.label != self.predicted
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scene:
     """A 3-D picture of a run.
 
@@ -88,6 +90,36 @@ class Scene:
     samples: Samples
     labels: tuple[tuple[str, int, Places], ...]
     window: Float64
+
+    def __repr__(self) -> str:
+        classes = shortened([self.names[c] for c in self.chosen], 6)
+        return f"<Scene: {self.title}, view {self.view}; {classes}; {len(self.samples):,} samples>"
+
+    def show(self, camera: str = "iso", dark: bool = False) -> None:
+        """Open a window on it. Raises Unsupported where there is no display."""
+        from featgeom.figures.scene_pyvista import show_scene
+
+        show_scene(self, camera, dark)
+
+    def save(
+        self, path: str | Path, size: tuple[int, int] = (1600, 1200), camera: str = "iso", dark: bool = False
+    ) -> Path:
+        """Draw it off-screen into a picture (.png .jpg .webp .tif) or one turn (.gif .mp4); the path.
+
+        Raises BadArgument for another ending, Unsupported where nothing can draw.
+        """
+        from featgeom.figures.scene_pyvista import OffScreen, save_picture, save_spin
+
+        with OffScreen() as renderer:
+            if Path(path).suffix.lower() in (".gif", ".mp4"):
+                return save_spin(renderer, self, Path(path), size, dark)
+            return save_picture(renderer, self, Path(path), size, camera, dark)
+
+    def to_pyvista(self, size: tuple[int, int] = (1600, 1200), dark: bool = False) -> Any:
+        """A `pyvista.Plotter` that holds it, to add to and to show."""
+        from featgeom.figures.scene_pyvista import plotter
+
+        return plotter(self, size, "iso", dark, off_screen=True)
 
 
 def hull_mesh(points: NDArray[np.floating]) -> tuple[Places, Corners, Corners]:

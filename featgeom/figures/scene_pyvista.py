@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
 import subprocess
 import sys
@@ -36,7 +35,6 @@ def show_scene(scene: Scene, camera: str = "iso", dark: bool = False) -> None:
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
         raise Unsupported("no display to open a window on; --png, --html or --serve need none")
-    check_installed()
     plotter(scene, (1280, 860), camera, dark, off_screen=False).show()
 
 
@@ -96,7 +94,9 @@ def save_mp4(frames: NDArray[np.uint8], path: Path) -> Path:
     try:
         import imageio_ffmpeg
     except ImportError:
-        raise Unsupported(f"{path}: MP4 needs imageio-ffmpeg; .gif and .webp need nothing more") from None
+        raise Unsupported(
+            f"{path}: MP4 needs imageio-ffmpeg (featgeom[video]); .gif and .webp do not"
+        ) from None
     size = (frames.shape[2], frames.shape[1])
     writer = imageio_ffmpeg.write_frames(
         str(path), size, fps=len(frames) / SPIN_SECONDS, macro_block_size=2, quality=7
@@ -106,12 +106,6 @@ def save_mp4(frames: NDArray[np.uint8], path: Path) -> Path:
         writer.send(np.ascontiguousarray(picture))
     writer.close()
     return path
-
-
-def check_installed() -> None:
-    """Raise Unsupported where pyvista is not installed."""
-    if importlib.util.find_spec("pyvista") is None:
-        raise Unsupported("windows and pictures need pyvista (featgeom[view]); --html and --serve do not")
 
 
 def check_ending(path: Path, endings: tuple[str, ...]) -> None:
@@ -128,7 +122,6 @@ class OffScreen:
     """
 
     def __init__(self) -> None:
-        check_installed()
         self.child = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -17,17 +17,21 @@ from featgeom.arrays import Float64, Ints
 from featgeom.certificates.extent import EnclosingBall, HullDiameter, HullSupport
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import gamma
+from featgeom.hulls.judging import Seen
 from featgeom.hulls.minimum_norm import UNIT, compiled
 from featgeom.hulls.oracle import Oracle
 from featgeom.parallel import in_parallel
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 MOST_PAIRS = 1 << 32  # more pairs than this are not compared; the diameter is then an interval
 
 
-@dataclass(frozen=True, eq=False)
-class Support:
+@dataclass(frozen=True, eq=False, repr=False)
+class Support(Result):
     """How far a hull reaches along directions u (q, d): the greatest ⟨x, u⟩, and the row that does (q,)."""
+
+    bounded = ("value", "lower_bound", "upper_bound")
 
     status: StatusArray
     value: Float64
@@ -38,9 +42,11 @@ class Support:
     stats: Stats
 
 
-@dataclass(frozen=True, eq=False)
-class Diameter:
+@dataclass(frozen=True, eq=False, repr=False)
+class Diameter(Result):
     """The greatest distance within a hull, in [``lower_bound``, ``value``], and two ``rows`` so far apart."""
+
+    bounded = ("diameter", "lower_bound", "value")
 
     status: Status
     value: float
@@ -50,12 +56,14 @@ class Diameter:
     stats: Stats
 
 
-@dataclass(frozen=True, eq=False)
-class Ball:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ball(Result):
     """The smallest ball around a hull: its radius lies in [``lower_bound``, ``radius``].
 
     The ball of ``radius`` about ``centre`` (d,) holds all points; those with ``weights`` (1, n) force it.
     """
+
+    bounded = ("radius", "lower_bound", "radius")
 
     status: Status
     centre: Float64
@@ -67,13 +75,14 @@ class Ball:
 
 
 @compiled
-def _reach(points, size, centre, normals, values, numbers, rest, slack, start, stop, rows, far):  # type: ignore[no-untyped-def]
+def _reach(points, size, centre, normals, seen, start, stop, rows, far):  # type: ignore[no-untyped-def]
     """The row of least ⟨x − centre, normal⟩ for each normal; ``far`` where unlisted blocks could hold it."""
     n, d = points.shape
+    values, numbers = seen.values, seen.numbers
     for a in range(start, stop):
         least = np.inf
         for k in range(numbers.shape[1]):
-            if values[a, k] - slack >= least or numbers[a, k] < 0:
+            if values[a, k] - seen.slack >= least or numbers[a, k] < 0:
                 break
             first = numbers[a, k] * size
             for row in range(first, min(n, first + size)):
@@ -82,7 +91,7 @@ def _reach(points, size, centre, normals, values, numbers, rest, slack, start, s
                     value += (np.float64(points[row, i]) - centre[i]) * normals[a, i]
                 if value < least:
                     least, rows[a] = value, row
-        far[a] = rest[a] - slack < least
+        far[a] = seen.rest[a] - seen.slack < least
 
 
 def support(oracle: Oracle, directions: Float64) -> Support:
@@ -114,13 +123,10 @@ def _rows_reaching(
     """The row lowest along each normal, and where more than ``keep`` blocks would have to be looked at."""
     low = oracle.lowest(normals, keep)
     rows, far = np.zeros(len(normals), dtype=np.int64), np.zeros(len(normals), dtype=bool)
-    slack = oracle.slack + error
+    seen = Seen(low.values, low.blocks, low.rest, oracle.slack + error)
 
     def run(start: int, stop: int) -> None:
-        _reach(
-            oracle.points, oracle.block, oracle.centre, normals, low.values, low.blocks, low.rest,
-            slack, start, stop, rows, far,
-        )  # fmt: skip
+        _reach(oracle.points, oracle.block, oracle.centre, normals, seen, start, stop, rows, far)
 
     in_parallel(run, len(normals), 64)
     return rows, far

@@ -19,17 +19,20 @@ from featgeom.hulls.membership import ExtremePoints, Membership, settled, table_
 from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import LARGEST, MEMORY, Oracle
 from featgeom.hulls.projection import nothing, project_all, with_room
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray
 
 
-@dataclass(frozen=True, eq=False)
-class HullProjection:
+@dataclass(frozen=True, eq=False, repr=False)
+class HullProjection(Result):
     """Where queries (q, d) project to on a hull of n points, and the proof.
 
     The true distance of each query lies in [``lower_bound``, ``distance``]. ``nearest`` (q, d) is the hull
     point at ``distance``, the combination of the points with ``weights`` (q, n); ``normal`` (q, d) has unit
     length and points from the query to the hull, which lies beyond the plane at ``lower_bound`` along it.
     """
+
+    bounded = ("distance", "lower_bound", "distance")
 
     status: StatusArray
     distance: Float64
@@ -67,7 +70,7 @@ class ConvexHull:
         return len(self.points)
 
     def __repr__(self) -> str:
-        return f"ConvexHull of {len(self)} points in dimension {self.dimension}"
+        return f"<ConvexHull: {len(self):,} points in dimension {self.dimension:,}>"
 
     @property
     def dimension(self) -> int:

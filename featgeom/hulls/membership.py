@@ -13,17 +13,20 @@ from featgeom.certificates.hulls import HullMembership, HullVertices
 from featgeom.hulls.exactly import settle
 from featgeom.hulls.inside import encloses
 from featgeom.hulls.projection import Projected
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 
-@dataclass(frozen=True, eq=False)
-class Membership:
+@dataclass(frozen=True, eq=False, repr=False)
+class Membership(Result):
     """Which queries (q, d) lie in a hull of n points: INSIDE and OUTSIDE are proved, UNDECIDED says so.
 
     The true distance of each lies in [``lower_bound``, ``distance``], and is zero where it is INSIDE. The
     evidence is the set of points whose simplex holds the query (``support``, (q, n)), or the ``normal``
     (q, d), of any length, of a plane between query and hull. The certificate claims what is decided.
     """
+
+    bounded = ("distance", "lower_bound", "distance")
 
     status: StatusArray
     distance: Float64
@@ -39,8 +42,8 @@ class Membership:
         return self.certificate
 
 
-@dataclass(frozen=True, eq=False)
-class ExtremePoints:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExtremePoints(Result):
     """Which points of a hull are its vertices, and by how much: all n of them, or the k asked about.
 
     ``distance`` (k,) is an upper bound on the distance of each point from the hull of all the others, and
@@ -48,6 +51,9 @@ class ExtremePoints:
     OUTSIDE); INSIDE means proved to lie in the hull of the others, as a point with an exact copy does;
     UNDECIDED that neither is proved. ``weights`` (k, n) gives the nearest point of the others' hull.
     """
+
+    bounded = ("distance", "lower_bound", "distance")
+    shows = ("mask",)
 
     mask: NDArray[np.bool_]
     distance: Float64

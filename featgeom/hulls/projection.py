@@ -14,8 +14,10 @@ from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Ints, read_only
 from featgeom.exact.rounding import lengths_above
+from featgeom.hulls.judging import Seen
 from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import Oracle
+from featgeom.hulls.work import Problem, Rule, Work
 from featgeom.hulls.working_set import DONE, FAR, LIMIT, OPEN, advance
 from featgeom.parallel import in_parallel
 from featgeom.status import Status, StatusArray, status_array
@@ -91,6 +93,10 @@ class _Working:
         self.total, self.support, self.steps, self.stuck, self.fine = np.zeros((5, q), dtype=np.int64)
         self.upper, self.level = np.full(q, np.inf), np.full(q, np.inf)
         self.lower = np.zeros(q)
+
+    def known(self) -> Work:
+        """The same, as compiled code takes it."""
+        return Work(**{name: getattr(self, name) for name in Work._fields})
 
     def reserve(self, todo: Ints) -> None:
         """Room for what one more round may add."""
@@ -189,17 +195,14 @@ def _round(
     directions = work.normal[todo]
     low = oracle.lowest(directions, keep)
     offset = np.einsum("ij,ij->i", oracle.centre - queries[todo], directions)
-    values, rest = low.values + offset[:, None], low.rest + offset
     state = np.full(len(todo), OPEN)
-    points = read_only(oracle.points)
+    problem = Problem(read_only(oracle.points), oracle.block, queries, own, work.reach)
+    seen = Seen(low.values + offset[:, None], low.blocks, low.rest + offset, oracle.slack)
+    rule = Rule(work.rtol, work.floor, last, ADD, SPARE - ADD)
+    known = work.known()
 
     def run(start: int, stop: int) -> None:
-        advance(
-            points, oracle.block, queries, own, todo, start, stop, values, low.blocks, rest,
-            oracle.slack, work.reach, work.rtol, work.floor, last, ADD, SPARE - ADD,
-            work.rows, work.weights, work.packed, work.total, work.support, work.residual, work.normal,
-            work.proof, work.upper, work.lower, work.level, work.steps, work.stuck, work.fine, state,
-        )  # fmt: skip
+        advance(problem, seen, rule, known, todo, start, stop, state)
         oracle.release()
 
     in_parallel(run, len(todo), 1 if oracle.is_mapped else 64)  # a page of a file may count as 2 MiB

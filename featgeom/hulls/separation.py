@@ -15,9 +15,10 @@ from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.errors import BadArgument
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.inside import encloses
-from featgeom.hulls.judging import scan
+from featgeom.hulls.judging import Asked, scan
 from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, minimum_norm
 from featgeom.parallel import in_parallel
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 TOGETHER = 8  # points of each hull that one look at both proposes
@@ -25,8 +26,8 @@ ROWS = 1 << 16  # points looked at before the pages of a memory map are given ba
 NONE = np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class Separation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Separation(Result):
     """How two hulls lie to each other, and the proof.
 
     The true distance lies in [``lower_bound``, ``distance``]; ``witnesses`` are the points of the first and
@@ -34,6 +35,8 @@ class Separation:
     hull to the first; the plane ⟨normal, x⟩ = ``offset`` lies midway. Where the hulls are proved to overlap,
     the witnesses are one point to within rounding, and the certificate determines it exactly.
     """
+
+    bounded = ("distance", "lower_bound", "distance")
 
     status: Status
     distance: float
@@ -57,11 +60,10 @@ class _Side:
         """The rows of a few points of least ⟨x − centre, direction⟩, lowest first, and that least value."""
         few = min(TOGETHER, len(self.hull))
         rows, depth, count, least = np.zeros(few, dtype=np.int64), np.empty(few), 0, np.inf
+        asked = Asked(-1, self.centre, direction, NONE, np.inf)
         for start in range(0, len(self.hull), ROWS):
             stop = min(len(self.hull), start + ROWS)
-            low, count = scan(
-                self.points, start, stop, -1, self.centre, direction, NONE, np.inf, rows, depth, count
-            )
+            low, count = scan(self.points, start, stop, asked, rows, depth, count)
             least = min(least, low)
             self.hull.oracle.release()
         return rows, float(least)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.hulls.gram import extend, least_norm_of, pack, unpack
-from featgeom.hulls.judging import beyond, judge
+from featgeom.hulls.judging import Asked, beyond, judge
 from featgeom.hulls.minimum_norm import UNIT, compiled, dot, least_norm
+from featgeom.hulls.work import room_for
 
 PATIENCE = 5  # rounds without progress before rounding is blamed
 TINY = 1e-150  # more than underflow can hide in a length
@@ -86,95 +87,139 @@ def _is_least(points, query, rows, support, residual, rtol, reach):  # type: ign
 
 
 @compiled
-def advance(  # type: ignore[no-untyped-def]
-    points, size, queries, own, todo, start, stop, values, numbers, rest, slack, reach, rtol, floor, last,
-    add, spare, rows, weights, packed, total, support, residual, normal, proof,
-    upper, lower, level, steps, stuck, fine, state,
-):  # fmt: skip
+def _judged(problem, seen, rule, work, a, i, found):  # type: ignore[no-untyped-def]
+    """What the pass shows of query ``i``, which stands in row ``a`` of it: how it stands, and new points."""
+    d = problem.queries.shape[1]
+    goal = max(rule.rtol * work.level[i], rule.floor[i])
+    error = 1.01 * (d + 8) * UNIT * problem.reach[i]
+    tired = work.stuck[i] >= PATIENCE
+    known = work.rows[i, : work.total[i]]
+    asked = Asked(problem.own[i], problem.queries[i], work.normal[i], known, work.level[i])
+    wanted = np.inf if rule.last or tired else goal
+    least, count, far = judge(problem.points, problem.size, asked, seen, a, error, wanted, found)
+    if work.level[i] < np.inf:
+        proved = (least - TINY) * (1 - 2 * (d + 8) * UNIT)
+        if proved > work.lower[i]:
+            work.lower[i] = proved
+            for j in range(d):
+                work.proof[i, j] = work.normal[i, j]
+        if work.upper[i] - work.lower[i] <= max(rule.rtol * work.upper[i], rule.floor[i]):
+            return DONE, count
+    if not rule.last and far:
+        return FAR, count
+    return OPEN, count
+
+
+@compiled
+def _take_in(work, i, found, count, room):  # type: ignore[no-untyped-def]
+    """Put new points behind the working set, and its weights where the solvers begin."""
+    known = work.total[i]
+    for j in range(count):
+        work.rows[i, known + j] = found[j]
+    work.total[i] += count
+    _begin(work, i, room)
+    return known
+
+
+@compiled
+def _begin(work, i, room):  # type: ignore[no-untyped-def]
+    """The working set as the solvers begin with it."""
+    for j in range(work.total[i]):
+        room.active[j] = j
+        room.share[j] = work.weights[i, j] if j < work.support[i] else 0.0
+
+
+@compiled
+def _solved_on_products(problem, work, i, known, inner, room):  # type: ignore[no-untyped-def]
+    """Solve on the inner products of the working set; the steps taken."""
+    unpack(work.packed[i], known, room.gram)
+    query, rows = problem.queries[i], work.rows[i]
+    extend(problem.points, query, rows, known, work.total[i], room.fresh, room.four, room.gram)
+    work.support[i], taken = least_norm_of(
+        room.gram, work.total[i], room.active, room.share, work.support[i], inner,
+        100 * work.total[i] + 1000, room.axis, room.triangle,
+    )  # fmt: skip
+    return taken
+
+
+@compiled
+def _put_in_order(problem, rule, work, i, room):  # type: ignore[no-untyped-def]
+    """Support first, a few others behind it; the residual; the mass that bounds its rounding."""
+    work.total[i] = _support_first(
+        work.rows[i], work.weights[i], work.total[i], room.active, room.share, work.support[i], rule.spare,
+        room.order,
+    )  # fmt: skip
+    return _combine(
+        problem.points, problem.queries[i], work.rows[i], work.weights[i], work.support[i], work.residual[i]
+    )
+
+
+@compiled
+def _solve_one(problem, rule, work, i, known, room):  # type: ignore[no-untyped-def]
+    """Solve on the working set of one query, on its inner products where these are precise enough."""
+    inner = 0.01 * min(rule.rtol, 1e-4)
+    mass = 0.0
+    rough = work.packed.shape[1] > 0 and not work.fine[i]
+    if rough:
+        work.steps[i] += _solved_on_products(problem, work, i, known, inner, room)
+        mass = _put_in_order(problem, rule, work, i, room)
+        pack(room.gram, room.order, work.total[i], work.packed[i])
+        if not _is_least(
+            problem.points, problem.queries[i], work.rows[i], work.support[i], work.residual[i], inner,
+            problem.reach[i],
+        ):  # fmt: skip
+            work.fine[i], rough = 1, False
+            _begin(work, i, room)
+    if not rough:
+        work.support[i], taken = _solve(
+            problem.points, problem.queries[i], work.rows[i], room.share, work.total[i], work.support[i],
+            inner, room.active, work.residual[i],
+        )  # fmt: skip
+        work.steps[i] += taken
+        mass = _put_in_order(problem, rule, work, i, room)
+    return mass
+
+
+@compiled
+def _bounded(problem, rule, work, i, mass):  # type: ignore[no-untyped-def]
+    """The upper bound and the next normal of a query, from the solution; how it stands."""
+    d = problem.queries.shape[1]
+    length = np.sqrt(dot(work.residual[i], work.residual[i]))
+    if length >= work.level[i]:
+        work.stuck[i] += 1
+    work.level[i], work.upper[i] = length, 0.0
+    if mass > 0.0:
+        rounded = 1.01 * (2 * work.support[i] + 16) * UNIT * mass
+        work.upper[i] = length * (1 + (d + 8) * UNIT) + rounded + TINY
+    if length <= 16 * UNIT * problem.reach[i]:
+        return DONE if work.upper[i] - work.lower[i] <= rule.floor[i] else LIMIT
+    for j in range(d):
+        work.normal[i, j] = work.residual[i, j] / length
+    return OPEN
+
+
+@compiled
+def advance(problem, seen, rule, work, todo, start, stop, state):  # type: ignore[no-untyped-def]
     """One round for the queries todo[start:stop]: judge the pass, extend the working sets, solve on them.
 
-    Where ``packed`` has columns it keeps the inner products of each working set, and these are solved on
-    unless their precision was found too low for a query, which is then ``fine``.
+    Rows of ``seen`` and ``state`` are those of ``todo``.
     """
-    d = queries.shape[1]
-    wide = packed.shape[1] > 0
-    found = np.empty(add, dtype=np.int64)
+    wide = work.packed.shape[1] > 0
+    found = np.empty(rule.add, dtype=np.int64)
     most = 0
     for a in range(start, stop):
-        most = max(most, total[todo[a]] + add)
-    active, order, share = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64), np.empty(most)
-    square = most if wide else 0
-    gram = np.empty((square, square))
-    fresh, four = np.zeros((-(-add // 4) * 4 if wide else 0, d)), np.zeros((4, d))
-    axis, triangle = np.empty((square + 1, 1)), np.empty((square + 1, square + 1))
+        most = max(most, work.total[todo[a]] + rule.add)
+    room = room_for(most, rule.add, problem.queries.shape[1], wide)
     for a in range(start, stop):
         i = todo[a]
-        goal = max(rtol * level[i], floor[i])
-        error = 1.01 * (d + 8) * UNIT * reach[i]
-        final = last or stuck[i] >= PATIENCE
-        least, count, far = judge(
-            points, size, own[i], queries[i], normal[i], level[i], rows[i, : total[i]],
-            values[a], numbers[a], rest[a], slack + error, error, np.inf if final else goal, found,
-        )  # fmt: skip
-        if level[i] < np.inf:
-            proved = (least - TINY) * (1 - 2 * (d + 8) * UNIT)
-            if proved > lower[i]:
-                lower[i] = proved
-                for j in range(d):
-                    proof[i, j] = normal[i, j]
-            if upper[i] - lower[i] <= max(rtol * upper[i], floor[i]):
-                state[a] = DONE
-                continue
-        if last:
+        state[a], count = _judged(problem, seen, rule, work, a, i, found)
+        if rule.last or state[a] != OPEN:
             continue
-        if far:
-            state[a] = FAR
-            continue
-        if (count == 0 or stuck[i] >= PATIENCE) and level[i] < np.inf:
-            if fine[i] or not wide:
+        if (count == 0 or work.stuck[i] >= PATIENCE) and work.level[i] < np.inf:
+            if work.fine[i] or not wide:
                 state[a] = LIMIT
                 continue
-            fine[i], stuck[i] = 1, 0
-        known = total[i]
-        for j in range(count):
-            rows[i, known + j] = found[j]
-        total[i] += count
-        for j in range(total[i]):
-            active[j] = j
-            share[j] = weights[i, j] if j < support[i] else 0.0
-        inner = 0.01 * min(rtol, 1e-4)
-        rough = wide and not fine[i]
-        if rough:
-            unpack(packed[i], known, gram)
-            extend(points, queries[i], rows[i], known, total[i], fresh, four, gram)
-            support[i], taken = least_norm_of(
-                gram, total[i], active, share, support[i], inner, 100 * total[i] + 1000, axis, triangle
-            )  # fmt: skip
-            steps[i] += taken
-            total[i] = _support_first(rows[i], weights[i], total[i], active, share, support[i], spare, order)
-            pack(gram, order, total[i], packed[i])
-            mass = _combine(points, queries[i], rows[i], weights[i], support[i], residual[i])
-            if not _is_least(points, queries[i], rows[i], support[i], residual[i], inner, reach[i]):
-                fine[i], rough = 1, False
-                for j in range(total[i]):
-                    active[j] = j
-                    share[j] = weights[i, j] if j < support[i] else 0.0
-        if not rough:
-            support[i], taken = _solve(
-                points, queries[i], rows[i], share, total[i], support[i], inner, active, residual[i]
-            )
-            steps[i] += taken
-            total[i] = _support_first(rows[i], weights[i], total[i], active, share, support[i], spare, order)
-            mass = _combine(points, queries[i], rows[i], weights[i], support[i], residual[i])
-        length = np.sqrt(dot(residual[i], residual[i]))
-        if length >= level[i]:
-            stuck[i] += 1
-        level[i], upper[i] = length, 0.0
-        if mass > 0.0:
-            rounded = 1.01 * (2 * support[i] + 16) * UNIT * mass
-            upper[i] = length * (1 + (d + 8) * UNIT) + rounded + TINY
-        if length <= 16 * UNIT * reach[i]:
-            state[a] = DONE if upper[i] - lower[i] <= floor[i] else LIMIT
-            continue
-        for j in range(d):
-            normal[i, j] = residual[i, j] / length
+            work.fine[i], work.stuck[i] = 1, 0
+        known = _take_in(work, i, found, count, room)
+        mass = _solve_one(problem, rule, work, i, known, room)
+        state[a] = _bounded(problem, rule, work, i, mass)

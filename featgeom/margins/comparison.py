@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +13,8 @@ from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.margins.machine import LinearSVM
-from featgeom.status import Stats
+from featgeom.results import Result
+from featgeom.status import Stats, Status
 
 AGREEMENT_POINTS = 30_000  # as in the first paper
 
@@ -34,8 +36,8 @@ class Boundaries:
     position: Float64
 
 
-@dataclass(frozen=True, eq=False)
-class HeadComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadComparison(Result):
     """Head against machine: by pair of classes, and as a whole.
 
     ``pairs`` (p, 2) are the pairs, ``angle`` (p,) the degrees between the normals of head and machine, and
@@ -46,6 +48,9 @@ class HeadComparison:
     on which both decide alike; ``support_overlap`` is the share of the support vectors among as many samples
     of highest cross-entropy loss of the head, ``support_chance`` what it would be by chance.
     """
+
+    shows = ("angle", "margin_ratio", "overall_angle", "sample_agreement", "domain_agreement")
+    status: ClassVar[Status] = Status.COMPUTED
 
     pairs: Ints
     head: Boundaries

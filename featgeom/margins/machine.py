@@ -16,6 +16,7 @@ from featgeom.errors import BadArgument, nearest_name
 from featgeom.margins.bounds import dual_bound, primal_bound, whole_multipliers
 from featgeom.margins.inseparable import contradiction
 from featgeom.margins.working_set import Frame, WorkingSolution, solve_machine
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 ONE_THREAD = 2_000  # below so many unknowns a second thread costs more than it brings
@@ -25,8 +26,8 @@ ROOMS = (0.0, 1e-13, 1e-11, 1e-9)  # by which bounds may have to be widened for 
 NEGLIGIBLE = 1e-7  # of the largest multiplier: a sample that holds less is not a support vector
 
 
-@dataclass(frozen=True, eq=False)
-class LinearSVM:
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearSVM(Result):
     """A linear support vector machine over ``classes``, the labels that have samples.
 
     ``weight`` is (1, d) and ``bias`` (1,) for two classes (positive: the second), (K, d) and (K,) for more.
@@ -36,6 +37,9 @@ class LinearSVM:
     their relative difference. ``support`` (m,) are the samples that hold it up, ``multipliers`` (m, 1) or
     (m, K) how much, by rival. Where ``status`` is NOT_SEPARABLE or UNDECIDED the weights are NaN.
     """
+
+    bounded = ("objective", "lower_bound", "objective")
+    shows = ("margin",)
 
     status: Status
     weight: Float64

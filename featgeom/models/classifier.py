@@ -29,7 +29,8 @@ class Classifier:
     Made by `featgeom.load_classifier`. Images are in pixel space (n, c, h, w): floats within
     ``pixels.bounds``, or uint8, which means value/255; normalisation is inside. ``backbone`` (φ) and
     ``network`` are torch modules on the same space, differentiable, in eval mode. ``residual`` is the
-    self-check max |W·φ(x) + b − logits| on the batch that was run when the head was found.
+    self-check max |W·φ(x) + b − logits| on the batch that was run when the head was found. ``source`` is what
+    loads it again, for one that came from a file or by name.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Classifier:
         self.arch = arch
         self.arch_fingerprint = arch_fingerprint
         self.weights_hash = hash_weights(module)
+        self.source: dict[str, str | None] | None = None
         self._found = found
 
     @property

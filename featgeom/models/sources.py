@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from featgeom.arrays import as_numpy
@@ -45,7 +44,7 @@ def load_classifier(
     classes: Sequence[str] | None = None,
     pixels: PixelSpec | None = None,
     device: str = "cpu",
-    probe: ArrayLike | None = None,
+    probe: Any = None,
 ) -> Classifier:
     """Load a trained network, find its head by running it, and check W·φ(x) + b = logits.
 
@@ -73,7 +72,17 @@ def load_classifier(
     given = tuple(classes) if classes is not None else network.classes
     named = _class_names(given, found.head.classes)
     classifier = Classifier(module, spec, found, named, network.name, network.arch, network.fingerprint)
+    classifier.source = None if isinstance(source, nn.Module) else _absolute(source, arch)
     return classifier if device == "cpu" else classifier.to(device)
+
+
+def _absolute(source: str | Path, arch: str | None) -> dict[str, str | None]:
+    """What loads a network again from another folder."""
+    path = Path(source).expanduser()
+    if arch and ".py:" in arch:
+        file, function = arch.rsplit(":", 1)
+        arch = f"{Path(file).expanduser().resolve()}:{function}"
+    return {"path": str(path.resolve()) if path.exists() else str(source), "arch": arch}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.analysis import analyze
+from featgeom.analysis import make_studies
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.studies.compare import name_of
@@ -28,7 +28,7 @@ class Observation:
     measured: Callable[[Records], Figures]
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False, *, beside: tuple[Run, ...] = ()) -> Record:
+def study(run: Run, device: str = "cpu", progress: bool = False, *, beside: tuple[Run, ...]) -> Record:
     """The table "the paper observes, we measure", with a column for the run and for each one beside it.
 
     The records that a run holds are used as they are, whatever their sample counts; the others are made, and
@@ -45,8 +45,6 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, beside: tupl
     tables = tuple(_table(name, title, part, answers) for name, title, part in OBSERVATIONS)
     count, networks = sum(len(table.rows) for table in tables), list(settings)
     return Record(
-        "observations",
-        "The second paper's observations, measured",
         (
             Finding(
                 f"{count} figures on {len(networks)} {'network' if len(networks) == 1 else 'networks'}. What "
@@ -86,8 +84,10 @@ def records_of(run: Run, device: str, progress: bool) -> Records:
     """Every record that is needed: the stored ones, and those still to be made."""
     stored = run.results
     missing = tuple(name for name in NEEDED if name not in stored)
-    made = {record.study: record for record in analyze(run, missing, device=device, progress=progress)}
-    return {**stored, **made}
+    if not missing:
+        return stored
+    made = make_studies(run, missing, device=device, progress=progress)
+    return {**stored, **{record.study: record for record, _ in made}}
 
 
 def _partition(records: Records) -> Figures:

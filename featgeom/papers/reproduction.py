@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.analysis import analyze, arrays_run, extract_run
+from featgeom.analysis import make_studies
+from featgeom.catalog import STUDIES
 from featgeom.errors import BadArgument, BadData
 from featgeom.files import write_whole
 from featgeom.papers.experiments import EXPERIMENTS, Experiment
+from featgeom.runs.making import arrays_run, make_run
 from featgeom.runs.run import Run
 from featgeom.studies.trajectory import trajectory
 from featgeom.training.head import train_head
@@ -47,7 +49,7 @@ def reproduce(
     else:
         run = _trained(experiment, folder, data, full, seed, device, progress)
     options = {"retrain": {"steps": experiment.retraining}}
-    for _ in analyze(run, experiment.studies, device, progress, options):
+    for _ in make_studies(run, experiment.studies, device=device, progress=progress, options=options):
         pass
     return run
 
@@ -69,9 +71,10 @@ def _trained(
     quiet: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
     training = train(experiment.recipe, folder / "training" / experiment.name, full=full, **quiet, **changes)
     images, classes = training.recipe.images, training.recipe.classes
-    run = extract_run(folder / experiment.name, str(training.last), images, classes=classes, **quiet)
+    run = make_run(folder / experiment.name, training.last, images, classes=classes, **quiet)
     series = [checkpoint.path for checkpoint in training.checkpoints]
-    run.save(trajectory(series, images, split=experiment.followed, classes=classes, **quiet))
+    followed = trajectory(series, images, split=experiment.followed, classes=classes, **quiet)
+    run.save(STUDIES["trajectory"].named(followed))
     return run
 
 

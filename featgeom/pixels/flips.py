@@ -15,13 +15,14 @@ from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
 from featgeom.pixels.nearest_flip import advantage, onto, promising, search
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 LOOK_AT = 10  # rivals, by logit, whose linearised distance is computed
 
 
-@dataclass(frozen=True, eq=False)
-class PixelFlips:
+@dataclass(frozen=True, eq=False, repr=False)
+class PixelFlips(Result):
     """The closest images found at which two classes tie and no third beats them.
 
     ``images`` (n, c, h, w) are just beyond the boundary and ``before`` just short of it, on the segment from
@@ -31,6 +32,8 @@ class PixelFlips:
     distance to the boundary. ``status`` is SOLVED where all of this was verified; elsewhere NOT_FOUND, with
     distance inf, the sample itself as images and classes −1.
     """
+
+    shows = ("distance",)
 
     images: NDArray[Any]
     before: NDArray[Any]

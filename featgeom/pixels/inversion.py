@@ -19,14 +19,15 @@ from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
 from featgeom.pixels.gauss_newton import Descent, descend
 from featgeom.pixels.natural import Prior, draw_near
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 ROUNDING = 64  # units in the last place of the network's type below which a residual is rounding
 NOISE = 0.05  # of the box's width: what a restart adds to the start
 
 
-@dataclass(frozen=True, eq=False)
-class Inversion:
+@dataclass(frozen=True, eq=False, repr=False)
+class Inversion(Result):
     """Images found for chosen features, and what the classifier makes of them when it reads them again.
 
     ``images`` (n, c, h, w) lie inside the bounds exactly; ``features`` (n, d) are those the classifier
@@ -36,6 +37,8 @@ class Inversion:
     where the residual is within the tolerance, PRECISION_LIMIT where only the rounding of the network's
     type is left, and NOT_FOUND elsewhere: the image is then the nearest that was found.
     """
+
+    shows = ("residual", "moved")
 
     images: NDArray[Any]
     features: Float64

@@ -19,6 +19,7 @@ from featgeom.pixels.derivatives import pixel_function
 from featgeom.pixels.flips import named_targets
 from featgeom.pixels.interval import Ends, IntervalPass
 from featgeom.pixels.relaxation import bounded_below
+from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 PIXELS = 1 << 17  # of the images asked about at once
@@ -31,8 +32,8 @@ SHORT = 1e-8  # how far short of a computed root the next radius lies, relativel
 Pick = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True, eq=False)
-class PixelLowerBounds:
+@dataclass(frozen=True, eq=False, repr=False)
+class PixelLowerBounds(Result):
     """Radii of balls in pixel space in which the class does not change.
 
     ``lower_bound`` (n,) is a distance that every image of another class (or of the target), inside the
@@ -40,6 +41,8 @@ class PixelLowerBounds:
     sample's class and the rival that stood in the way of more. ``status`` is SOLVED where a positive bound
     was found, else UNDECIDED with 0.
     """
+
+    shows = ("lower_bound",)
 
     lower_bound: Float64
     classes: Ints

@@ -17,13 +17,14 @@ from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.inversion import invert
 from featgeom.pixels.segments import ClassPath, classes_along
+from featgeom.results import Result
 from featgeom.status import Stats, StatusArray
 
 LOOKS = 256  # points of a pixel segment at which the class is looked up before changes are refined
 
 
-@dataclass(frozen=True, eq=False)
-class Morph:
+@dataclass(frozen=True, eq=False, repr=False)
+class Morph(Result):
     """Two ways from images a to images b, for n pairs, in frames at parameters ``t`` (s,).
 
     * ``pixel_frames`` (n, s, c, h, w): the straight segment in pixel space; ``pixel_features`` (n, s, d) what
@@ -34,6 +35,8 @@ class Morph:
       ``feature_paths`` the exact sequence of cells on that segment, proved by ``certificate``. The last
       frame has the features of b, and is another image.
     """
+
+    shows = ("residual",)
 
     t: Float64
     pixel_frames: NDArray[Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,13 +11,18 @@ from torch import Tensor
 
 from featgeom.arrays import Float64, Ints
 from featgeom.pixels.derivatives import PixelFunction
+from featgeom.results import Result
+from featgeom.status import Status
 
 T_ERROR = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
-class ClassPath:
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassPath(Result):
     """The classes (k,) along one segment, and the parameters (k − 1,) in [0, 1] at which they change."""
+
+    shows = ("classes", "changes")
+    status: ClassVar[Status] = Status.ESTIMATED
 
     classes: Ints
     changes: Float64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
+from typing import ClassVar
 
 import networkx as nx
 import numpy as np
@@ -19,15 +20,16 @@ from featgeom.boundaries.slices import SlicePartition, slice_cells
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
-from featgeom.status import Stats
+from featgeom.results import Result
+from featgeom.status import Stats, Status
 
 COARSE = 32  # squares along the window's longer side that are always looked at
 OUTSIDE = -1
 UNSEEN = 1 << 30  # above every class
 
 
-@dataclass(frozen=True, eq=False)
-class PixelSlice:
+@dataclass(frozen=True, eq=False, repr=False)
+class PixelSlice(Result):
     """The classes on the plane through three images, in coordinates of ``plane`` (pixel-space distance).
 
     ``domain`` is the polygon of the plane that lies inside the bounds: beyond it there are no images.
@@ -38,6 +40,9 @@ class PixelSlice:
     inside at which the network was run: the others lie where all around has one class, and were given that.
     ``features`` is the exact slice through the features of the three images.
     """
+
+    shows = ("resolution", "evaluated")
+    status: ClassVar[Status] = Status.ESTIMATED
 
     plane: Plane
     domain: shapely.Polygon

@@ -21,7 +21,7 @@ from featgeom.regions.recession import Recession, recession
 from featgeom.regions.shares import Shares, shares
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cells:
     """The cells P_c = {z in the domain: l_c(z) ≥ l_k(z) for all k} of an affine head.
 
@@ -42,6 +42,9 @@ class Cells:
             raise BadArgument(f"cells: expected an AffineHead, got {type(head).__name__}")
         object.__setattr__(self, "head", head)
         object.__setattr__(self, "domain", as_domain(domain, head.dimension))
+
+    def __repr__(self) -> str:
+        return f"<Cells: {self.head.classes:,} classes; domain {self.domain}>"
 
     def margins(self, z: ArrayLike) -> Margins:
         """The class of features (n, d), decided exactly, and their margins to every rival, in logits.

@@ -20,17 +20,20 @@ from featgeom.regions.guarantee import class_index
 from featgeom.regions.margins import U
 from featgeom.regions.radius import norms_from
 from featgeom.regions.recession import recession
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 
-@dataclass(frozen=True, eq=False)
-class Chebyshev:
+@dataclass(frozen=True, eq=False, repr=False)
+class Chebyshev(Result):
     """The largest ball in a cell. In a hull domain only the centre is kept in the hull.
 
     ``status``: SOLVED, UNBOUNDED where the cell holds balls of any size (then ``radius`` is inf and
     ``centre`` a point of the cell), INFEASIBLE where the cell is empty, else UNDECIDED. ``radius`` is a
     proved lower bound, ``upper`` a proved upper bound (inf where none was found).
     """
+
+    bounded = ("radius", "radius", "upper")
 
     status: Status
     centre: Float64 | None

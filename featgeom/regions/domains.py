@@ -13,7 +13,7 @@ from featgeom.errors import BadArgument, nearest_name
 from featgeom.head import AffineHead
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Box:
     """The points z with lo ≤ z ≤ hi, coordinate by coordinate; bounds may be infinite.
 
@@ -39,6 +39,10 @@ class Box:
         high.setflags(write=False)
         object.__setattr__(self, "lo", low)
         object.__setattr__(self, "hi", high)
+
+    def __repr__(self) -> str:
+        bounds = "" if self.name != "box" else f", {self.lo.min():.4g} to {self.hi.max():.4g}"
+        return f"<Box: {self.name} in dimension {self.dimension:,}{bounds}>"
 
     @classmethod
     def space(cls, d: int) -> Box:
@@ -102,7 +106,7 @@ class Box:
         return np.all((array >= self.lo) & (array <= self.hi), axis=1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Hull:
     """The convex hull of points (n, d), as a domain."""
 
@@ -110,6 +114,9 @@ class Hull:
 
     name = "hull"
     bounded = True
+
+    def __repr__(self) -> str:
+        return f"<Hull: {len(self.points):,} points in dimension {self.dimension:,}>"
 
     @property
     def dimension(self) -> int:

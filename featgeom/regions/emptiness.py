@@ -18,17 +18,20 @@ from featgeom.regions.contest import contest, to_be_solved
 from featgeom.regions.domains import Box, Domain, Hull, ground
 from featgeom.regions.guarantee import class_index
 from featgeom.regions.witnesses import base_points
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 
-@dataclass(frozen=True, eq=False)
-class Emptiness:
+@dataclass(frozen=True, eq=False, repr=False)
+class Emptiness(Result):
     """Whether a cell has any point in the domain.
 
     ``status``: SOLVED with a ``point`` of the cell, INFEASIBLE where it is proved empty, else UNDECIDED.
     ``empty`` says the same as a truth value, None if undecided. A cell that is only a tie with others is not
     empty.
     """
+
+    shows = ("empty",)
 
     status: Status
     empty: bool | None

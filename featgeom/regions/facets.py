@@ -13,16 +13,19 @@ from featgeom.head import AffineHead
 from featgeom.regions.adjacency import Pairs, meetings
 from featgeom.regions.domains import Domain
 from featgeom.regions.guarantee import class_index
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 
-@dataclass(frozen=True, eq=False)
-class Facets:
+@dataclass(frozen=True, eq=False, repr=False)
+class Facets(Result):
     """The rivals with which a cell has a boundary in the domain.
 
     ``rivals``: those proved to tie with the class somewhere, strictly above all others. ``candidates``
     (C − 1,): all rivals in order, with ``status``: SOLVED (a facet), INFEASIBLE (proved none), UNDECIDED.
     """
+
+    shows = ("programs",)
 
     rivals: Pairs
     candidates: Pairs

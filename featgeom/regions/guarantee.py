@@ -18,11 +18,12 @@ from featgeom.exact.heads import ExactHead, least_margins
 from featgeom.head import AffineHead
 from featgeom.regions.margins import U, float_below, margins_of_block, point_blocks
 from featgeom.regions.radius import norms_from
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 
-@dataclass(frozen=True, eq=False)
-class HullGuarantee:
+@dataclass(frozen=True, eq=False, repr=False)
+class HullGuarantee(Result):
     """Whether the hull of given features lies in the cell of one class.
 
     ``status``: GUARANTEED if every feature has a larger logit for that class than for any other, else
@@ -34,6 +35,8 @@ class HullGuarantee:
     can be scaled about its centroid (``centre``) before it leaves the cell, rounded down; inf where it never
     does, 0 where the centroid itself is not strictly inside; below 1 where broken.
     """
+
+    shows = ("worst_margin", "inflation", "breakers")
 
     status: Status
     worst_margin: float

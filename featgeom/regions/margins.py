@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,13 +16,15 @@ from featgeom.exact.float32 import float32_needs
 from featgeom.exact.numbers import dots
 from featgeom.exact.rounding import product_error, unit_roundoff
 from featgeom.head import AffineHead
+from featgeom.results import Result
+from featgeom.status import Status
 
 BLOCK_ENTRIES = 1 << 21  # of the features or logits that are in memory at once, per array
 U = unit_roundoff(np.float64)
 
 
-@dataclass(frozen=True, eq=False)
-class Margins:
+@dataclass(frozen=True, eq=False, repr=False)
+class Margins(Result):
     """Which cell each feature lies in, and how far its logit stands above the others.
 
     ``classes`` (n,): the class of largest logit, decided exactly; the lowest index where several tie.
@@ -32,6 +34,9 @@ class Margins:
     head in float32, in any order of summation, gives the same class. ``certificate`` claims classes, least
     margins (a little less of them) and safety in float32.
     """
+
+    shows = ("smallest", "float32_safe")
+    status: ClassVar[Status] = Status.SOLVED
 
     classes: Ints
     margins: Float64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,13 +16,14 @@ from featgeom.exact.rounding import gamma
 from featgeom.head import AffineHead
 from featgeom.regions.domains import Box, Domain
 from featgeom.regions.margins import Margins, U, margins_of_block, point_blocks, proved_margins
-from featgeom.status import Stats
+from featgeom.results import Result
+from featgeom.status import Stats, Status
 
 NEWTON_STEPS = 30
 
 
-@dataclass(frozen=True, eq=False)
-class Radii:
+@dataclass(frozen=True, eq=False, repr=False)
+class Radii(Result):
     """The distance of each feature to the boundary of its cell, in feature space.
 
     ``classes`` (n,): the class. ``ball`` (n,): a proved lower bound, tight to rounding, on the radius of the
@@ -30,6 +32,9 @@ class Radii:
     so never less than ``ball``; inf where no point of the domain has another class. For a hull domain
     ``radius`` is the ball itself. A radius speaks of features and the head, not of images.
     """
+
+    shows = ("radius",)
+    status: ClassVar[Status] = Status.SOLVED
 
     classes: Ints
     radius: Float64

@@ -17,11 +17,12 @@ from featgeom.regions.contest import contest
 from featgeom.regions.domains import Box, Domain
 from featgeom.regions.emptiness import emptiness, is_proved, stats_since
 from featgeom.regions.guarantee import class_index
+from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 
-@dataclass(frozen=True, eq=False)
-class Recession:
+@dataclass(frozen=True, eq=False, repr=False)
+class Recession(Result):
     """Whether a cell has an end: ``status`` UNBOUNDED with a ``ray``, SOLVED where it is proved bounded.
 
     INFEASIBLE where the cell is empty, else UNDECIDED.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.stats import beta
@@ -14,16 +15,21 @@ from featgeom.head import AffineHead
 from featgeom.regions.domains import Domain
 from featgeom.regions.margins import margins_of_block, point_blocks
 from featgeom.regions.uniform import uniform_sampler
-from featgeom.status import Stats
+from featgeom.results import Result
+from featgeom.status import Stats, Status
 
 
-@dataclass(frozen=True, eq=False)
-class Shares:
+@dataclass(frozen=True, eq=False, repr=False)
+class Shares(Result):
     """The share of the domain's volume that each class holds: an estimate, not a proof.
 
     ``share`` (C,), between ``low`` and ``high`` (C,) with probability ``confidence`` for each class by
     itself (Clopper and Pearson 1934, exact for any count). ``counts`` (C,) of ``n`` uniform samples.
     """
+
+    bounded = ("share", "low", "high")
+    shows = ("n",)
+    status: ClassVar[Status] = Status.ESTIMATED
 
     share: Float64
     low: Float64

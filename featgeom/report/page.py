@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featgeom.catalog import STUDIES
 from featgeom.errors import BadData
 from featgeom.files import read_json, write_whole
 from featgeom.report.view import scene_document, view_element, view_style
@@ -17,25 +17,6 @@ if TYPE_CHECKING:
     from featgeom.runs.run import Run
 
 ROWS_SHOWN = 60  # longer tables are cut in the page, which says where the rest is
-
-# What each study asks, in the order in which a reader meets them; others follow by name.
-QUESTIONS = {
-    "overview": "How accurate is the network, and how near are its samples to a boundary?",
-    "hulls": "How large are the classes' convex hulls, how far apart, and do new samples fall into them?",
-    "regions": "How is feature space divided among the classes, and which regions are guaranteed a class?",
-    "boundaries": "Where does the class change, between whom, and which samples are the most ambiguous?",
-    "svm": "Is the last layer a support vector machine?",
-    "collapse": "Have the features gathered at their class means?",
-    "trajectory": "Do head and machine approach each other while the network is trained?",
-    "retrain": "What becomes of the last layer when it is trained anew?",
-    "maps": "Where do head and machine decide differently?",
-    "invert": "Which images have chosen features?",
-    "flips": "How little must an image change for its class to change?",
-    "morph": "What lies between two samples, in pixels and in features?",
-    "planes": "How do the classes lie in a plane of pixel space, and in the plane of their features?",
-    "compare": "What differs between feature space and pixel space, on the same samples?",
-    "observations": "What the second paper observes: does it hold here?",
-}
 
 
 def write_report(run: Run) -> Path:
@@ -66,7 +47,7 @@ def write_report(run: Run) -> Path:
 
 def three_dimensions(run: Run) -> dict[str, str]:
     """The 3-D picture of the run, as an element of the page, or why there is none."""
-    from featgeom.figures.scene_of_run import scene_of_run
+    from featgeom.figures.scene_of import scene_of_run
 
     try:
         scene = scene_of_run(run, "decision")
@@ -76,13 +57,12 @@ def three_dimensions(run: Run) -> dict[str, str]:
 
 
 def ordered(records: Any) -> list[Record]:
-    """The records in a reader's order: what all is about first, then features, the head, pixels.
+    """The records in a reader's order, which is that of the catalogue.
 
-    >>> ordered({"svm": 2, "new": 3, "overview": 1})
-    [1, 2, 3]
+    >>> ordered({"svm": 2, "overview": 1})
+    [1, 2]
     """
-    place = {name: k for k, name in enumerate(QUESTIONS)}
-    return [records[name] for name in sorted(records, key=lambda name: (place.get(name, len(place)), name))]
+    return [records[name] for name in STUDIES if name in records]
 
 
 def statements(run: Run) -> int:
@@ -96,7 +76,8 @@ def section(run: Run, record: Record) -> dict[str, Any]:
     from featgeom.figures.style import svg
 
     pictures = []
-    for drawing in drawings(record, run.classes):
+    study = STUDIES[record.study]
+    for drawing in study.drawings(record, run.classes):
         text = svg(drawing.figure)
         write_whole(run.folder / "figures" / f"{drawing.name}.svg", text.encode())
         inches = drawing.figure.get_figwidth()
@@ -110,16 +91,7 @@ def section(run: Run, record: Record) -> dict[str, Any]:
         }
         for table in record.tables
     ]
-    question = QUESTIONS.get(record.study, "")
-    return {"record": record, "question": question, "tables": tables, "pictures": pictures}
-
-
-def drawings(record: Record, classes: tuple[str, ...]) -> list[Any]:
-    """The pictures of a record, from the module of featgeom.figures that bears its study's name."""
-    name = f"featgeom.figures.{record.study}"
-    if importlib.util.find_spec(name) is None:
-        return []
-    return list(importlib.import_module(name).draw(record, classes))
+    return {"record": record, "question": study.question, "tables": tables, "pictures": pictures}
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
@@ -127,7 +99,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     model, data = run.asked["model"], run.asked["data"]
     sizes = ", ".join(f"{split} {part['samples']:,}" for split, part in data["splits"].items())
     rows = [("Head", f"{model['dimension']:,} features → {len(model['classes']):,} classes")]
-    if model["source"]:
+    if "weights_sha256" in model:
         rows[:0] = [("Network", f"{model['name']} ({model['arch']})")]
         rows += [
             ("Self-check", f"largest |W·φ(x) + b − logits| on a batch: {model['residual']:.2g}"),
@@ -141,9 +113,11 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
 
 def command(run: Run) -> str:
-    """The command that makes this run again."""
+    """The command that makes this run again; none where it was made from objects in memory."""
     from shlex import join
 
+    if not run.asked["command"]:
+        return ""
     return join(["featgeom", "analyze", *run.asked["command"], "-o", run.folder.name])
 
 

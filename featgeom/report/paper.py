@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featgeom.catalog import STUDIES
 from featgeom.files import write_whole
 from featgeom.runs.record import Table, is_number, plain
 
@@ -25,12 +26,11 @@ SPECIAL = {
 def write_paper(run: Run) -> list[Path]:
     """Write RUN/figures/NAME.pdf and .png, RUN/tables/STUDY-NAME.csv and .tex, for every stored record."""
     from featgeom.figures.style import pdf, png
-    from featgeom.report.page import drawings
 
     written = []
     for study, record in run.results.items():
         parts: dict[Path, bytes] = {}
-        for drawing in drawings(record, run.classes):
+        for drawing in STUDIES[study].drawings(record, run.classes):
             parts[run.folder / "figures" / f"{drawing.name}.pdf"] = pdf(drawing.figure)
             parts[run.folder / "figures" / f"{drawing.name}.png"] = png(drawing.figure)
         for table in record.tables:
@@ -52,7 +52,7 @@ def csv_table(table: Table) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([f"{c.name} [{c.unit}]" if c.unit else c.name for c in table.columns])
+    writer.writerow([c.heading for c in table.columns])
     writer.writerows([["" if value is None else plain(value) for value in row] for row in table.rows])
     return buffer.getvalue()
 
@@ -77,7 +77,7 @@ def latex_table(table: Table, label: str) -> str:
     <BLANKLINE>
     """
     numeric = [all(is_number(row[j]) for row in table.rows) for j in range(len(table.columns))]
-    heads = [escaped(f"{c.name} [{c.unit}]" if c.unit else c.name) for c in table.columns]
+    heads = [escaped(c.heading) for c in table.columns]
     body = [r"    " + line(map(escaped, row)) for row in table.cells()]
     caption = escaped(" ".join([table.title + ("." if table.note else ""), table.note]).strip())
     lines = [

@@ -54,12 +54,13 @@ class ViewServer(ThreadingHTTPServer):
         return self.scene_page(asked.get("view", "decision"), asked.get("classes"), asked.get("split"))
 
     def _scene_page(self, view: str, classes: str | None, split: str | None) -> str:
-        from featgeom.figures.scene_of_run import VIEWS, chosen_classes, scene_of_run
+        from featgeom.figures.scene_of import VIEWS, chosen_classes, scene_of_run
 
         named = None if classes is None else [name.strip() for name in classes.split(",")]
         scene = scene_of_run(self.run, view, named, split)
         names = self.run.classes
-        chosen = chosen_classes(self.run, view, named)
+        asked = self.run.features(scene.samples.split)
+        chosen = chosen_classes(asked, names, view, named)
         live = {
             "classes": ",".join(str(c) if "," in names[c] else names[c] for c in chosen),
             "views": VIEWS,

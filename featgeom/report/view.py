@@ -150,7 +150,7 @@ def stored_facts(run: Run, samples: Samples) -> list[dict[str, Any]]:
     return [
         {"name": name, "values": packed(arrays[key][samples.rows])}
         for key, name in known.items()
-        if key in arrays
+        if key in arrays and not np.isnan(arrays[key]).all()  # where hulls and questions are of one part
     ]
 
 

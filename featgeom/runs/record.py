@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from featgeom.certificates.claim import Claim
-from featgeom.errors import BadArgument
+from featgeom.errors import BadArgument, Unsupported, nearest_name
 
 STANDINGS = {
     "proved": "certified; `featgeom verify` re-checks the evidence exactly",
@@ -38,8 +40,13 @@ class Column:
     name: str
     unit: str = ""
 
+    @property
+    def heading(self) -> str:
+        """Name and unit in one."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table of a record: rows of plain values under columns with units, and a note on how to read it.
 
@@ -61,6 +68,38 @@ class Table:
         index = [c.name for c in self.columns].index(name)
         return [row[index] for row in self.rows]
 
+    def __repr__(self) -> str:
+        return f"<Table {self.name}: {self.title}; {len(self.rows):,} rows, {len(self.columns)} columns>"
+
+    def to_frame(self) -> Any:
+        """The table as a `pandas.DataFrame`, every digit kept, units in the headings.
+
+        Raises Unsupported where pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise Unsupported("to_frame needs pandas: python -m pip install pandas") from None
+        frame = pandas.DataFrame(list(self.rows), columns=[c.heading for c in self.columns])
+        frame.attrs = {"title": self.title, "note": self.note}
+        return frame
+
+    def to_html(self) -> str:
+        """The table as HTML, its values as a reader sees them."""
+        right = [all(is_number(row[j]) for row in self.rows) for j in range(len(self.columns))]
+        side = ["right" if r else "left" for r in right]
+        head = "".join(f"<th>{escape(c.heading)}</th>" for c in self.columns)
+        body = "".join(
+            "<tr>"
+            + "".join(f'<td style="text-align:{s}">{escape(v)}</td>' for s, v in zip(side, row))
+            + "</tr>"
+            for row in self.cells()
+        )
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return f"<p><b>{escape(self.title)}</b></p><table><tr>{head}</tr>{body}</table>{note}"
+
+    _repr_html_ = to_html
+
     def cells(self) -> list[list[str]]:
         """Every value as a reader sees it."""
         return [[shown(value) for value in row] for row in self.rows]
@@ -78,27 +117,43 @@ class Table:
         return "\n".join(line.rstrip() for line in lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """The whole result of one study.
 
     ``values`` holds named figures for programs, ``tables`` what people read, ``arrays`` what is known of
-    every sample, ``claims`` what is proved.
+    every sample, ``claims`` what is proved, ``files`` what else goes into the run folder, by its path there.
+    ``study`` and ``title`` are those of the catalogue, ``made`` says with which options and version.
     """
 
-    study: str
-    title: str
     findings: tuple[Finding, ...]
     values: dict[str, Any] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    study: str = ""
+    title: str = ""
+
+    def __repr__(self) -> str:
+        standings = Counter(finding.standing for finding in self.findings)
+        said = ", ".join(f"{count} {standing}" for standing, count in standings.items()) or "none"
+        tables = ", ".join(table.name for table in self.tables) or "none"
+        return f"<Record {self.study}: findings {said}; tables {tables}; {self.seconds:.2g} s>"
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<li>{escape(f.text)} <i>{f.standing}</i></li>" for f in self.findings)
+        return f"<h3>{escape(self.title)}</h3><ul>{said}</ul>" + "".join(t.to_html() for t in self.tables)
 
     def table(self, name: str) -> Table:
-        """One table by name."""
-        return next(table for table in self.tables if table.name == name)
+        """One table by name. Raises BadArgument where there is none of that name."""
+        found = {table.name: table for table in self.tables}
+        if name not in found:
+            raise BadArgument(f"{self.study}: no table '{name}'{nearest_name(name, list(found))}")
+        return found[name]
 
     def to_json(self) -> dict[str, Any]:
         """Everything but arrays and claims, as a JSON document."""
@@ -119,6 +174,7 @@ class Record:
                     for t in self.tables
                 ],
                 "settings": self.settings,
+                "made": self.made,
                 "seconds": self.seconds,
             }
         )
@@ -137,15 +193,15 @@ class Record:
             for t in document["tables"]
         )
         return cls(
-            document["study"],
-            document["title"],
             tuple(Finding(**f) for f in document["findings"]),
             restored(document["values"]),
             tables,
             arrays,
-            {},
-            document["settings"],
-            document["seconds"],
+            settings=document["settings"],
+            made=document.get("made", {}),
+            seconds=document["seconds"],
+            study=document["study"],
+            title=document["title"],
         )
 
     def to_text(self) -> str:

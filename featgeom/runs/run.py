@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -29,15 +30,24 @@ FORMAT = 1
 PACKAGES = ("numpy", "scipy", "torch")
 
 
+@dataclass(frozen=True)
+class Held:
+    """Network and images, by split, that a run was made from and that are still in memory."""
+
+    classifier: Classifier
+    images: Mapping[str, ImageSet]
+
+
 class Run:
     """An opened run folder.
 
     ``asked`` is the content of run.json; ``splits`` names the parts of the data ("train", "test", or "all");
     ``features(split)`` opens their features as memory maps; ``results`` holds every stored record by study.
+    What is ``held`` need not be read again.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path | str, held: Held | None = None) -> None:
+        self.folder, self.held = Path(folder), held
         path = self.folder / "run.json"
         if not path.exists():
             raise BadData(f"{self.folder}: no run there (no run.json); `featgeom analyze` makes one")
@@ -48,7 +58,10 @@ class Run:
             )
 
     def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r})"
+        model, data = self.asked["model"], self.asked["data"]
+        sizes = ", ".join(f"{split} {part['samples']:,}" for split, part in data["splits"].items())
+        made = ", ".join(path.stem for path in sorted((self.folder / "results").glob("*.json"))) or "none yet"
+        return f"<Run {self.folder}: {model['name']} on {data['name']} ({sizes}); studies {made}>"
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -90,10 +103,13 @@ class Run:
         from featgeom.models.pixel_spec import PixelSpec
         from featgeom.models.sources import load_classifier
 
+        if self.held is not None:
+            return self.held.classifier if device == "cpu" else self.held.classifier.to(device)
         model, source = self.asked["model"], self.asked["model"]["source"]
         if source is None:
             raise BadData(
-                f"{self.folder}: made from features alone; questions that need the network have no answer"
+                f"{self.folder}: says of no file that holds the network (made from features alone, or from a "
+                "network in memory); questions that need it have no answer"
             )
         classifier = load_classifier(
             source["path"],
@@ -111,9 +127,14 @@ class Run:
         from featgeom.data.images import keep_classes
         from featgeom.data.sources import load_images
 
+        if self.held is not None and split in self.held.images:
+            return self.held.images[split]
         data = self.asked["data"]
         if data["source"] is None:
-            raise BadData(f"{self.folder}: made from features alone, so there are no images")
+            raise BadData(
+                f"{self.folder}: says of no source of its images (made from features alone, or from "
+                "images in memory)"
+            )
         images = keep_classes(load_images(data["source"], split=split), tuple(data.get("classes", ())))
         if images.hash != data["splits"][split]["sha256"]:
             raise BadData(f"{data['source']}: has changed since {self.folder} was made")
@@ -129,6 +150,8 @@ class Run:
     def result(self, study: str) -> Record:
         """The stored record of one study."""
         path = self.folder / "results" / f"{study}.json"
+        if not path.exists():
+            raise BadData(f"{self.folder}: has no result of '{study}'; `featgeom {study} RUN` makes it")
         document = read_json(path)
         arrays_path = path.with_suffix(".npz")
         arrays: dict[str, np.ndarray] = {}
@@ -136,6 +159,13 @@ class Run:
             with np.load(arrays_path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
         return Record.from_json(document, arrays)
+
+    def kept(self, study: str, options: Mapping[str, Any]) -> Record | None:
+        """The stored record of a study, if this version made it with these options."""
+        if not (self.folder / "results" / f"{study}.json").exists():
+            return None
+        record = self.result(study)
+        return record if record.made == made_with(options) else None
 
     @property
     def sources(self) -> dict[str, np.ndarray]:
@@ -147,6 +177,8 @@ class Run:
 
     def save(self, record: Record) -> None:
         """Store a record: claims and arrays first, so that a result that can be read is complete."""
+        for place, content in record.files.items():
+            write_whole(self.folder / place, content)
         if record.claims:
             save_claims(self.folder / "claims", record.study, record.claims, self.sources)
         path = self.folder / "results" / f"{record.study}.json"
@@ -163,12 +195,23 @@ def describe_machine() -> dict[str, str]:
     return versions | {name: version(name) for name in PACKAGES}
 
 
+def made_with(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record depends on beside the run itself: the options of its study, and this version."""
+
+    def words(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [words(one) for one in value]
+        return {"run": str(value.folder), "asked": value.asked} if isinstance(value, Run) else value
+
+    return {"featgeom": __version__, "options": plain({name: words(v) for name, v in options.items()})}
+
+
 def write_run(
     folder: Path, model: dict[str, Any], data: dict[str, Any], seed: int, command: list[str]
 ) -> Run:
     """Write run.json, or open the run that is there when it asks exactly the same.
 
-    ``command`` holds the words that follow `featgeom analyze` to make this run again.
+    ``command`` holds the words that follow `featgeom analyze` to make this run again, if there are any.
     Raises BadData where the folder holds another run.
     """
     asked = plain({"format": FORMAT, "model": model, "data": data, "seed": seed})

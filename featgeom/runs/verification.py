@@ -12,11 +12,18 @@ if TYPE_CHECKING:
     from featgeom.runs.run import Run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """The checks of a run's claims, one a claim."""
 
     checks: tuple[Check, ...]
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.tally.items())
+        return f"<Verification of {len(self.checks):,} claims: {counts}>"
+
+    def _repr_html_(self) -> str:
+        return self.to_table().to_html()
 
     @property
     def refuted(self) -> int:

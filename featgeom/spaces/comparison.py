@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,29 @@ from featgeom.boundaries.flips import flip_points
 from featgeom.data.images import ImageSet
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
+from featgeom.results import Result
 from featgeom.spaces.measures import SpaceMeasures, measure
 from featgeom.spaces.strangers import strangers
+from featgeom.status import Status
 
 HAAR_LEVELS = 2
 
 
-@dataclass(frozen=True, eq=False)
-class SpaceComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class SpaceComparison(Result):
     """The measures of each space, and the rows of train and test that were asked about."""
+
+    shows = ("spaces",)
+    status: ClassVar[Status] = Status.COMPUTED
 
     measures: dict[str, SpaceMeasures]
     train_rows: Ints
     test_rows: Ints
+
+    @property
+    def spaces(self) -> str:
+        """The names of the spaces."""
+        return ", ".join(self.measures)
 
 
 def compare_spaces(

@@ -11,13 +11,14 @@ from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import Claim
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.separation import separate_all
+from featgeom.results import Result
 from featgeom.status import Status, StatusArray
 
 MOST_POINTS = 5000  # of a hull, beyond which its vertices are not counted
 
 
-@dataclass(frozen=True, eq=False)
-class SpaceMeasures:
+@dataclass(frozen=True, eq=False, repr=False)
+class SpaceMeasures(Result):
     """What one space says of the samples; all lengths are in the units of that space.
 
     * ``status`` (q,): INSIDE, OUTSIDE or UNDECIDED for each test sample and the hull of all train samples,
@@ -34,6 +35,8 @@ class SpaceMeasures:
 
     ``certificates`` prove ``status`` ("inside") and what is said of each pair ("pair-A-B").
     """
+
+    shows = ("dimension", "distance", "diameter")
 
     space: str
     dimension: int

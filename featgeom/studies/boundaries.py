@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -34,8 +35,9 @@ def study(
     run: Run,
     device: str = "cpu",
     progress: bool = False,
-    slices: tuple[tuple[str, str, str], ...] = (),
-    traces: bool = True,
+    *,
+    slices: tuple[tuple[str, str, str], ...],
+    traces: bool,
 ) -> Record:
     """The boundaries of a run's head, asked by the samples of its question split.
 
@@ -70,8 +72,6 @@ def study(
     if drawn:
         findings.append(slice_finding(drawn))
     return Record(
-        "boundaries",
-        "Boundaries",
         tuple(findings),
         {
             "domain": domain,
@@ -102,6 +102,7 @@ def study(
         },
         claims,
         {"domain": domain, "slices": [list(t.names) for t in triples], "traces": traces},
+        {"results/boundaries.graphml": graphml(pairs, run.classes)},
     )
 
 
@@ -371,11 +372,12 @@ def spectrum_table(spectra: dict[int | None, DirectionSpectrum], classes: tuple[
     )  # fmt: skip
 
 
-def boundary_graph(record: Record) -> nx.Graph:
-    """The classes, and an edge for each pair that is some sample's nearest boundary, with its figures."""
+def graphml(pairs: list[Pair], classes: tuple[str, ...]) -> bytes:
+    """The classes by number, with their names, and an edge for each pair that is a nearest boundary."""
     graph = nx.Graph()
-    for first, second, left, right, mean, least, _ in record.table("pairs").rows:
-        graph.add_nodes_from((first, second))
-        if left or right:
-            graph.add_edge(first, second, samples=left + right, mean_distance=mean, least_distance=least)
-    return graph
+    graph.add_nodes_from((c, {"name": name}) for c, name in enumerate(classes))
+    for pair in pairs:
+        graph.add_edge(*pair.classes, samples=pair.count, mean_distance=pair.mean, least_distance=pair.least)
+    written = io.BytesIO()
+    nx.write_graphml(graph, written)
+    return written.getvalue()

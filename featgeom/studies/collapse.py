@@ -31,8 +31,6 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     ]
     tables.append(class_table(reference, parts[run.reference_split].head.weight, run))
     return Record(
-        study="collapse",
-        title="Neural collapse",
         findings=findings,
         values={split: values_of(found) for split, found in measured.items()},
         tables=tuple(tables),

@@ -16,7 +16,6 @@ from featgeom.runs.run import Run
 from featgeom.spaces.comparison import SpaceComparison, compare_spaces
 from featgeom.spaces.measures import MOST_POINTS, SpaceMeasures
 
-TRAIN, TEST, FLIPS = 1000, 200, 32
 NAMED = ("pixel", "wavelet", "feature")  # spaces that the findings speak of; the others are controls
 
 Compared = dict[str, SpaceComparison]
@@ -27,11 +26,11 @@ def study(
     device: str = "cpu",
     progress: bool = False,
     *,
-    train_samples: int = TRAIN,
-    test_samples: int = TEST,
-    flip_samples: int = FLIPS,
-    others: tuple[str, ...] = (),
-    beside: tuple[Run, ...] = (),
+    train_samples: int,
+    test_samples: int,
+    flip_samples: int,
+    others: tuple[str, ...],
+    beside: tuple[Run, ...],
 ) -> Record:
     """In the hull or not, how far, how wide, which classes meet: in pixel, wavelet and feature space.
 
@@ -49,8 +48,6 @@ def study(
         )
     mine = next(iter(found.values()))
     return Record(
-        "compare",
-        "Feature space against pixel space",
         tuple(_findings(found, run)),
         {**values(mine), "beside": {name: values(part) for name, part in list(found.items())[1:]}},
         (

@@ -24,13 +24,12 @@ from featgeom.runs.record import Column, Finding, Record, Table, shown
 from featgeom.runs.run import Run
 from featgeom.status import Status
 
-SAMPLES = 64
 AT_ONCE = 32  # samples between two steps of the progress bar
 SHOWN = 8  # samples whose images are drawn, spread evenly over the distances found
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int = SAMPLES) -> Record:
+def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int) -> Record:
     """The closest class changes found in pixel space, beside the exact ones in feature space.
 
     Asked of a seeded draw of the question split. A pixel distance is an upper bound, verified by running the
@@ -84,8 +83,6 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     if len(exact.certificate_empty):
         claims["no-flip"] = exact.certificate_empty
     return Record(
-        "flips",
-        "Changes of class in pixel space",
         tuple(_findings(values, exact)),
         values,
         (

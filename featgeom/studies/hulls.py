@@ -61,10 +61,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
                 distance[part.asked] = part.distance
         arrays[f"{run.question_split}_own_{samples}"] = distance
         arrays[f"pair_distance_{samples}"] = pair_matrix(pairs[samples], len(run.classes))
-    arrays[f"{run.question_split}_all"] = parts[0].distance
+    arrays[f"{run.question_split}_all"] = np.full(len(question), np.nan) if same else whole.distance
     return Record(
-        "hulls",
-        "Convex hulls of the features",
         tuple(findings),
         {"hulls": [part.summary() for part in parts], "pairs": pair_values(pairs)},
         (hull_table(parts, run.classes, run.question_split), *pair_tables(pairs, parts, run.classes)),

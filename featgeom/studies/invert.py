@@ -23,7 +23,6 @@ from featgeom.status import Status, StatusArray, status_array
 from featgeom.studies.hulls import classified
 from featgeom.studies.regions import observed_box
 
-SAMPLES = 4
 RESTARTS = 2
 SPARE = 1000  # reference images, those of nearest features to start again from
 AT_ONCE = 8  # inversions between two steps of the progress bar
@@ -32,9 +31,7 @@ SHOWN = 3  # samples whose images are drawn
 Summary = dict[str, float | int | None]
 
 
-def study(
-    run: Run, device: str = "cpu", progress: bool = False, *, samples: int = SAMPLES, minimal: bool = True
-) -> Record:
+def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int, minimal: bool) -> Record:
     """From seeded samples of the question split to targets of five kinds, each within reach or not.
 
     Another sample's features; the nearest flip point (in the orthant where no feature is negative); the mean
@@ -67,8 +64,6 @@ def study(
     said = {name: _summary(found, hulls, kind == k) for k, name in enumerate(targets)}
     drawn = np.arange(len(stacked)).reshape(len(targets), -1)[:, :SHOWN].ravel()
     return Record(
-        "invert",
-        "Images for chosen features",
         (*(_finding(name, summary) for name, summary in said.items()), _proof(run, stacked)),
         {"kinds": said, "drawn": drawn.tolist(), "bounds": [low, high]},
         (_table(said, run.question_split, run.reference_split),),

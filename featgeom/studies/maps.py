@@ -25,7 +25,6 @@ from featgeom.studies.svm import MOST_UNKNOWNS, machines_of
 if TYPE_CHECKING:
     from featgeom.models.classifier import Classifier
 
-TITLE = "Maps of what the network and a machine decide"
 C = 1.0  # of the paper's machines
 FEATURE_POINTS = 30_000  # as in the paper
 PIXEL_POINTS = 100_000
@@ -81,7 +80,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         )
         if len(np.unique(y)) < 2:
             why = "there are samples of one class only"
-        return Record("maps", TITLE, (Finding(f"No machine to draw: {why}."),), {"planes": {}})
+        return Record((Finding(f"No machine to draw: {why}."),), {"planes": {}})
     svm = machines["standard"]
     compared = compare_head(head, svm, x, y, seed=run.seed, points=FEATURE_POINTS)
     planes = []
@@ -101,8 +100,6 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         arrays["pixel_points"] = run.images(run.reference_split).pixels().reshape(-1, 2)
     claims: dict[str, Claim] = {"machine": svm.certificate}
     return Record(
-        study="maps",
-        title=TITLE,
         findings=_findings(planes, svm, compared, float(loss.mean())),
         values={
             "planes": {plane.name: plane.to_json() for plane in planes},

@@ -7,7 +7,6 @@ import numpy as np
 from featgeom.arrays import Ints
 from featgeom.boundaries.crossings import crossings
 from featgeom.certificates.claim import Claim
-from featgeom.files import write_whole
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import pixel_function
 from featgeom.pixels.morphs import LOOKS, morph
@@ -17,18 +16,15 @@ from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.status import Status
 
-ALIKE = 64  # pairs predicted alike, whose segments are followed
-MORPHS, STEPS = 3, 6
-
 
 def study(
     run: Run,
     device: str = "cpu",
     progress: bool = False,
     *,
-    alike: int = ALIKE,
-    morphs: int = MORPHS,
-    steps: int = STEPS,
+    alike: int,
+    morphs: int,
+    steps: int,
 ) -> Record:
     """Segments between samples predicted alike, in either space, and a few morphs as pictures.
 
@@ -48,15 +44,12 @@ def study(
 
     pairs = order[: 2 * min(morphs, len(order) // 2)].reshape(-1, 2)
     ways = morph(classifier, images[pairs[:, 0]], images[pairs[:, 1]], steps)
-    _write_pictures(run, ways.pixel_frames, ways.feature_frames, classifier.pixels.bounds)
     solved = int((ways.status == Status.SOLVED).sum())
     stay = int((exact.changes == 0).sum())
     claims: dict[str, Claim] = {"morphs": ways.certificate}
     if len(like):
         claims["alike"] = exact.certificate
     return Record(
-        "morph",
-        "Morphs between samples",
         (
             Finding(
                 f"Of {len(like)} segments of feature space between two {run.question_split} samples "
@@ -90,6 +83,7 @@ def study(
         },
         claims,
         {"alike": len(like), "looks": LOOKS, "steps": steps, "seed": run.seed},
+        _pictures(ways.pixel_frames, ways.feature_frames, classifier.pixels.bounds),
     )
 
 
@@ -117,16 +111,13 @@ def _classes_of_frames(classifier: Classifier, features: np.ndarray) -> Ints:
     return classifier.head.classify(features.reshape(-1, d)).reshape(n, s)
 
 
-def _write_pictures(
-    run: Run, straight: np.ndarray, inverted: np.ndarray, bounds: tuple[float, float]
-) -> None:
+def _pictures(straight: np.ndarray, inverted: np.ndarray, bounds: tuple[float, float]) -> dict[str, bytes]:
     """The strip of all morphs and one animation each; only grey and colour images make pictures."""
     if straight.shape[2] not in (1, 3):
-        return
+        return {}
     rows = [frames for pair in zip(straight, inverted, strict=True) for frames in pair]
-    write_whole(run.folder / "figures" / "morph.png", strip_png(rows, bounds))
-    for i, frames in enumerate(inverted):
-        write_whole(run.folder / "figures" / f"morph-{i}.gif", gif(frames, bounds))
+    animated = {f"figures/morph-{i}.gif": gif(frames, bounds) for i, frames in enumerate(inverted)}
+    return {"figures/morph.png": strip_png(rows, bounds), **animated}
 
 
 def _table(run: Run, pairs: Ints, pixel: list[ClassPath], feature: list[ClassPath]) -> Table:

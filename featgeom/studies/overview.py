@@ -72,8 +72,6 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         arrays |= {f"{split}_distance": part.distance, f"{split}_rival": part.rival}
         arrays |= {f"{split}_label": np.asarray(part.set.labels), f"{split}_prediction": part.predicted}
     return Record(
-        "overview",
-        "Overview",
         tuple(findings),
         values,
         tuple(tables),

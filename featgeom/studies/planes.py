@@ -14,11 +14,10 @@ from featgeom.pixels.slices import PixelSlice, slice_pixels
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 
-PLANES = 3
 CELLS_ACROSS = 160  # lattice points along the longer side of a slice
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int = PLANES) -> Record:
+def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int) -> Record:
     """The classes on planes through three samples of different predicted classes, in both spaces.
 
     A slice of pixel space is a lattice of points at which the network was run, refined near boundaries; one
@@ -46,8 +45,6 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int 
     more = sum(sum(count > 1 for count in plane["pieces"].values()) for plane in drawn)
     shown = sum(len(plane["pieces"]) for plane in drawn)
     return Record(
-        "planes",
-        "Planes through three samples",
         (
             Finding(
                 f"On {len(drawn)} planes of pixel space through three {run.question_split} samples of "

@@ -62,8 +62,6 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         ),
     ]
     return Record(
-        "regions",
-        "Regions of the feature domain",
         tuple(findings),
         {
             "domain": domain,

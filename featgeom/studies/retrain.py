@@ -14,10 +14,8 @@ from featgeom.margins.machine import LinearSVM
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.studies.svm import MOST_UNKNOWNS, chosen_pairs, machines_of
-from featgeom.training.head import METHODS, train_head
+from featgeom.training.head import train_head
 
-TITLE = "The whole network against its last layer trained anew"
-STEPS = 2_000
 LIMITS = {"augmented": "the augmented machine", "none": "the machine without bias"}
 WORDS = {"gd": "gradient descent", "normalised_gd": "normalised gradient descent"}
 NETWORK = "whole network"
@@ -27,9 +25,10 @@ def study(
     run: Run,
     device: str = "cpu",
     progress: bool = False,
-    steps: int = STEPS,
-    methods: tuple[str, ...] = METHODS,
-    bias: bool = True,
+    *,
+    steps: int,
+    methods: tuple[str, ...],
+    bias: bool,
 ) -> Record:
     """Draw the last layer anew, train it alone, and compare it with the network's and with the machines.
 
@@ -45,7 +44,7 @@ def study(
     limit = "augmented" if bias else "none"
     machines = machines_of(x, y, ("standard", limit))
     if not machines:
-        return Record("retrain", TITLE, (Finding(f"No machine to compare with: {why_none(x, y)}."),))
+        return Record((Finding(f"No machine to compare with: {why_none(x, y)}."),))
     start = drawn_anew(head, run.seed)
     trainings = {
         method: train_head(x, y, steps, method=method, bias=bias, start=start, progress=progress)
@@ -71,8 +70,6 @@ def study(
         arrays[f"{method}_bias"] = np.stack([one.bias for one in trained.heads])
         arrays[f"{method}_steps"] = np.array(trained.steps)
     return Record(
-        study="retrain",
-        title=TITLE,
         findings=findings(compared, losses, limit, steps, len(x), len(right)),
         values={
             "samples": len(x),

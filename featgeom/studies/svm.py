@@ -72,8 +72,6 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     if head.dimension == 2:
         tables.append(plane_table(of_pairs, run.classes))
     return Record(
-        study="svm",
-        title="The last layer and support vector machines",
         findings=tuple(findings),
         values={
             "samples": len(x),

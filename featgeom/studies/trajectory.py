@@ -77,8 +77,6 @@ def trajectory(
         "the last column says how far it moved, as a share of how far the head did.",
     )
     return Record(
-        study="trajectory",
-        title="Head and machine along the training",
         findings=_findings(table),
         values={column.name: table.column(column.name) for column in COLUMNS},
         tables=(table,),

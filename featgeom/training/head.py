@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,14 +12,19 @@ from tqdm import tqdm
 from featgeom.arrays import Float64, Ints, as_float64, as_labels
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.head import AffineHead
+from featgeom.results import Result
+from featgeom.status import Status
 from featgeom.training.schedule import log_spaced
 
 METHODS = ("gd", "normalised_gd")
 
 
-@dataclass(frozen=True, eq=False)
-class HeadTraining:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadTraining(Result):
     """Heads after ``steps`` steps, with the mean cross-entropy ``losses`` of each."""
+
+    shows = ("steps", "losses")
+    status: ClassVar[Status] = Status.COMPUTED
 
     steps: tuple[int, ...]
     heads: tuple[AffineHead, ...]

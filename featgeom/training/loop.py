@@ -38,7 +38,7 @@ class TrainedCheckpoint(NamedTuple):
     path: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainingRun:
     """What a training left in ``folder``.
 
@@ -51,6 +51,10 @@ class TrainingRun:
     seed: int
     checkpoints: tuple[TrainedCheckpoint, ...]
     history: tuple[dict[str, float], ...]
+
+    def __repr__(self) -> str:
+        said = "; ".join(f"{name} {value:.4g}" for name, value in self.history[-1].items())
+        return f"<TrainingRun {self.recipe.name}: {len(self.checkpoints):,} checkpoints; last: {said}>"
 
     @property
     def last(self) -> Path:

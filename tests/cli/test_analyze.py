@@ -77,7 +77,7 @@ def test_report_is_rebuilt_from_what_is_stored(digits_run, capsys):
 def test_extraction_alone_makes_a_run_that_has_no_report_yet(tmp_path, capsys):
     folder = tmp_path / "r"
     assert run(["extract", "digits", "digits", "--split", "test", "-o", str(folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["samples"] == {"test": 500}
+    assert json.loads(capsys.readouterr().out)["result"]["samples"] == {"test": 500}
     assert run(["report", str(folder)]) == 2
     assert "no results yet" in capsys.readouterr().err
 
@@ -91,7 +91,7 @@ def test_features_from_anywhere(digits_run, tmp_path, capsys):
     np.savez(tmp_path / "f.npz", weight=feats.head.weight, bias=feats.head.bias, **arrays)
     assert run(["analyze", str(tmp_path / "f.npz"), "-o", str(tmp_path / "run"), "--json", "--quiet"]) == 0
     document = json.loads(capsys.readouterr().out)
-    values = document["results"][0]["values"]
+    values = document["result"]["overview"]["values"]
     assert values["accuracy"] == opened.results["overview"].values["accuracy"]
     assert values["guarantees"] == json.loads(
         json.dumps(opened.results["overview"].to_json()["values"]["guarantees"])

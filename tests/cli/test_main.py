@@ -55,6 +55,6 @@ def test_the_installed_command_runs():
 
 def test_json_is_one_document_and_nothing_else(capsys):
     assert run(["inspect", "digits", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = json.loads(capsys.readouterr().out)["result"]
     assert document["classes"] == [str(digit) for digit in range(10)]
     assert document["residual"] < 1e-4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featgeom.analysis import arrays_run
+from featgeom.runs.making import arrays_run
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from featgeom.errors import BadArgument, Unsupported
-from featgeom.figures.scene_of_run import scene_of_run
+from featgeom.figures.scene_of import scene_of_run
 from featgeom.figures.scene_pyvista import OffScreen, save_picture, save_spin, show_scene
 from featgeom_cli.main import run as command
 
@@ -60,12 +60,6 @@ def test_a_film_is_written_and_can_be_read(make_run, renderer, tmp_path):
     path = save_spin(renderer, scene_of_run(make_run(), "pca"), tmp_path / "a.mp4", (321, 241), frames=4)
     assert imageio_ffmpeg.count_frames_and_secs(str(path))[0] == 4
     assert next(imageio_ffmpeg.read_frames(str(path)))["size"] == (320, 240)
-
-
-def test_without_pyvista_there_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(Unsupported, match=r"featgeom\[view\]"):
-        OffScreen()
 
 
 def test_flat_scenes_and_scenes_of_one_kind_can_be_drawn(make_run, renderer, tmp_path):

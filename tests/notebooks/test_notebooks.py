@@ -53,3 +53,11 @@ def test_it_teaches_and_leads_on(path):
     assert "$$" in words or path.stem[0] == "5"
     for target in re.findall(r"\]\(([^)#]+)\)", words):
         assert (FOLDER / target).is_file(), target
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_it_uses_what_is_public_and_no_process(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    assert not re.search(r"featgeom\.\w+", code.replace("import featgeom as fg", "")), "fg has every name"
+    assert not re.search(r"subprocess|os\.system|\._[a-z]|^!", code, re.MULTILINE)

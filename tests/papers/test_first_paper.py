@@ -99,7 +99,7 @@ def test_the_command_makes_runs_and_the_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(EXPERIMENTS, "blobs", short)
     assert featgeom_run(["reproduce", "blobs", "images", "-o", str(tmp_path), "--json"]) == 0
     captured = capsys.readouterr()
-    document = json.loads(captured.out)
+    document = json.loads(captured.out)["result"]
     assert document["left_out"] == ["published_mnist3", "mnist_two", "mnist_three", "cifar10_two"]
     assert "left out" in captured.err
     assert [row["experiment"] for row in document["experiments"]] == ["blobs"]

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from featgeom.analysis import analyze, extract_run
+from featgeom.analysis import OpenedRun
+from featgeom.runs.making import make_run
 
 FLAGS = (
     "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic --no-first-run "
@@ -14,8 +15,8 @@ FLAGS = (
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
-    run = extract_run(tmp_path_factory.mktemp("runs") / "digits", "digits", "digits")
-    list(analyze(run, ("overview",)))
+    run = make_run(tmp_path_factory.mktemp("runs") / "digits", "digits", "digits")
+    OpenedRun(run.folder).study("overview")
     return run
 
 

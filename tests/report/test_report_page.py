@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from featgeom.report.page import QUESTIONS, statements, write_report
+from featgeom.catalog import STUDIES
+from featgeom.report.page import statements, write_report
 from featgeom.runs.record import STANDINGS
 from featgeom.runs.verification import verify_run
 
@@ -22,8 +23,8 @@ def test_the_contents_lead_to_every_section_in_a_readers_order(open_page, report
     assert links[-2:] == ["#in-3d", "#again"]
     studies = [link[1:] for link in links[:-2]]
     assert set(studies) == set(digits.results)
-    assert studies == sorted(studies, key=list(QUESTIONS).index)
-    assert QUESTIONS["overview"] in page.locator("#overview").inner_text()
+    assert studies == sorted(studies, key=list(STUDIES).index)
+    assert STUDIES["overview"].question in page.locator("#overview").inner_text()
 
 
 def test_it_says_how_much_is_proved_and_how_much_is_estimated(open_page, report, digits):

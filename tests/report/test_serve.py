@@ -10,10 +10,10 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
-from featgeom.analysis import arrays_run
 from featgeom.hulls.hull import ConvexHull
 from featgeom.report.between import FRAMES, address
 from featgeom.report.serve import LOCAL, ViewServer
+from featgeom.runs.making import arrays_run
 from featgeom.runs.run import Run
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featgeom.analysis import analyze
+from featgeom.analysis import OpenedRun
 from featgeom.boundaries.crossings import crossings
-from featgeom.figures.scene_of_run import scene_of_run
+from featgeom.figures.scene_of import scene_of_run
 from featgeom.report.view import write_view
 from featgeom_cli.main import run as command
 
@@ -179,7 +179,7 @@ def test_where_there_is_no_webgl_the_page_says_so(chromium, page_file):
 
 
 def test_a_sample_shows_what_the_study_of_hulls_has_stored(digits, open_page, tmp_path):
-    list(analyze(digits, ("hulls",)))
+    OpenedRun(digits.folder).study("hulls")
     try:
         scene = scene_of_run(digits, "decision")
         page = open_page(write_view(scene, digits, tmp_path / "a.html").as_uri())

@@ -50,9 +50,9 @@ def make_record():
     table = Table(
         "t", "A table", (Column("name"), Column("size", "m")), (("a", 1.0), ("b", math.inf)), "A note."
     )
-    return Record(
-        "s", "A study", (Finding("It is.", "proved"),), {"x": math.inf}, (table,), {"v": np.arange(3)}
-    )
+    findings = (Finding("It is.", "proved"),)
+    arrays = {"v": np.arange(3)}
+    return Record(findings, {"x": math.inf}, (table,), arrays, study="s", title="A study")
 
 
 def test_a_record_survives_storage():

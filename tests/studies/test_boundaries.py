@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import featgeom as fg
+from featgeom.catalog import STUDIES
 from featgeom.figures.boundaries import draw
 from featgeom.figures.style import svg
 from featgeom_cli.main import run
@@ -80,18 +81,14 @@ def test_every_picture_is_in_the_report(digits_run):
 
 
 def test_claims_of_the_study_are_proved(digits_run):
-    from featgeom.studies.boundaries import study
-
-    record = study(digits_run, slices=(("2", "3", "8"),))
+    record = STUDIES["boundaries"].make(digits_run, slices=(("2", "3", "8"),))
     assert {"nearest", "means", "slice-0"} <= set(record.claims)
     for name, claim in record.claims.items():
         assert set(claim.check().tally) == {"PROVED"}, name
 
 
 def test_triples_are_chosen_where_none_are_named(digits_run):
-    from featgeom.studies.boundaries import study
-
-    record = study(digits_run, traces=False)
+    record = STUDIES["boundaries"].make(digits_run, traces=False)
     assert len(record.values["slices"]) == 2
     assert all(not s["traces"] for s in record.values["slices"])
     first = record.table("pairs").rows[0]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from featgeom import ConvexHull, Status, open_run, separate
-from featgeom.analysis import arrays_run
+from featgeom.catalog import STUDIES
+from featgeom.runs.making import arrays_run
 from featgeom.studies import hulls
 from featgeom_cli.main import run as featgeom_run
 
@@ -78,7 +79,7 @@ def test_json(run, capsys):
 def test_what_is_left_out_is_said(run, monkeypatch):
     monkeypatch.setattr(hulls, "MOST_POINTS", 10)
     monkeypatch.setattr(hulls, "MOST_CLASSES", 2)
-    record = hulls.study(run)
+    record = STUDIES["hulls"].make(run)
     said = " ".join(finding.text for finding in record.findings)
     assert "not counted for hulls of more than 10 points" in said
     assert "not measured for more than 2 classes" in said
@@ -87,6 +88,6 @@ def test_what_is_left_out_is_said(run, monkeypatch):
 
 def test_one_split_alone_asks_no_questions(tmp_path):
     made = made_run(tmp_path, {"train": slice(None)})
-    record = hulls.study(made)
+    record = STUDIES["hulls"].make(made)
     assert "one split alone" in record.findings[0].text
     assert record.values["hulls"][0]["questions"] == 0

@@ -5,13 +5,14 @@ import pytest
 
 import featgeom as fg
 from featgeom import Status
-from featgeom.analysis import extract_run
+from featgeom.catalog import STUDIES
 from featgeom.errors import BadData
 from featgeom.figures import collapse as collapse_figures
 from featgeom.figures import svm as svm_figures
 from featgeom.figures.maps import draw
+from featgeom.runs.making import make_run
 from featgeom.runs.run import Run
-from featgeom.studies import collapse, maps, svm
+from featgeom.studies import maps
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +22,12 @@ def run(tmp_path_factory):
     training = fg.train(
         "simulated_three_blobs", folder / "training", steps=200, per_decade=1, options=options
     )
-    return extract_run(folder / "run", str(training.last), "synthetic:three_blobs")
+    return make_run(folder / "run", str(training.last), "synthetic:three_blobs")
 
 
 @pytest.fixture(scope="module")
 def record(run):
-    return maps.study(run)
+    return STUDIES["maps"].make(run)
 
 
 def test_every_point_of_a_map_has_the_class_that_network_and_machine_give_it(run, record):
@@ -77,16 +78,16 @@ def test_there_is_a_picture_of_each_plane(run, record):
 
 
 def test_where_neither_space_is_a_plane_it_says_so(tmp_path):
-    made = extract_run(tmp_path / "run", "digits", "digits", split="test")
+    made = make_run(tmp_path / "run", "digits", "digits", split="test")
     with pytest.raises(BadData, match="no plane to draw"):
-        maps.study(made)
+        STUDIES["maps"].make(made)
 
 
 def test_machines_and_collapse_have_pictures(run):
-    (pairs,) = svm_figures.draw(svm.study(run), run.classes)
+    (pairs,) = svm_figures.draw(STUDIES["svm"].make(run), run.classes)
     assert len(pairs.figure.axes) == 2
     assert [text.get_text() for text in pairs.figure.axes[0].get_yticklabels()] != []
-    measured = collapse.study(run)
+    measured = STUDIES["collapse"].make(run)
     assert [d.name for d in collapse_figures.draw(measured, run.classes)] == [
         "collapse-measures",
         "collapse-cosines",

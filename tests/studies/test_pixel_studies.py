@@ -12,15 +12,14 @@ from PIL import Image
 from torch import nn
 
 import featgeom as fg
-from featgeom.analysis import analyze
+from featgeom.analysis import OpenedRun
+from featgeom.catalog import STUDIES
 from featgeom.errors import BadArgument, BadData
 from featgeom.figures.style import svg
 from featgeom.papers.observations import NEEDED, OBSERVATIONS
-from featgeom.report.page import drawings
 from featgeom.runs.run import Run
 from featgeom.spaces.comparison import haar
 from featgeom.spaces.strangers import fitted
-from featgeom.studies import compare, flips, invert
 from featgeom_cli.main import run as featgeom_run
 
 SHAPE = (1, 8, 8)
@@ -58,7 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_flips_hold_when_the_network_reads_them_again(run: Run) -> None:
-    (record,) = analyze(run, ("flips",))
+    record = OpenedRun(run.folder).study("flips")
     stored = run.result("flips").arrays
     found = np.isfinite(stored["pixel_distance"])
     assert record.values["found"] == found.sum() > 0
@@ -66,12 +65,12 @@ def test_flips_hold_when_the_network_reads_them_again(run: Run) -> None:
     np.testing.assert_array_equal(classes[found], stored["pixel_classes"][found, 1])
     exact = stored["feature_distance"]
     assert (stored["travelled"][found] >= exact[found] - 1e-3).all()  # no flip is closer than the closest
-    assert len(stored["rows"]) == min(flips.SAMPLES, 12)
+    assert len(stored["rows"]) == 12
 
 
 def test_pixel_distances_come_as_intervals_where_they_can(run: Run, tmp_path: Path) -> None:
     bent = small_run(tmp_path, "ReLU", seed=1)
-    (record,) = analyze(bent, ("flips",))
+    record = OpenedRun(bent.folder).study("flips")
     lower, upper = (record.arrays[name] for name in ("pixel_lower_bound", "pixel_distance"))
     assert (lower <= upper).all()
     assert (lower > 0).all()
@@ -80,8 +79,11 @@ def test_pixel_distances_come_as_intervals_where_they_can(run: Run, tmp_path: Pa
     assert values["median_lower"] == np.median(lower) <= values["median_upper"] == np.median(upper)
     assert any("lies between" in finding.text for finding in record.findings)
     assert "pixel space, lower bound" in record.table("distances").column("distance")
-    assert any("lower bound" in drawing.caption for drawing in drawings(bent.result("flips"), bent.classes))
-    (smooth,) = analyze(run, ("flips",))
+    assert any(
+        "lower bound" in drawing.caption
+        for drawing in STUDIES["flips"].drawings(bent.result("flips"), bent.classes)
+    )
+    smooth = OpenedRun(run.folder).study("flips")
     assert smooth.values["lower"] is None
     assert "pixel_lower_bound" not in smooth.arrays
     assert any("from above alone: the network's logits depend on the operation 'tanh'" in f.text
@@ -89,20 +91,20 @@ def test_pixel_distances_come_as_intervals_where_they_can(run: Run, tmp_path: Pa
 
 
 def test_a_network_that_never_flips_has_a_record(tmp_path: Path) -> None:
-    (record,) = analyze(small_run(tmp_path, "ReLU", seed=0), ("flips",))
+    record = OpenedRun((small_run(tmp_path, "ReLU", seed=0)).folder).study("flips")
     assert record.values["found"] == 0
     assert (record.arrays["pixel_lower_bound"] == np.inf).all()
     assert "For 12 samples no image inside the bounds has another class." in record.to_text()
 
 
 def test_inversions_hold_when_the_network_reads_them_again(run: Run) -> None:
-    (record,) = analyze(run, ("invert",))
+    record = OpenedRun(run.folder).study("invert")
     stored = run.result("invert").arrays
     again = run.classifier().features(stored["images"])
     residual = np.linalg.norm(again - stored["targets"], axis=1) / np.linalg.norm(stored["targets"], axis=1)
     np.testing.assert_allclose(residual, stored["residual"], atol=1e-6)
     kinds = record.values["kinds"]
-    assert [kind["targets"] for kind in kinds.values()] == [min(invert.SAMPLES, 12)] * 5
+    assert [kind["targets"] for kind in kinds.values()] == [STUDIES["invert"].chosen({})["samples"]] * 5
     assert sum(kind["solved"] for kind in kinds.values()) == (stored["residual"] <= 1e-6).sum() > 0
     features, head = run.features("train"), run.features("train").head
     right = features.predictions == features.labels
@@ -115,7 +117,7 @@ def test_inversions_hold_when_the_network_reads_them_again(run: Run) -> None:
 
 
 def test_directions_of_flips_are_those_of_the_matrix(run: Run) -> None:
-    (record,) = analyze(run, ("flips",))
+    record = OpenedRun(run.folder).study("flips")
     stored = run.result("flips").arrays
     moves = (stored["images"].astype(float) - stored["start"]).reshape(len(stored["rows"]), -1)
     values = np.linalg.svd(moves[np.isfinite(stored["pixel_distance"])], compute_uv=False)
@@ -125,7 +127,7 @@ def test_directions_of_flips_are_those_of_the_matrix(run: Run) -> None:
 
 
 def test_planes_hold_when_the_network_reads_them_again(run: Run) -> None:
-    (record,) = analyze(run, ("planes",), options={"planes": {"planes": 1}})
+    record = OpenedRun(run.folder).study("planes", planes=1)
     (plane,) = record.values["planes"]
     stored = run.result("planes").arrays
     images = run.images("test").pixels(plane["rows"])
@@ -150,7 +152,7 @@ def test_networks_are_compared_side_by_side(run: Run, tmp_path: Path) -> None:
         "others": (f"npz:{tmp_path / 'colour.npz'}",),
         "beside": (Run(run.folder),),
     }
-    (record,) = analyze(run, ("compare",), options={"compare": options})
+    record = OpenedRun(run.folder).study("compare", **options)
     (name,) = record.values["beside"]
     assert record.values["beside"][name]["feature"] == record.values["feature"]
     lengths = record.table("extrapolation")
@@ -174,7 +176,7 @@ def test_images_of_another_data_set_are_fitted_without_resizing() -> None:
 def test_every_claim_of_the_pixel_studies_is_proved_from_disk(run: Run) -> None:
     for name in ("invert", "flips", "morph", "planes", "compare"):
         if not (run.folder / "claims" / f"{name}.json").exists():
-            list(analyze(run, (name,)))
+            OpenedRun(run.folder).study(name)
     tally = fg.open_run(run.folder).verify().tally
     assert tally["PROVED"] > 100
     assert tally["REFUTED"] == tally["UNDECIDED"] == 0
@@ -197,8 +199,8 @@ def test_observations_compose_all_studies(run: Run, capsys: pytest.CaptureFixtur
 def test_every_pixel_study_has_pictures(run: Run) -> None:
     for name in ("invert", "flips", "morph", "planes", "compare"):
         if name not in run.results:
-            list(analyze(run, (name,)))
-        found = drawings(run.result(name), run.classes)
+            OpenedRun(run.folder).study(name)
+        found = STUDIES[name].drawings(run.result(name), run.classes)
         assert found
         for drawing in found:
             assert drawing.caption.endswith(".")
@@ -206,8 +208,8 @@ def test_every_pixel_study_has_pictures(run: Run) -> None:
 
 
 def test_comparison_asks_the_same_of_every_space(run: Run) -> None:
-    (record,) = analyze(run, ("compare",))
-    assert record.settings["train_samples"] == min(compare.TRAIN, 60)
+    record = OpenedRun(run.folder).study("compare")
+    assert record.settings["train_samples"] == 60
     classifier, train, test = run.classifier(), run.images("train"), run.images("test")
     found = fg.compare_spaces(classifier, train, test, seed=run.seed)
     feature = found.measures["feature"]
@@ -225,7 +227,7 @@ def test_comparison_asks_the_same_of_every_space(run: Run) -> None:
 
 
 def test_morphs_are_stored_with_pictures_and_proof(run: Run) -> None:
-    (record,) = analyze(run, ("morph",))
+    record = OpenedRun(run.folder).study("morph")
     values, stored = record.values, run.result("morph").arrays
     assert values["feature_segments_that_stay"] == values["alike"] == len(stored["alike"]) > 0
     predicted = run.features("test").predictions

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featgeom import Cells, open_run
-from featgeom.analysis import arrays_run
+from featgeom.runs.making import arrays_run
 from featgeom_cli.main import run as featgeom_run
 
 
@@ -54,7 +54,7 @@ def test_the_report_shows_it(run):
 
 def test_json(run, capsys):
     assert featgeom_run(["regions", str(run.folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["study"] == "regions"
+    assert json.loads(capsys.readouterr().out)["result"]["study"] == "regions"
 
 
 def test_many_classes_have_a_picture_too(run):

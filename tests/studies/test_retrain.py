@@ -7,10 +7,11 @@ import pytest
 
 import featgeom as fg
 from featgeom import Status
-from featgeom.analysis import arrays_run, extract_run
+from featgeom.catalog import STUDIES
 from featgeom.errors import BadArgument
 from featgeom.figures.retrain import draw
 from featgeom.papers.reproduction import TRAP
+from featgeom.runs.making import arrays_run, make_run
 from featgeom.studies import retrain
 from featgeom_cli.main import run as featgeom_run
 
@@ -24,7 +25,7 @@ def toy(tmp_path):
 
 
 def test_with_a_bias_the_new_layer_tends_to_the_augmented_machine_and_not_to_the_standard_one(toy):
-    record = retrain.study(toy, steps=20_000)
+    record = STUDIES["retrain"].make(toy, steps=20_000)
     heads = record.values["heads"]
     new = heads["new, normalised gradient descent"]
     assert new["angle_augmented"] < 0.05
@@ -40,16 +41,16 @@ def test_with_a_bias_the_new_layer_tends_to_the_augmented_machine_and_not_to_the
 
 
 def test_without_a_bias_it_tends_to_the_machine_without_one(toy):
-    record = retrain.study(toy, steps=20_000, methods=("normalised_gd",), bias=False)
+    record = STUDIES["retrain"].make(toy, steps=20_000, methods=("normalised_gd",), bias=False)
     assert record.values["heads"]["new, normalised gradient descent"]["angle_none"] < 0.05
     before = retrain.drawn_anew(toy.features("all").head, toy.seed).bias
     assert (record.arrays["normalised_gd_bias"] == before).all()
 
 
 def test_the_network_is_measured_as_the_library_does(tmp_path):
-    run = extract_run(tmp_path / "run", "digits", "digits", classes=("3", "8", "1"))
+    run = make_run(tmp_path / "run", "digits", "digits", classes=("3", "8", "1"))
     assert run.classes != ("3", "8", "1")  # labels keep the network's own numbering
-    record = retrain.study(run, steps=20)
+    record = STUDIES["retrain"].make(run, steps=20)
     features = run.features("train")
     right = features.predictions == features.labels
     x, y = np.asarray(features.features)[right], features.labels[right]
@@ -64,7 +65,7 @@ def test_the_network_is_measured_as_the_library_does(tmp_path):
 def test_where_no_machine_exists_it_says_why(toy, monkeypatch):
     monkeypatch.setattr("featgeom.studies.svm.MOST_UNKNOWNS", 2)
     monkeypatch.setattr(retrain, "MOST_UNKNOWNS", 2)
-    record = retrain.study(toy)
+    record = STUDIES["retrain"].make(toy)
     assert "more than 2 unknowns" in record.findings[0].text
     assert draw(record, toy.classes) == []
 

@@ -9,18 +9,19 @@ import pytest
 
 import featgeom as fg
 from featgeom import Status
-from featgeom.analysis import arrays_run, extract_run
-from featgeom.studies import collapse, svm
+from featgeom.catalog import STUDIES
+from featgeom.runs.making import arrays_run, make_run
+from featgeom.studies import svm
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return extract_run(tmp_path_factory.mktemp("svm") / "run", "digits", "digits")
+    return make_run(tmp_path_factory.mktemp("svm") / "run", "digits", "digits")
 
 
 def test_every_figure_is_that_of_the_library(run, monkeypatch):
     monkeypatch.setattr(svm, "MOST_PAIRS", 3)
-    record = svm.study(run)
+    record = STUDIES["svm"].make(run)
     features = run.features("train")
     right = features.predictions == features.labels
     x, y = np.asarray(features.features)[right], features.labels[right]
@@ -39,7 +40,7 @@ def test_every_figure_is_that_of_the_library(run, monkeypatch):
 
 def test_every_claim_is_proved_and_the_record_is_stored(run, monkeypatch):
     monkeypatch.setattr(svm, "MOST_PAIRS", 3)
-    record = svm.study(run)
+    record = STUDIES["svm"].make(run)
     assert len(record.claims) == 2 + 2 * 3
     for name, claim in record.claims.items():
         assert claim.check().status.tolist() == [Status.PROVED], name
@@ -57,7 +58,7 @@ def test_the_least_head_margins_are_chosen(monkeypatch):
 def test_a_class_without_correct_samples_is_left_out(tmp_path):
     x = np.array([[3.0, 0.0], [4.0, 0.0], [0.0, 3.0], [0.0, 4.0], [5.0, 1.0]], np.float32)
     np.savez(tmp_path / "f.npz", features=x, labels=[0, 0, 1, 1, 2], weight=np.eye(3, 2), bias=np.zeros(3))
-    record = svm.study(arrays_run(tmp_path / "run", str(tmp_path / "f.npz")))
+    record = STUDIES["svm"].make(arrays_run(tmp_path / "run", str(tmp_path / "f.npz")))
     assert [pair["classes"] for pair in record.values["pairs"]] == [[0, 1]]
     assert record.values["samples"] == 4
 
@@ -65,13 +66,13 @@ def test_a_class_without_correct_samples_is_left_out(tmp_path):
 def test_a_machine_that_would_be_too_large_is_left_out_aloud(run, monkeypatch):
     monkeypatch.setattr(svm, "MOST_PAIRS", 1)
     monkeypatch.setattr(svm, "MOST_UNKNOWNS", 100)
-    record = svm.study(run)
+    record = STUDIES["svm"].make(run)
     assert record.values["machines"] == {}
     assert any("more than 100 unknowns" in finding.text for finding in record.findings)
 
 
 def test_collapse_measures_every_split(run):
-    record = collapse.study(run)
+    record = STUDIES["collapse"].make(run)
     features = run.features("test")
     expected = fg.neural_collapse(features.features, features.labels, features.head)
     assert record.values["test"]["nc1"] == expected.nc1

@@ -14,11 +14,11 @@ def featgeom(*words):
 def test_it_trains_and_says_what_it_left(tmp_path):
     done = featgeom("train", "digits", "-o", str(tmp_path), "--steps", "12", "--classes", "3,8", "--json")
     assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    document = json.loads(done.stdout)["result"]
     assert [r["step"] for r in document["history"]] == [0, 1, 2, 3, 6, 10, 12]
     assert len(document["checkpoints"]) == 7
     inspected = featgeom("inspect", document["checkpoints"][-1], "--json")
-    assert json.loads(inspected.stdout)["classes"] == ["3", "8"]
+    assert json.loads(inspected.stdout)["result"]["classes"] == ["3", "8"]
 
 
 def test_it_lists_its_recipes():

@@ -1,4 +1,4 @@
-"""The scene of a run: which classes, which axes, and what of the run is drawn there."""
+"""The scene of features, of a run or of plain arrays: which classes, which axes, and what is drawn there."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.solids import slice_cells_3d
 from featgeom.errors import BadArgument, BadData, nearest_name
+from featgeom.features.features import FeatureSet
 from featgeom.figures import frames
 from featgeom.figures.frames import Frame
 from featgeom.figures.scene import Samples, Scene, Surface, cell_surfaces, hull_mesh
@@ -19,9 +20,9 @@ from featgeom.figures.style import class_colours
 from featgeom.head import AffineHead
 from featgeom.regions.domains import Box
 from featgeom.regions.radius import radius
+from featgeom.results import shortened
 
 if TYPE_CHECKING:
-    from featgeom.features.features import FeatureSet
     from featgeom.runs.run import Run
 
 VIEWS = ("decision", "slice", "pca", "lda")
@@ -37,70 +38,116 @@ def scene_of_run(
 ) -> Scene:
     """What a 3-D picture of a run shows: class hulls, samples, cells or boundaries, flip points.
 
-    Parameters: ``view``: "decision", the span of w_i − w_j of up to four classes, in which their cells and
-    boundaries are exact; "slice", the flat through the class means, exact for all classes; "pca" and "lda",
-    projections; or directions (1 to 3, d) of one's own. ``classes``: names or numbers; by default the four
-    that are confused most. ``split``: whose samples are drawn, the question split by default. Hulls are of
-    the correctly predicted features of the reference split.
+    ``view`` and ``classes`` as in `scene_of`; ``split``: whose samples are drawn, the question split by
+    default. Hulls are of the correctly predicted features of the reference split.
 
     Raises BadArgument for an unknown view or class, BadData for classes without any sample.
     """
+    asked, reference = run.features(split or run.question_split), run.features(run.reference_split)
+    title = f"{run.asked['model']['name']} on {run.asked['data']['name']}"
+    return _scene(reference, asked, run.classes, title, view, classes)
+
+
+def scene_of(
+    features: ArrayLike,
+    labels: ArrayLike,
+    head: AffineHead,
+    view: str | ArrayLike = "decision",
+    classes: Sequence[str | int] | None = None,
+    names: Sequence[str] | None = None,
+) -> Scene:
+    """What a 3-D picture of features (n, d) with labels (n,) shows: class hulls, samples, cells, flip points.
+
+    ``view``: "decision", the span of w_i − w_j of up to four classes, in which their cells and boundaries are
+    exact; "slice", the flat through the class means, exact for all classes; "pca" and "lda", projections; or
+    directions (1 to 3, d) of one's own. ``classes``: names or numbers; by default the four that are confused
+    most. ``names`` are those of all classes, by default their numbers. Hulls are of the features that the
+    head gives their label.
+
+    Raises BadArgument for an unknown view or class, BadData for classes without any sample.
+
+    >>> scene_of(np.eye(3), [0, 1, 2], AffineHead(np.eye(3)))
+    <Scene: features, view decision; 0, 1, 2; 3 samples>
+    """
+    part = FeatureSet.of(features, labels, head, names)
+    return _scene(part, part, part.classes, part.name, view, classes)
+
+
+def _scene(
+    reference: FeatureSet,
+    asked: FeatureSet,
+    names: tuple[str, ...],
+    title: str,
+    view: str | ArrayLike,
+    classes: Sequence[str | int] | None,
+) -> Scene:
     named = view if isinstance(view, str) else "directions"
     if named not in (*VIEWS, "directions"):
         raise BadArgument(f"view '{named}'{nearest_name(named, list(VIEWS))}")
-    asked, reference = run.features(split or run.question_split), run.features(run.reference_split)
-    chosen = chosen_classes(run, named, classes)
+    chosen = chosen_classes(asked, names, named, classes)
     z, labels, predicted = rows_of(reference, chosen)
     if not len(z):
-        names = ", ".join(run.classes[c] for c in chosen)
-        raise BadData(f"{run.folder}: no {run.reference_split} sample of {names}, so there is nothing to see")
+        missing = shortened([names[c] for c in chosen])
+        raise BadData(f"{title}: no {reference.split} sample of {missing}, so there is nothing to see")
     right = labels == predicted
-    head = reference.head
-    if named == "decision":
-        frame = frames.decision_frame(head, chosen, z)
-    elif named == "slice":
-        frame = slice_through_means(z, labels, right, chosen)
-    elif named == "pca":
-        frame = frames.principal_frame(z)
-    elif named == "lda":
-        frame = frames.discriminant_frame(z, labels)
-    else:
-        frame = frames.directions_frame(view, z)  # type: ignore[arg-type]
-    colours = class_colours(len(run.classes))
+    frame = frame_of(view, named, reference.head, chosen, z, labels, right)
+    colours = class_colours(len(names))
     hulls = [
-        hull_surface(frame, z[labels == c][right[labels == c]], c, run.classes, colours, named != "slice")
+        hull_surface(frame, z[labels == c][right[labels == c]], c, names, colours, named != "slice")
         for c in chosen
         if (right & (labels == c)).any()
     ]
     samples = drawn_samples(asked, chosen, frame, shown=named != "slice")
     window = window_around([s.vertices for s in hulls] + [samples.positions])
-    solids = cells_drawn(head, frame, named, chosen, window)
-    cells = cell_surfaces(solids, run.classes, colours, named == "slice")
+    solids = cells_drawn(reference.head, frame, named, chosen, window)
+    cells = cell_surfaces(solids, names, colours, named == "slice")
     labelled = [s for s in cells if s.kind == "cell"] if named == "slice" else hulls
     return Scene(
-        f"{run.asked['model']['name']} on {run.asked['data']['name']}",
+        title,
         named,
-        notes(run, named, chosen, frame, z, len(samples), asked.split, classes is None),
+        notes(reference.split, names, named, chosen, frame, z, len(samples), asked.split, classes is None),
         frame.axes,
         tuple(sorted({*chosen, *solids})),
-        run.classes,
+        names,
         tuple(colours),
         (*hulls, *cells),
         samples,
-        tuple((run.classes[s.classes[0]], s.classes[0], s.vertices.mean(axis=0)) for s in labelled),
+        tuple((names[s.classes[0]], s.classes[0], s.vertices.mean(axis=0)) for s in labelled),
         window,
     )
 
 
-def chosen_classes(run: Run, view: str, classes: Sequence[str | int] | None) -> tuple[int, ...]:
+def frame_of(
+    view: str | ArrayLike,
+    named: str,
+    head: AffineHead,
+    chosen: Sequence[int],
+    z: Float64,
+    labels: Ints,
+    right: Any,
+) -> Frame:
+    """The axes of a view."""
+    if named == "decision":
+        return frames.decision_frame(head, chosen, z)
+    if named == "slice":
+        return slice_through_means(z, labels, right, chosen)
+    if named == "pca":
+        return frames.principal_frame(z)
+    if named == "lda":
+        return frames.discriminant_frame(z, labels)
+    return frames.directions_frame(view, z)  # type: ignore[arg-type]
+
+
+def chosen_classes(
+    asked: FeatureSet, names: Sequence[str], view: str, classes: Sequence[str | int] | None
+) -> tuple[int, ...]:
     """The classes a scene is about, in their own order."""
-    count = len(run.classes)
+    count = len(names)
     if classes is None:
         if count <= 4 or (view in ("pca", "lda", "directions") and count <= 10):
             return tuple(range(count))
-        asked = run.features(run.question_split)
         return most_confused(np.asarray(asked.labels), np.asarray(asked.predictions), count)
-    found = sorted({class_number(c, run.classes) for c in classes})
+    found = sorted({class_number(c, names) for c in classes})
     most = count if view in ("pca", "lda", "directions") else 4
     if not 2 <= len(found) <= most:
         raise BadArgument(f"classes: view '{view}' takes 2 to {most} different classes, got {len(found)}")
@@ -217,7 +264,8 @@ def cells_drawn(
 
 
 def notes(
-    run: Run,
+    reference: str,
+    names: Sequence[str],
     view: str,
     chosen: Sequence[int],
     frame: Frame,
@@ -227,14 +275,10 @@ def notes(
     default: bool,
 ) -> tuple[str, ...]:
     """What a reader must know to read the picture rightly."""
-    names = ", ".join(run.classes[c] for c in chosen[:12])
-    if len(chosen) > 12:
-        names += f" and {len(chosen) - 12} more"
-    reference = run.reference_split
     share = f"{100 * frame.share(z):.1f} % of the variance of the {reference} features of these classes"
-    which = f" (the {len(chosen)} most confused)" if default and len(chosen) < len(run.classes) else ""
-    said = [f"Classes: {names}{which}."]
-    outside = len(chosen) < len(run.classes)
+    which = f" (the {len(chosen)} most confused)" if default and len(chosen) < len(names) else ""
+    said = [f"Classes: {shortened([names[c] for c in chosen], 12)}{which}."]
+    outside = len(chosen) < len(names)
     if view == "decision":
         idle = [f"axis {i + 1}" for i in range(frame.exact, 3) if frame.axes[i] != "none"]
         added = f" Along {' and '.join(idle)} nothing is decided." if idle else ""

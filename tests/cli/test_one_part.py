@@ -1,0 +1,40 @@
+"""A run that has one part only, from arrays or from one split, is as good as any other."""
+
+import numpy as np
+import pytest
+
+import featgeom as fg
+from featgeom_cli.main import run as featgeom
+
+FEATURE_COMMANDS = ("hulls", "regions", "boundaries", "svm", "collapse", "retrain", "report", "verify")
+
+
+@pytest.fixture(scope="module", params=["arrays", "split"])
+def one_part(
+    request,
+    tmp_path_factory,
+):
+    place = tmp_path_factory.mktemp(request.param)
+    if request.param == "split":
+        made = fg.analyze("digits", "digits", place / "run", split="test")
+    else:
+        rng = np.random.default_rng(0)
+        labels = np.repeat([0, 1, 2], 30)
+        features = (np.eye(3)[labels] * 3 + rng.standard_normal((90, 3))).astype(np.float32)
+        np.savez(place / "f.npz", features=features, labels=labels, weight=np.eye(3), bias=np.zeros(3))
+        made = fg.analyze(place / "f.npz", out=place / "run")
+    assert len(made.splits) == 1
+    return made.folder
+
+
+@pytest.mark.parametrize("command", FEATURE_COMMANDS)
+def test_every_command_of_feature_space_answers(command, one_part, capsys):
+    assert featgeom([command, str(one_part), "--quiet"]) == 0, capsys.readouterr().err
+
+
+def test_after_all_of_them_it_can_be_seen(one_part, tmp_path, capsys):
+    assert featgeom(["hulls", str(one_part), "--quiet"]) == 0
+    assert featgeom(["view", str(one_part), "--html", str(tmp_path / "v.html")]) == 0, capsys.readouterr().err
+    run = fg.open_run(one_part)
+    (part,) = run.splits
+    assert np.isnan(run.result("hulls").arrays[f"{part}_all"]).sum() == len(run.features(part))
