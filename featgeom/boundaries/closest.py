@@ -11,6 +11,7 @@ from z₀ to the tie, is the closed form; the method ends there when no third cl
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
@@ -91,17 +92,20 @@ def _forward_substitute(r: Any, g: int, y: Any, x: Any) -> None:
 
 @numba.njit(cache=True)
 def _closest(
-    weight: Any, bias: Any, norms: Any, z0: Any, tied: Any, lo: Any, hi: Any, z: Any, multipliers: Any
-) -> tuple[int, int]:
-    """Write the closest point to ``z`` and the multipliers of l_r − l_k to ``multipliers`` (C,).
+    weight: Any, bias: Any, norms: Any, z0: Any, tied: Any, lo: Any, hi: Any, z: Any, multipliers: Any,
+    is_active: Any, fixed: Any,
+) -> tuple[int, int, float]:  # fmt: skip
+    """Write the closest point to ``z``, the multipliers of l_r − l_k to ``multipliers`` (C,), the classes
+    that tie there to ``is_active`` (C,) and the coordinates at a bound to ``fixed`` (d,).
 
-    Returns (ENDED, EMPTY or LIMIT; iterations). After EMPTY, ``multipliers`` is a Farkas ray.
+    Returns (ENDED, EMPTY or LIMIT; iterations; how far, at most, ``z`` is from the point that the active
+    classes and the fixed coordinates determine exactly). After EMPTY, ``multipliers`` is a Farkas ray.
     """
     classes, d = weight.shape
     ref = tied[0]
     most = min(classes - 1, d) + 1
-    flags = np.zeros((2, classes), np.bool_)
-    is_tied, is_active = flags[0], flags[1]
+    is_tied = np.zeros(classes, np.bool_)
+    is_active[:] = False
     for j in range(len(tied)):
         is_tied[tied[j]] = True
     is_active[ref] = True
@@ -111,7 +115,7 @@ def _closest(
     wide = np.empty((2, most, d))
     normals, q = wide[0], wide[1]
     r = np.empty((most, most))
-    fixed = np.zeros(d, np.int8)
+    fixed[:] = 0
     long = np.zeros((3, d))
     v, n, step = long[0], long[1], long[2]  # v: multipliers of bounds
     g: Any = np.int64(0)  # a literal 0 would compile what it is passed to once more
@@ -251,7 +255,7 @@ def _closest(
             multipliers[act[j]] = -x[j] * sign[j]
         if p_bound < 0:
             multipliers[p] = p_sign
-        return outcome, iterations
+        return outcome, iterations, np.inf
     # polish: from z₀ afresh, with the active set as it stands, twice to remove the rounding of the first
     for i in range(d):
         if fixed[i] == 0:
@@ -275,42 +279,75 @@ def _closest(
     for j in range(g):
         value = u[j] if is_tied[act[j]] else max(u[j], 0.0)
         multipliers[act[j]] = value * sign[j]
-    return outcome, iterations
+    # what is left of each tie, and the move that would mend it: a triangular system, its signs at their worst
+    length = start + np.sqrt(_dot(z, z))
+    moved = 0.0
+    for j in range(g):
+        rest = abs(_dot(normals[j], z) + sign[j] * (bias[ref] - bias[act[j]]))
+        x[j] = rest + _slack(bias, norms, ref, act[j], length, d)
+        for k in range(j):
+            x[j] += abs(r[k, j]) * x[k]
+        x[j] /= r[j, j]
+        moved += x[j] * x[j]
+    return outcome, iterations, 1.01 * np.sqrt(moved) + 8 * (g + 4) * UNIT * length
 
 
 @numba.njit(cache=True, nogil=True)
 def _closest_some(  # type: ignore[no-untyped-def]
-    weight, bias, norms, z0, owner, tied, lo, hi, start, stop, points, multipliers, outcome, iterations
-):
+    weight, bias, norms, z0, owner, tied, lo, hi, start, stop,
+    points, multipliers, active, fixed, outcome, iterations, off,
+):  # fmt: skip
     """Answer the questions start..stop."""
     for i in range(start, stop):
-        outcome[i], iterations[i] = _closest(
-            weight, bias, norms, z0[owner[i]], tied[i], lo, hi, points[i], multipliers[i]
+        outcome[i], iterations[i], off[i] = _closest(
+            weight, bias, norms, z0[owner[i]], tied[i], lo, hi, points[i], multipliers[i], active[i], fixed[i]
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Closest:
+    """What the kernel found for N questions.
+
+    ``points`` (N, d); ``multipliers`` (N, C) of l_r − l_k with r the first tied class, a Farkas ray where no
+    tie exists; ``active`` (N, C), the classes that tie at the point, and ``fixed`` (N, d), which coordinates
+    are at their lower (−1) or upper (1) bound: these two determine it exactly, ``off`` (N,) away at most;
+    ``outcome`` (N,): ENDED, EMPTY or LIMIT; ``iterations`` in all.
+    """
+
+    points: Float64
+    multipliers: Float64
+    active: NDArray[np.bool_]
+    fixed: NDArray[np.int8]
+    off: Float64
+    outcome: NDArray[np.int64]
+    iterations: int
 
 
 def closest_ties(
     weight: Float64, bias: Float64, z: Float64, owner: Ints, tied: Ints, lo: Float64, hi: Float64
-) -> tuple[Float64, Float64, NDArray[np.int64], int]:
+) -> Closest:
     """Solve every question: query ``z[owner[i]]``, classes ``tied[i]``.
 
-    Returns points (N, d), multipliers (N, C) of l_r − l_k with r = tied[i, 0] (a Farkas ray where no tie
-    exists), outcomes (N,) ENDED, EMPTY or LIMIT, and the number of iterations.
-
     >>> eye = np.eye(2)
-    >>> point, *_ = closest_ties(eye, np.zeros(2), np.array([[2.0, 1.0]]), np.array([0]),
-    ...                          np.array([[0, 1]]), np.full(2, -np.inf), np.full(2, np.inf))
-    >>> point
+    >>> closest_ties(eye, np.zeros(2), np.array([[2.0, 1.0]]), np.array([0]),
+    ...              np.array([[0, 1]]), np.full(2, -np.inf), np.full(2, np.inf)).points
     array([[1.5, 1.5]])
     """
     norms = np.sqrt(np.einsum("ij,ij->i", weight, weight))
     owner, tied = np.asarray(owner, np.int64), np.asarray(tied, np.int64)
     given = [read_only(array) for array in (weight, bias, norms, z, owner, tied, lo, hi)]
-    points, multipliers = np.empty((len(owner), weight.shape[1])), np.empty((len(owner), len(weight)))
-    outcome, iterations = np.empty(len(owner), np.int64), np.empty(len(owner), np.int64)
+    n, (classes, d) = len(owner), weight.shape
+    found = Closest(
+        np.empty((n, d)), np.empty((n, classes)), np.empty((n, classes), np.bool_), np.empty((n, d), np.int8),
+        np.empty(n), np.empty(n, np.int64), 0,
+    )  # fmt: skip
+    iterations = np.empty(n, np.int64)
 
     def run(start: int, stop: int) -> None:
-        _closest_some(*given, start, stop, points, multipliers, outcome, iterations)  # type: ignore[call-arg]
+        _closest_some(  # type: ignore[call-arg]
+            *given, start, stop, found.points, found.multipliers, found.active, found.fixed, found.outcome,
+            iterations, found.off,
+        )  # fmt: skip
 
-    in_threads(run, len(owner), TOGETHER)
-    return points, multipliers, outcome, int(iterations.sum())
+    in_threads(run, n, TOGETHER)
+    return replace(found, iterations=int(iterations.sum()))

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Ints, as_float64
 from featgeom.boundaries.bounds import logit_error
-from featgeom.certificates.crossings import CrossingClaim
+from featgeom.certificates.crossings import SegmentCells
 from featgeom.errors import BadArgument
 from featgeom.exact.heads import ExactHead
+from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
 from featgeom.parallel import in_threads
 from featgeom.results import Result
@@ -32,7 +33,7 @@ class Crossings(Result):
     Segment i runs through the classes ``cells[first[i]:first[i + 1]]``; ``enter`` and ``leave``, aligned with
     ``cells``, are the parameters t in [0, 1] at which it enters and leaves each (0 at the start, 1 at the
     end). Use `path` for one segment. The sequence is that of exact arithmetic, and each parameter is within
-    ``error`` logits of the crossing: at t, the class named is at most that much below the largest logit.
+    ``error`` (n,) of the crossing, as a fraction of the segment.
     """
 
     shows = ("changes", "error")
@@ -43,7 +44,7 @@ class Crossings(Result):
     first: Ints
     error: Float64
     status: StatusArray
-    certificate: CrossingClaim
+    certificate: SegmentCells
     stats: Stats
 
     def path(self, i: int) -> tuple[Ints, Float64]:
@@ -84,7 +85,7 @@ def crossings(head: AffineHead, z_a: ArrayLike, z_b: ArrayLike) -> Crossings:
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     out = np.append(into[1:], 1.0)
     out[first[1:] - 1] = 1.0
-    claim = CrossingClaim(head.weight, head.bias, a, b, first, cell, into, out, error)
+    claim = SegmentCells(head.weight, head.bias, a, b, first, cell, into, error)
     stats = Stats(len(cell), 0, time.perf_counter() - start)
     return Crossings(cell, into, out, first, error, status_array(len(a), Status.SOLVED), claim, stats)
 
@@ -94,38 +95,36 @@ def _walk_chunk(head: AffineHead, a: Float64, b: Float64) -> tuple[Ints, Float64
     noise = logit_error(head.weight, head.bias, a).max(axis=1, initial=0.0)
     noise = 4 * np.maximum(noise, logit_error(head.weight, head.bias, b).max(axis=1, initial=0.0))
     pieces, t = np.empty((len(a), head.classes), np.int64), np.empty((len(a), head.classes))
-    counts, certain = np.empty(len(a), np.int64), np.empty(len(a), np.bool_)
+    counts, error = np.empty(len(a), np.int64), np.empty(len(a))
 
     def run(start: int, stop: int) -> None:
-        _walk_some(at_a, at_b, noise, start, stop, pieces, t, counts, certain)
+        _walk_some(at_a, at_b, noise, start, stop, pieces, t, counts, error)
 
     in_threads(run, len(a), TOGETHER)
     kept = np.arange(pieces.shape[1]) < counts[:, None]
     cells, enter = pieces[kept], t[kept]
-    if not certain.all():
+    if not np.isfinite(error).all():
         starts = np.cumsum(counts) - counts
         rows = [(cells[s : s + m], enter[s : s + m]) for s, m in zip(starts, counts)]
         exact = ExactHead(head.weight, head.bias)
-        for i in np.flatnonzero(~certain):
-            rows[i] = _walk_exactly(exact.logits(a[i]), exact.logits(b[i]))
-            counts[i] = len(rows[i][0])
+        for i in np.flatnonzero(~np.isfinite(error)):
+            rows[i] = _walk_exactly(exact.leads(a[i], 0), exact.leads(b[i], 0))
+            counts[i], error[i] = len(rows[i][0]), UNIT
         cells = np.concatenate([row[0] for row in rows])
         enter = np.concatenate([row[1] for row in rows])
-    # at a rounded parameter the two classes that meet there differ by the noise and by u times their slopes
-    slopes = np.abs(at_b - at_a).max(axis=1, initial=0.0)
-    return cells, enter, counts, 4 * noise + 2.0**-50 * slopes
+    return cells, enter, counts, error
 
 
 @numba.njit(cache=True)
-def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[int, bool]:
-    """Walk the envelope of (1 − t) a_k + t b_k; the second answer is whether rounding is excluded."""
+def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[int, float]:
+    """Walk the envelope of (1 − t) a_k + t b_k; how far off its parameters are, inf where classes may be."""
     classes = len(at_a)
     current = 0
     for k in range(1, classes):
         ahead = at_a[k] - at_a[current]
         if ahead > 0 or (ahead == 0 and at_b[k] > at_b[current]):
             current = k
-    certain = True
+    certain, error = True, 0.0
     for k in range(classes):
         if k != current and at_a[current] - at_a[k] <= noise:
             certain = False
@@ -143,7 +142,8 @@ def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[i
         if following < 0:
             break
         fall = at_a[current] - at_a[following] - (at_b[current] - at_b[following])
-        shift = 2 * noise / fall  # how far rounding may have moved this crossing
+        shift = 2 * noise / fall + 4 * UNIT  # how far rounding may have moved this crossing
+        error = max(error, shift)
         certain = certain and best - shift > enter[count - 1] and best + shift < 1.0
         for k in range(classes):
             if k not in (current, following):
@@ -156,29 +156,29 @@ def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[i
     for k in range(classes):
         if k != current and at_b[current] - at_b[k] <= noise:
             certain = False
-    return count, certain
+    return count, error if certain else np.inf
 
 
 @numba.njit(cache=True, nogil=True)
 def _walk_some(
-    at_a: Any, at_b: Any, noise: Any, start: int, stop: int, cells: Any, enter: Any, counts: Any, certain: Any
+    at_a: Any, at_b: Any, noise: Any, start: int, stop: int, cells: Any, enter: Any, counts: Any, error: Any
 ) -> None:
     """Walk the segments start..stop."""
     for i in range(start, stop):
-        counts[i], certain[i] = _walk(at_a[i], at_b[i], noise[i], cells[i], enter[i])
+        counts[i], error[i] = _walk(at_a[i], at_b[i], noise[i], cells[i], enter[i])
 
 
 def _walk_exactly(at_a: list[Fraction], at_b: list[Fraction]) -> tuple[Ints, Float64]:
-    """The same walk in rational arithmetic: the classes, and the parameters, rounded, where each begins."""
-    slope = [y - x for x, y in zip(at_a, at_b)]
-    current = max(range(len(at_a)), key=lambda k: (at_a[k], slope[k], -k))
+    """The same walk in rational arithmetic, by how far each class is behind class 0 at the ends."""
+    rise = [x - y for x, y in zip(at_a, at_b)]
+    current = min(range(len(at_a)), key=lambda k: (at_a[k], -rise[k], k))
     cells, enter = [current], [0.0]
     while True:
-        steeper = [k for k in range(len(slope)) if slope[k] > slope[current]]
-        crossing = {k: (at_a[current] - at_a[k]) / (slope[k] - slope[current]) for k in steeper}
+        steeper = [k for k in range(len(rise)) if rise[k] > rise[current]]
+        crossing = {k: (at_a[k] - at_a[current]) / (rise[k] - rise[current]) for k in steeper}
         within = [k for k in steeper if crossing[k] < 1]
         if not within:
             return np.array(cells), np.array(enter)
-        current = min(within, key=lambda k: (crossing[k], -slope[k], k))
+        current = min(within, key=lambda k: (crossing[k], -rise[k], k))
         cells.append(current)
         enter.append(float(crossing[current]))

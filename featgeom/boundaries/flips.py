@@ -12,10 +12,12 @@ from featgeom.arrays import Float64, Ints, as_float64, as_numpy
 from featgeom.boundaries.bounds import dual_bound, logit_error
 from featgeom.boundaries.domain import domain_bounds
 from featgeom.boundaries.ties import RTOL, Answers, FlipPoints, certified, empty_claim, join, solve_ties
-from featgeom.certificates.boundaries import NearestTieClaim
+from featgeom.certificates.ties import NearestTie
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import UNIT, gamma
 from featgeom.head import AffineHead
+from featgeom.regions.contest import highest_sum
+from featgeom.regions.domains import Box
 from featgeom.status import Stats, Status
 
 
@@ -111,7 +113,7 @@ def _nearest(
     head: AffineHead, z: Float64, source: Ints, lo: Float64, hi: Float64, start: float
 ) -> FlipPoints:
     """Of all rivals the closest; those whose hyperplane is farther than that are never solved for."""
-    n, c = len(z), head.classes
+    n = len(z)
     hyperplanes = hyperplane_bounds(head, z, source)
     owner, rival, answers = _solve_in_order(head, z, source, hyperplanes, lo, hi)
     tied = np.stack([source[owner], rival], axis=1)
@@ -136,22 +138,21 @@ def _nearest(
 
     found = np.flatnonzero(~missing)
     kept = np.flatnonzero(~missing[owner] & (hyperplanes[owner, rival] < lower[owner]))
-    claim = NearestTieClaim(
+    claim = NearestTie(
         weight=head.weight,
         bias=head.bias,
+        lo=lo,
+        hi=hi,
         features=z,
         owner=found,
         tied=tied[best][found],
-        lower=lo,
-        upper=hi,
-        point=answers.point[best][found],
-        error=answers.error[best][found],
-        distance=distance[found],
-        lower_bound=lower[found],
-        multipliers=csr_array((len(found), c)),
+        active=answers.active[best][found],
+        fixed=answers.fixed[best][found],
+        lower=lower[found],
+        upper=distance[found],
         rival_of=np.searchsorted(found, owner[kept]),
         rival=rival[kept],
-        rival_multipliers=csr_array(multipliers[kept]),
+        rival_multipliers=multipliers[kept],
     )
     return FlipPoints(
         point=answers.point[best],
@@ -171,7 +172,11 @@ def _solve_in_order(
 ) -> tuple[Ints, Ints, Answers]:
     """The questions (sample, rival) that had to be solved, nearest hyperplane first, and their answers."""
     n = len(z)
-    order = np.argsort(hyperplanes, axis=1, kind="stable")
+    others = np.arange(head.classes - 1)
+    others = others + (others >= source[:, None])  # a class is no rival of its own
+    order = np.take_along_axis(
+        others, np.argsort(np.take_along_axis(hyperplanes, others, 1), axis=1, kind="stable"), 1
+    )
     best = np.full(n, np.inf)
     owners, rivals, parts = [], [], []
     for step in range(head.classes - 1):
@@ -199,12 +204,15 @@ def _stretch_rays(
     hi: Float64,
 ) -> tuple[csr_array, Float64]:
     """Multipliers (N, C) and the distance (N,) each row proves: a Farkas ray proves any, if long enough."""
-    multipliers, proved = answers.multipliers, answers.lower_bound.copy()
+    multipliers, proved = answers.multipliers.copy(), answers.lower_bound.copy()
+    proved[np.isinf(proved)] = 0.0  # a ray proves any distance, but no row proves all
+    box = Box(lo, hi)
     for i in np.flatnonzero(np.isinf(answers.distance) & np.isfinite(distance[owner])):
         ray = multipliers[[i]].toarray()[0]
-        pull = abs(float(ray @ (head.logits(z[owner[[i]]])[0, tied[i, 0]] - head.logits(z[owner[[i]]])[0])))
-        rays = ray * (distance[owner[i]] ** 2 / max(pull, 1e-300) * 4.0 ** np.arange(-2, 20))[:, None]
-        rays = np.where(np.isfinite(rays), rays, 0.0)
+        depth = max(-highest_sum(head, box, int(tied[i, 0]), ray), 1e-300)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rays = ray * (distance[owner[i]] ** 2 / depth * 4.0 ** np.arange(-2, 20))[:, None]
+        rays = np.where(np.isfinite(rays).all(axis=1)[:, None], rays, 0.0)
         at = np.full(len(rays), owner[i])
         values = dual_bound(head.weight, head.bias, z[at], np.tile(tied[i], (len(rays), 1)), rays, lo, hi)
         start, end = multipliers.indptr[i], multipliers.indptr[i + 1]

@@ -15,7 +15,7 @@ from featgeom.arrays import Float64, as_points
 from featgeom.boundaries.clipping import part_above
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.section import Extreme, Section
-from featgeom.certificates.sections import EmptySectionClaim, SectionClaim
+from featgeom.certificates.sections import EmptySection, HullSection
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import gamma
 from featgeom.results import Result
@@ -44,7 +44,7 @@ class HullTrace(Result):
     gap: float
     error: float
     status: Status
-    certificate: SectionClaim | EmptySectionClaim
+    certificate: HullSection | EmptySection
     stats: Stats
 
 
@@ -73,7 +73,7 @@ def slice_hull(points: ArrayLike, plane: Plane, rtol: float = 1e-3, max_directio
     section = Section(given, plane)
     apart = section.exclude()
     if apart is not None:
-        none = EmptySectionClaim(given, plane.origin, plane.basis, *apart, section.reach * (1 + 1e-9))
+        none = EmptySection(given, plane.origin, plane.basis, *apart, section.reach * (1 + 1e-9))
         nothing = shapely.Polygon()
         stats = Stats(1, section.passes, time.perf_counter() - start)
         return HullTrace(nothing, nothing, 0.0, 0.0, Status.INFEASIBLE, none, stats)
@@ -125,7 +125,7 @@ def _cut(ring: Float64, extreme: Extreme, plane: Plane, reach: float) -> Float64
     return corners if len(corners) else ring[[int(heights.argmax())]]
 
 
-def _claim(found: list[Extreme], plane: Plane, section: Section) -> tuple[SectionClaim, float]:
+def _claim(found: list[Extreme], plane: Plane, section: Section) -> tuple[HullSection, float]:
     counts = [len(e.indices) for e in found]
     weights = csr_array(
         (
@@ -135,13 +135,14 @@ def _claim(found: list[Extreme], plane: Plane, section: Section) -> tuple[Sectio
         ),
         shape=(len(found), len(section.points)),
     )
+    weights.sort_indices()
     errors = []
     for e in found:
         chosen = section.points[e.indices].astype(np.float64)
         miss = np.linalg.norm(e.weights @ (chosen - plane.origin) - e.place @ plane.basis)
         size = section.reach + float(np.linalg.norm(plane.origin))
         errors.append(miss + gamma(4 * len(chosen) + len(plane.origin) + 16, "float64") * size)
-    claim = SectionClaim(
+    claim = HullSection(
         section.points,
         plane.origin,
         plane.basis,

@@ -16,8 +16,9 @@ from scipy.spatial import cKDTree
 from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.envelope import envelope
 from featgeom.boundaries.equals import SNAP, merge_equal
+from featgeom.boundaries.exact_envelope import exact_cells
 from featgeom.boundaries.planes import Plane, Window, as_window
-from featgeom.certificates.partitions import SliceClaim
+from featgeom.certificates.slices import SliceCells
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.results import Result
@@ -33,7 +34,8 @@ class SlicePartition(Result):
       ``length`` and its ``ends`` (2, 2), in feature-space distance;
     * ``tied``: {class: classes that equal it on the whole window, to within rounding}: there the plane lies
       inside their boundary (or their rows are equal), and the lowest index stands for all;
-    * ``error``, in logits: at every point of a polygon no class beats the polygon's own by more than this.
+    * ``error``, in logits: at every point of a polygon no class beats the polygon's own by more than this;
+    * ``status``: SOLVED where the certificate proves it, else PRECISION_LIMIT.
     """
 
     shows = ("error",)
@@ -45,7 +47,7 @@ class SlicePartition(Result):
     plane: Plane
     window: Window
     status: Status
-    certificate: SliceClaim
+    certificate: SliceCells
     stats: Stats
 
 
@@ -79,20 +81,15 @@ def slice_cells(head: AffineHead, plane: Plane, window: ArrayLike) -> SliceParti
     classes = kept[owners]
     neighbours = [np.where(a >= 0, kept[np.maximum(a, 0)], a) for a in across]
     rings = _snap([ring + centre for ring in corners], neighbours, classes, low, high)
-    polygons, graph = _assemble(rings, neighbours, classes)
-
-    first = np.cumsum([0, *(len(shapely.get_coordinates(p)) - 1 for p in polygons.values())])
-    points = np.concatenate([shapely.get_coordinates(p)[:-1] for p in polygons.values()])
-    names = np.fromiter(polygons, np.int64, len(polygons))
-    relative = (points - centre) @ slopes.T + values
-    own = relative[np.arange(len(points)), np.repeat(names, np.diff(first))]
-    error = float((relative.max(axis=1) - own).max()) + rounding
-    claim = SliceClaim(
-        head.weight, head.bias, plane.origin, plane.basis, np.array(bounds), names, first, points, error
-    )
-    stats = Stats(len(points), 0, time.perf_counter() - start)
+    polygons, graph, claim = _assemble(head, plane, bounds, rings, neighbours, classes)
+    if claim.check().status[0] is not Status.PROVED:  # rounding has confused cells or corners
+        tied = {}
+        polygons, graph, claim = _assemble(head, plane, bounds, *exact_cells(head, plane, bounds))
+    proved = claim.check().status[0] is Status.PROVED
+    stats = Stats(len(claim.points), 0, time.perf_counter() - start)
     shown = {k: tied[k] for k in polygons if k in tied}
-    return SlicePartition(polygons, graph, shown, error, plane, bounds, Status.SOLVED, claim, stats)
+    status = Status.SOLVED if proved else Status.PRECISION_LIMIT
+    return SlicePartition(polygons, graph, shown, claim.error, plane, bounds, status, claim, stats)
 
 
 def _snap(
@@ -126,9 +123,14 @@ def _snap(
 
 
 def _assemble(
-    rings: list[Float64], neighbours: list[Ints], classes: Ints
-) -> tuple[dict[int, shapely.Polygon], nx.Graph]:
-    """Polygons without repeated corners, in the order of classes, and the graph of their shared edges."""
+    head: AffineHead,
+    plane: Plane,
+    window: Window,
+    rings: list[Float64],
+    neighbours: list[Ints],
+    classes: Ints,
+) -> tuple[dict[int, shapely.Polygon], nx.Graph, SliceCells]:
+    """Polygons without repeated corners, in the order of classes, the graph of their edges, and the claim."""
     polygons: dict[int, shapely.Polygon] = {}
     graph: nx.Graph = nx.Graph()
     sides: list[tuple[int, int, Float64]] = []
@@ -148,4 +150,19 @@ def _assemble(
     for c, k, ends in sides:
         if k in polygons:
             graph.add_edge(c, k, length=float(np.linalg.norm(ends[1] - ends[0])), ends=ends)
-    return polygons, graph
+    return polygons, graph, _claim(head, plane, window, polygons)
+
+
+def _claim(
+    head: AffineHead, plane: Plane, window: Window, polygons: dict[int, shapely.Polygon]
+) -> SliceCells:
+    """The claim of these polygons, with what rounding may have left at their corners."""
+    first = np.cumsum([0, *(len(shapely.get_coordinates(p)) - 1 for p in polygons.values())])
+    points = np.concatenate([shapely.get_coordinates(p)[:-1] for p in polygons.values()])
+    names = np.fromiter(polygons, np.int64, len(polygons))
+    logits = head.logits(plane.lift(points))
+    own = logits[np.arange(len(points)), np.repeat(names, np.diff(first))]
+    error = float((logits.max(axis=1) - own).max()) + plane.rounding(head, window)
+    return SliceCells(
+        head.weight, head.bias, plane.origin, plane.basis, np.array(window), names, first, points, error
+    )

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, vstack
 
 from featgeom.arrays import Float64, Ints, as_float64
 from featgeom.boundaries.bounds import distance_above, dual_bound, logit_error, tie_error
-from featgeom.boundaries.closest import EMPTY, closest_ties
+from featgeom.boundaries.closest import EMPTY, Closest, closest_ties
 from featgeom.boundaries.domain import domain_bounds
+from featgeom.boundaries.exactly import settle
 from featgeom.boundaries.tied import as_tied
-from featgeom.certificates.boundaries import EmptyTieClaim, TieClaim
+from featgeom.certificates.farkas import EmptyTie
+from featgeom.certificates.ties import NearestTie, Tie
+from featgeom.exact.heads import ExactHead
+from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
+from featgeom.regions.contest import to_be_solved
+from featgeom.regions.domains import Box, ground
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
@@ -30,10 +38,11 @@ class FlipPoints(Result):
     Shapes: ``batch`` is (n,) for one question a sample and (n, t) for t.
 
     * ``point`` (*batch, d): in the domain; NaN where there is none;
-    * ``distance`` (*batch,), in feature space: from the sample to ``point``, rounded up; inf where none;
+    * ``distance`` (*batch,), in feature space: an exact tie is no farther from the sample; inf where none is
+      known;
     * ``lower_bound`` (*batch,): no exact tie is nearer, proved by weak duality; inf where none exists;
     * ``error`` (*batch,), in logits: how far from exact the tie at ``point`` may be. A float64 point can in
-      general not tie exactly; this is the bound on what rounding left;
+      general not tie exactly; this is the bound on what rounding left, and ``distance`` makes up for it;
     * ``classes`` (*batch, k): the classes that tie, the sample's own first where it is one of them;
     * ``status``: SOLVED, INFEASIBLE (proved that these classes tie nowhere in the domain), PRECISION_LIMIT,
       ITERATION_LIMIT or UNDECIDED (none found, and none excluded);
@@ -49,14 +58,17 @@ class FlipPoints(Result):
     error: Float64
     classes: Ints
     status: StatusArray
-    certificate: TieClaim
-    certificate_empty: EmptyTieClaim
+    certificate: Tie | NearestTie
+    certificate_empty: EmptyTie
     stats: Stats
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Flat answers (N,) to questions "closest tie of these classes to this sample"."""
+    """Flat answers (N,) to questions "closest tie of these classes to this sample".
+
+    ``active`` (N, C) and ``fixed`` (N, d) determine each point exactly, as `Tie` says.
+    """
 
     point: Float64
     distance: Float64
@@ -64,6 +76,8 @@ class Answers:
     error: Float64
     status: StatusArray
     multipliers: csr_array
+    active: csr_array
+    fixed: csr_array
     empty: dict[tuple[int, ...], csr_array]
     iterations: int
 
@@ -112,23 +126,37 @@ def join(parts: list[Answers]) -> Answers:
     empty: dict[tuple[int, ...], csr_array] = {}
     for part in reversed(parts):
         empty |= part.empty
-    joined = {
+    joined: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("point", "distance", "lower_bound", "error", "status")
     }
-    stacked = csr_array(vstack([part.multipliers for part in parts], format="csr"))
-    return Answers(**joined, multipliers=stacked, empty=empty, iterations=sum(p.iterations for p in parts))
+    joined |= {
+        name: csr_array(vstack([getattr(part, name) for part in parts], format="csr"))
+        for name in ("multipliers", "active", "fixed")
+    }
+    return Answers(**joined, empty=empty, iterations=sum(p.iterations for p in parts))
 
 
 def _solve_chunk(
     head: AffineHead, z: Float64, owner: Ints, tied: Ints, lo: Float64, hi: Float64, rtol: float
 ) -> Answers:
     w, b = head.weight, head.bias
-    points, multipliers, outcome, iterations = closest_ties(w, b, z, owner, tied, lo, hi)
-    found = outcome != EMPTY
-    own = z[owner]
-    distance = np.where(found, distance_above(points, own), np.inf)
-    error = np.where(found, tie_error(w, b, points, tied), np.inf)
+    solved = closest_ties(w, b, z, owner, tied, lo, hi)
+    points, found, own = solved.points, solved.outcome != EMPTY, z[owner]
+    distance = np.where(found, distance_above(points, own) + solved.off, np.inf) * (1 + 4 * UNIT)
+    active, fixed = solved.active & found[:, None], np.where(found[:, None], solved.fixed, 0)
+    for i in np.flatnonzero(found & ~_certain(head, solved, tied, lo, hi)):
+        sides = {int(j): int(fixed[i, j]) for j in np.flatnonzero(fixed[i])}
+        exact = settle(_exact(head), own[i], tied[i], np.flatnonzero(active[i]), sides, lo, hi)
+        distance[i] = exact.distance if exact else np.inf
+        if exact:
+            points[i], active[i], fixed[i] = exact.point, False, 0
+            active[i, exact.active] = True
+            for j, side in exact.fixed.items():
+                fixed[i, j] = side
+    known = np.isfinite(distance)
+    error = np.where(known, tie_error(w, b, points, tied), np.inf)
+    multipliers = np.where(np.isfinite(solved.multipliers), solved.multipliers, 0.0)
     lower = dual_bound(w, b, own, tied, multipliers, lo, hi)
     rows = np.arange(len(owner))
     ref = tied[:, 0]
@@ -136,17 +164,46 @@ def _solve_chunk(
     noise = logit_error(w, b, points)[rows, ref] + logit_error(w, b, own)[rows, ref]
     with np.errstate(divide="ignore", invalid="ignore"):
         resolution = np.where(lengths > 0, 8 * noise / lengths, 0.0)
-        # a point that misses the tie by a rounding may be nearer than any exact tie
-        solved = (distance - lower <= rtol * distance + resolution) & (error <= 64 * noise + rtol * lengths)
+        close = distance - lower <= rtol * distance + resolution
     status = status_array(len(owner), Status.PRECISION_LIMIT)
-    status[(outcome != EMPTY) & (outcome != 0)] = Status.ITERATION_LIMIT
-    status[found & solved] = Status.SOLVED
+    status[(solved.outcome != EMPTY) & (solved.outcome != 0)] = Status.ITERATION_LIMIT
+    status[known & close] = Status.SOLVED
+    status[found & ~known] = Status.UNDECIDED
     empty = _prove_empty(head, tied, multipliers, ~found, lo, hi, status)
-    gone = status == Status.INFEASIBLE
-    lower[gone] = np.inf
-    points[~found] = np.nan
-    sparse = csr_array(multipliers)
-    return Answers(points, distance, lower, error, status, sparse, empty, iterations)
+    lower[status == Status.INFEASIBLE] = np.inf
+    points[~known] = np.nan
+    active[rows[:, None], tied] = False  # those are named anyway
+    return Answers(
+        points,
+        distance,
+        lower,
+        error,
+        status,
+        multipliers=csr_array(multipliers),
+        active=csr_array(active.astype(np.float64)),
+        fixed=csr_array(fixed.astype(np.float64)),
+        empty=empty,
+        iterations=solved.iterations,
+    )
+
+
+@lru_cache(maxsize=4)
+def _exact(head: AffineHead) -> ExactHead:
+    return ExactHead(head.weight, head.bias)
+
+
+def _certain(head: AffineHead, found: Closest, tied: Ints, lo: Float64, hi: Float64) -> NDArray[np.bool_]:
+    """Where float64 leaves no doubt that the point meant is in the box and that no other class beats it."""
+    rows, ref = np.arange(len(tied)), tied[:, 0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = head.logits(np.where(np.isfinite(found.points), found.points, 0.0))
+        error = logit_error(head.weight, head.bias, found.points)
+        lengths = np.sqrt(np.einsum("ij,ij->i", head.weight, head.weight)) * (1 + 1e-12)
+        moved = found.off[:, None] * (lengths + lengths[ref][:, None])
+        clear = logits[rows, ref][:, None] - logits > 1.01 * (error + error[rows, ref][:, None] + moved)
+        inside = (found.points - lo > found.off[:, None]) & (hi - found.points > found.off[:, None])
+    tying = found.active[rows[:, None], tied].all(axis=1)
+    return tying & (clear | found.active).all(axis=1) & (inside | (found.fixed != 0)).all(axis=1)
 
 
 def _prove_empty(
@@ -165,9 +222,8 @@ def _prove_empty(
         key = tuple(int(k) for k in tied[i])
         if tried.get(key) is not Status.INFEASIBLE:
             ray = csr_array(multipliers[i : i + 1] / max(np.abs(multipliers[i]).max(), 1e-300))
-            claim = EmptyTieClaim(head.weight, head.bias, tied[i : i + 1], lo, hi, ray)
             tried[key] = Status.UNDECIDED
-            if claim.check().status[0] is Status.PROVED:
+            if empty_claim(head, {key: ray}, len(key), lo, hi).check().status[0] is Status.PROVED:
                 tried[key] = Status.INFEASIBLE
                 proved[key] = ray
         status[i] = tried[key]
@@ -186,20 +242,20 @@ def certified(
     start: float,
 ) -> FlipPoints:
     """Flat answers in the shape that was asked for, with their claims."""
-    found = np.flatnonzero(np.isfinite(answers.distance))
-    claim = TieClaim(
+    said = np.flatnonzero(np.isfinite(answers.distance) | (answers.status == Status.UNDECIDED))
+    claim = Tie(
         weight=head.weight,
         bias=head.bias,
+        lo=lo,
+        hi=hi,
         features=z,
-        owner=owner[found],
-        tied=np.ascontiguousarray(tied[found]),
-        lower=lo,
-        upper=hi,
-        point=answers.point[found],
-        error=answers.error[found],
-        distance=answers.distance[found],
-        lower_bound=answers.lower_bound[found],
-        multipliers=csr_array(answers.multipliers[found]),
+        owner=owner[said],
+        tied=np.ascontiguousarray(tied[said]),
+        active=answers.active[said],
+        fixed=answers.fixed[said],
+        lower=answers.lower_bound[said],
+        upper=answers.distance[said],
+        multipliers=answers.multipliers[said],
     )
     return FlipPoints(
         point=answers.point.reshape(*batch, head.dimension),
@@ -216,8 +272,11 @@ def certified(
 
 def empty_claim(
     head: AffineHead, empty: dict[tuple[int, ...], csr_array], k: int, lo: Float64, hi: Float64
-) -> EmptyTieClaim:
+) -> EmptyTie:
     """The absences that were proved, as one claim."""
     tied = np.array(list(empty), np.int64).reshape(len(empty), k)
-    rows = list(empty.values()) or [csr_array((0, head.classes))]
-    return EmptyTieClaim(head.weight, head.bias, tied, lo, hi, csr_array(vstack(rows, format="csr")))
+    rows = csr_array(vstack([csr_array((0, head.classes)), *empty.values()], format="csr"))
+    box = Box(lo, hi)
+    marks = [to_be_solved(head, box, int(t[0]), row) for t, row in zip(tied, rows.toarray(), strict=True)]
+    solved = csr_array(np.array(marks).reshape(rows.shape))
+    return EmptyTie(**ground(head, box), tied=tied, multipliers=rows, solved=solved)

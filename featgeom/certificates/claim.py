@@ -1,12 +1,37 @@
-"""What every claim has: a kind, subjects, evidence, and an exact check."""
+"""What every claim has: declared fields, statements in words, and one exact decision for each."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from featgeom.exact.fields import Refused, admit, specs
 from featgeom.status import Status, StatusArray, status_array, tally
+
+Verdict = tuple[Status, str]
+
+PROVED: Verdict = (Status.PROVED, "")
+
+
+def refuted(reason: str) -> Verdict:
+    """The evidence does not hold, and cannot."""
+    return Status.REFUTED, reason
+
+
+def undecided(reason: str) -> Verdict:
+    """The evidence proves nothing, but the statement may be true."""
+    return Status.UNDECIDED, reason
+
+
+def proved_if(fine: bool, reason: str) -> Verdict:
+    """Proved, or refuted for that reason."""
+    return PROVED if fine else refuted(reason)
 
 
 @dataclass(frozen=True)
@@ -18,13 +43,6 @@ class Verdicts:
 
     status: StatusArray
     reasons: tuple[str, ...]
-
-    @classmethod
-    def collect(cls, rows: list[tuple[Status, str]]) -> Verdicts:
-        """From one (status, reason) a statement."""
-        status = status_array(len(rows))
-        status[:] = [row[0] for row in rows]
-        return cls(status, tuple(row[1] for row in rows))
 
     @property
     def tally(self) -> dict[str, int]:
@@ -39,42 +57,83 @@ KINDS: dict[str, type[Claim]] = {}
 class Claim(ABC):
     """A batch of statements of one kind, with the numbers that prove each.
 
-    A subclass is a frozen dataclass whose fields are arrays (numpy, or scipy.sparse.csr_array) or plain
-    numbers and strings. ``subjects`` names those fields that hold what the statements are about (points,
-    queries, head): a run stores these by reference to its features, everything else as evidence.
+    A kind is a frozen dataclass whose fields are declared as `featgeom.exact.fields` says, so that `check`
+    sees nothing of another type, shape or range. ``subjects`` says by which fields the statements are about
+    something (points, a head, a domain): a run stores these by name, all else as evidence. ``words`` are
+    those names.
 
-    ``check`` must decide each statement from these fields alone, in exact arithmetic, with no code of a
-    solver. It never raises on false evidence: a wrong index or shape is a refutation.
+    `decide` settles one statement in exact arithmetic; `screened` may prove many at once in float64 with a
+    bound on its rounding. No code of a solver takes part.
     """
 
     kind: ClassVar[str]
-    subjects: ClassVar[tuple[str, ...]]
+    counted: ClassVar[str] = ""  # the dimension that counts the statements; "" where there is one
+    subjects: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    words: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "kind" in cls.__dict__:
-            taken = KINDS.setdefault(cls.kind, cls)
-            if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+        if "statement" in cls.__dict__:
+            cls.kind = re.sub("(?<!^)([A-Z])", r"-\1", cls.__name__).lower()
+            if (KINDS.setdefault(cls.kind, cls)).__module__ != cls.__module__:
                 raise TypeError(f"two kinds of claim are called '{cls.kind}'")
             KINDS[cls.kind] = cls
 
-    @abstractmethod
     def __len__(self) -> int:
         """How many statements there are."""
+        if not self.counted:
+            return 1
+        for name, spec in specs(self):
+            shape = np.shape(getattr(self, name))
+            if self.counted in spec.shape and len(shape) == len(spec.shape):
+                return int(shape[spec.shape.index(self.counted)])
+        return 0
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The fields that are not subjects, by name."""
+        subjects = {field for names in self.subjects.values() for field in names}
+        return {name: getattr(self, name) for name, _ in specs(self) if name not in subjects}
+
+    def named(self, **words: str) -> Self:
+        """The same claim with its subjects called by the run's own words."""
+        return replace(self, words=words)
+
+    def called(self, subject: str, otherwise: str) -> str:
+        """What to call a subject in print."""
+        return self.words.get(subject, otherwise)
 
     @abstractmethod
     def statement(self, i: int) -> str:
         """Statement ``i`` in words, with its figures."""
 
+    def misfit(self) -> str:
+        """Why fields that passed the door do not belong together, or nothing."""
+        return ""
+
+    def screened(self) -> NDArray[np.bool_]:
+        """The statements that float64 proves with its bound on rounding, (len,)."""
+        return np.zeros(len(self), dtype=bool)
+
     @abstractmethod
+    def decide(self, i: int) -> Verdict:
+        """Decide statement ``i`` exactly."""
+
     def check(self) -> Verdicts:
-        """Decide every statement exactly."""
-
-    def evidence(self) -> dict[str, Any]:
-        """The fields that are not subjects, by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.subjects}
-
-
-def refuted(n: int, reason: str) -> Verdicts:
-    """All ``n`` statements refuted for one reason, such as arrays that do not fit together."""
-    return Verdicts(status_array(n, Status.REFUTED), (reason,) * n)
+        """Decide every statement. It never raises on false evidence: what does not fit is a refutation."""
+        count = max(1, len(self))
+        try:
+            values, faulty = admit(self, self.counted)
+            claim = replace(self, **values)
+            reason = claim.misfit()
+        except Refused as error:
+            reason = str(error)
+        if reason:
+            return Verdicts(status_array(count, Status.REFUTED), (reason,) * count)
+        proved = claim.screened() & ~faulty
+        status, reasons = status_array(len(claim), Status.PROVED), [""] * len(claim)
+        for i in np.flatnonzero(~proved).tolist():
+            fault = refuted("a value is not a number, or out of range")
+            status[i], reasons[i] = fault if faulty[i] else claim.decide(i)
+        return Verdicts(status, tuple(reasons))

@@ -4,96 +4,79 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from functools import cached_property
+from itertools import pairwise
+from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from featgeom.certificates.claim import Claim, Verdicts, refuted
-from featgeom.exact.fields import is_array_of
+from featgeom.arrays import Float64, Floats, Ints
+from featgeom.certificates.claim import Claim, Verdict, proved_if, refuted
+from featgeom.exact.fields import floats, stored, whole
 from featgeom.exact.heads import ExactHead
-from featgeom.exact.rationals import fraction
-from featgeom.status import Status
-
-Array = NDArray[Any]
+from featgeom.exact.numbers import fraction
 
 
 @dataclass(frozen=True, eq=False)
-class CrossingClaim(Claim):
-    """Statement i: along the segment from ``start[i]`` to ``end[i]`` the largest logit belongs, to within
-    ``error[i]`` logits, to class ``cells[j]`` on the parameters ``enter[j]`` to ``leave[j]``, for j from
-    ``first[i]`` to ``first[i + 1]``; these intervals follow each other from 0 to 1.
+class SegmentCells(Claim):
+    """Segment i, from ``start[i]`` to ``end[i]``, runs through the cells of ``cells[first[i]:first[i + 1]]``
+    one after the other, each on a piece of positive length (or it has one), and enters each at a parameter
+    within ``error[i]`` of ``enter`` (0 at the start, 1 at the end).
 
-    On an interval the largest logit less the class's own is a convex function of the parameter, so the check
-    of both ends is the check of the interval.
+    Consecutive classes tie at one parameter each; these rise strictly. At each no other logit is larger, nor
+    at the ends than that of the first and last class. On a piece the largest logit less the class's own is a
+    convex function of the parameter, so it is 0 throughout.
     """
 
-    weight: Array
-    bias: Array
-    start: Array
-    end: Array
-    first: Array
-    cells: Array
-    enter: Array
-    leave: Array
-    error: Array
+    counted: ClassVar[str] = "m"
+    subjects: ClassVar = {"head": ("weight", "bias"), "start": ("start",), "end": ("end",)}
 
-    kind: ClassVar[str] = "crossings"
-    subjects: ClassVar[tuple[str, ...]] = ("weight", "bias", "start", "end")
-
-    def __len__(self) -> int:
-        return len(self.error)
+    weight: Float64 = floats("c", "d")
+    bias: Float64 = floats("c")
+    start: Floats = stored("m", "d")
+    end: Floats = stored("m", "d")
+    first: Ints = whole("f", rising=True)
+    cells: Ints = whole("p", below="c")
+    enter: Float64 = floats("p", low=0, high=1)
+    error: Float64 = floats("m", low=0)
 
     def statement(self, i: int) -> str:
         """The statement in words."""
         part = slice(int(self.first[i]), int(self.first[i + 1]))
         names = " → ".join(str(int(k)) for k in self.cells[part])
-        at = ", ".join(f"{t:.6g}" for t in self.leave[part][:-1])
-        return f"segment {i} runs through the cells {names}" + (f", changing at t = {at}" if at else "")
+        at = ", ".join(f"{t:.6g}" for t in self.enter[part][1:])
+        changes = f", changing at t = {at} (within {self.error[i]:.2g})" if at else ""
+        return f"segment {i} runs through the cells {names}{changes}"
 
-    def check(self) -> Verdicts:
-        """Decide every statement exactly."""
-        count = len(self)
-        reason = self._misfit(count)
-        if reason:
-            return refuted(count, reason)
-        head = ExactHead(self.weight, self.bias)
-        return Verdicts.collect([self._check(head, i) for i in range(count)])
+    def misfit(self) -> str:
+        """Every piece belongs to a segment, and every segment has one."""
+        fine = len(self.first) == len(self) + 1 and self.first[0] == 0 and self.first[-1] == len(self.cells)
+        return "" if fine else "the pieces do not belong to the segments"
 
-    def _misfit(self, count: int) -> str:
-        if not isinstance(self.weight, np.ndarray) or self.weight.ndim != 2:
-            return "the head is not a matrix"
-        classes, d = self.weight.shape
-        if not (is_array_of(self.weight, (classes, d)) and is_array_of(self.bias, (classes,))):
-            return "weight and bias of the head do not fit together"
-        if not (is_array_of(self.start, (count, d)) and is_array_of(self.end, (count, d))):
-            return "the segments have the wrong shape"
-        if not is_array_of(self.error, (count,)) or not is_array_of(self.first, (count + 1,)):
-            return "the evidence has the wrong length"
-        pieces = len(self.cells) if isinstance(self.cells, np.ndarray) else 0
-        if not all(is_array_of(x, (pieces,)) for x in (self.cells, self.enter, self.leave)):
-            return "the pieces have the wrong length"
-        if self.first.dtype.kind not in "iu" or self.cells.dtype.kind not in "iu":
-            return "the pieces are not indices"
-        steps = np.diff(self.first.astype(np.int64))
-        if self.first[0] != 0 or self.first[-1] != pieces or (steps < 1).any():
-            return "the pieces do not belong to the segments"
-        if pieces and not (self.cells.min() >= 0 and self.cells.max() < classes):
-            return "a class does not exist"
-        return ""
+    @cached_property
+    def _head(self) -> ExactHead:
+        return ExactHead(self.weight, self.bias)
 
-    def _check(self, head: ExactHead, i: int) -> tuple[Status, str]:
-        pieces = range(int(self.first[i]), int(self.first[i + 1]))
-        at = Fraction(0)
-        a, b, error = head.logits(self.start[i]), head.logits(self.end[i]), fraction(self.error[i])
-        for j in pieces:
-            if fraction(self.enter[j]) != at or self.leave[j] < self.enter[j]:
-                return Status.REFUTED, "the pieces do not follow each other"
-            at = fraction(self.leave[j])
-            for t in (fraction(self.enter[j]), at):
-                logits = [x + t * (y - x) for x, y in zip(a, b, strict=True)]
-                if max(logits) - logits[int(self.cells[j])] > error:
-                    return Status.REFUTED, f"class {int(self.cells[j])} does not win on its piece"
-        if at != 1:
-            return Status.REFUTED, "the pieces do not reach the end"
-        return Status.PROVED, ""
+    def decide(self, i: int) -> Verdict:
+        """Every change of class, and the ends."""
+        part = slice(int(self.first[i]), int(self.first[i + 1]))
+        cells, error = self.cells[part].tolist(), fraction(self.error[i])
+        at_start, at_end = self._head.leads(self.start[i], 0), self._head.leads(self.end[i], 0)
+        # leads are l_0 − l_k: the class of largest logit has the least
+        if min(at_start) < at_start[cells[0]] or min(at_end) < at_end[cells[-1]]:
+            return refuted("another class has a larger logit at an end")
+        places = [Fraction(0)]
+        for c, k in pairwise(cells):
+            before, after = (
+                at_start[k] - at_start[c],
+                at_end[c] - at_end[k],
+            )  # how far k is behind, then ahead
+            if before < 0 or after < 0 or before + after == 0:
+                return refuted(f"class {k} does not overtake class {c}")
+            t = before / (before + after)
+            here = [a + t * (b - a) for a, b in zip(at_start, at_end, strict=True)]
+            if min(here) < here[c]:
+                return refuted("a third class has a larger logit at a change")
+            places.append(t)
+        if len(cells) > 1 and not all(a < b for a, b in pairwise([*places, Fraction(1)])):
+            return refuted("the pieces do not follow each other")
+        close = all(abs(t - fraction(at)) <= error for t, at in zip(places, self.enter[part], strict=True))
+        return proved_if(close, "a parameter is farther from the change than stated")

@@ -5,205 +5,166 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64
-from featgeom.certificates.claim import Claim, Verdicts, refuted
-from featgeom.certificates.weights import (
-    PROVED,
-    Proof,
-    are_shares,
-    are_weights,
-    at_most,
-    no,
-    square,
-    weighted_point,
-)
-from featgeom.exact.fields import is_array_of
-from featgeom.exact.rationals import fraction, lowest
-from featgeom.exact.rounding import gamma
-from featgeom.status import Status
+from featgeom.arrays import Float64, Floats, Ints
+from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted, undecided
+from featgeom.exact.fields import floats, sparse, stored, whole
+from featgeom.exact.numbers import apart2, at_most, fraction, mean, square
+from featgeom.exact.rounding import TINY, U, gamma, lengths_above
+from featgeom.exact.screens import lowest
 
 BLOCK = 1 << 22  # numbers looked at in one step
 MOST_PAIRS = 1 << 33  # more pairs than this are not compared again
 
 
 @dataclass(frozen=True, eq=False)
-class HullSupport(Claim):
-    """The greatest ⟨x, u⟩ over points x (n, d) lies in [lower, upper] (q,), for directions u (q, d)."""
+class _OfPoints(Claim):
+    subjects: ClassVar = {"points": ("points",)}
 
-    kind: ClassVar[str] = "hull-support"
-    subjects: ClassVar[tuple[str, ...]] = ("points",)
+    points: Floats = stored("n", "d", some=True)
 
-    points: Any
-    directions: Any
-    lower: Any
-    upper: Any
-
-    def __len__(self) -> int:
-        return len(self.lower)
-
-    def statement(self, i: int) -> str:
-        """The interval, in words."""
-        return f"along direction {i} the points reach between {self.lower[i]:.9g} and {self.upper[i]:.9g}"
-
-    def check(self) -> Verdicts:
-        """The maximum, exactly."""
-        q = len(self.lower)
-        if not is_array_of(self.points, (None, None)) or len(self.points) == 0:
-            return refuted(q, "the points are not an array of numbers")
-        fits = is_array_of(self.directions, (q, self.points.shape[1]))
-        if not (fits and is_array_of(self.lower, (q,)) and is_array_of(self.upper, (q,))):
-            return refuted(q, "the arrays do not fit together")
-        rows: list[Proof] = []
-        for i, least in enumerate(lowest(self.points, -self.directions)):
-            holds = fraction(self.lower[i]) <= -least <= fraction(self.upper[i])
-            rows.append(PROVED if holds else no("the points reach elsewhere"))
-        return Verdicts.collect(rows)
+    def _whose(self) -> str:
+        return self.called("points", f"{len(self.points):,} points")
 
 
 @dataclass(frozen=True, eq=False)
-class EnclosingBall(Claim):
+class HullSupport(_OfPoints):
+    """The greatest ⟨x, u⟩ over points x (n, d) lies in [lower, upper] (q,), for directions u (q, d)."""
+
+    counted: ClassVar[str] = "q"
+
+    directions: Float64 = floats("q", "d")
+    lower: Float64 = floats("q")
+    upper: Float64 = floats("q")
+
+    def statement(self, i: int) -> str:
+        """The interval, in words."""
+        bounds = f"between {self.lower[i]:.9g} and {self.upper[i]:.9g}"
+        return f"along direction {i} the hull of {self._whose()} reaches {bounds}"
+
+    @cached_property
+    def _highest(self) -> list[Fraction]:
+        return [-least for least in lowest(self.points, -self.directions)]
+
+    def decide(self, i: int) -> Verdict:
+        """The maximum, exactly."""
+        fine = fraction(self.lower[i]) <= self._highest[i] <= fraction(self.upper[i])
+        return proved_if(fine, "the points reach elsewhere")
+
+
+@dataclass(frozen=True, eq=False)
+class EnclosingBall(_OfPoints):
     """All points (n, d) lie within ``upper`` of ``centre`` (d,); no ball narrower than ``lower`` holds them.
 
     ``lower`` is proved by ``weights`` (1, n): the mean square distance from their weighted mean.
     """
 
-    kind: ClassVar[str] = "enclosing-ball"
-    subjects: ClassVar[tuple[str, ...]] = ("points",)
-
-    points: Any
-    centre: Any
-    lower: float
-    upper: float
-    weights: Any
-
-    def __len__(self) -> int:
-        return 1
+    centre: Float64 = floats("d")
+    lower: float = floats(low=0)
+    upper: float = floats(low=0)
+    weights: csr_array = sparse(1, "n", low=0)
 
     def statement(self, i: int) -> str:
         """The interval, in words."""
-        return f"the smallest ball has a radius between {self.lower:.9g} and {self.upper:.9g}"
+        bounds = f"between {self.lower:.9g} and {self.upper:.9g}"
+        return f"the smallest ball around {self._whose()} has a radius {bounds}"
 
-    def check(self) -> Verdicts:
-        """Both bounds, exactly."""
-        return Verdicts.collect([self._decide()])
-
-    def _decide(self) -> Proof:
-        if not is_array_of(self.points, (None, None)) or len(self.points) == 0:
-            return no("the points are not an array of numbers")
-        n, d = self.points.shape
-        if not (is_array_of(self.centre, (d,)) and are_weights(self.weights, (1, n))):
-            return no("the arrays do not fit together")
+    def decide(self, i: int) -> Verdict:
+        """Every point against the ball, and the spread of the weighted points."""
         if not all_within(self.points, self.centre, self.upper):
-            return no("a point lies outside the ball")
-        if self.lower <= 0:
+            return refuted("a point lies outside the ball")
+        if self.lower == 0:
             return PROVED
-        if not are_shares(self.weights.data):
-            return no("the weights are negative or empty")
-        mean = weighted_point(self.weights, self.points)
-        shares = [fraction(w) for w in self.weights.data]
-        spread = Fraction(0)
-        for share, row in zip(shares, self.points[self.weights.indices]):
-            spread += share * square([fraction(x) - m for x, m in zip(row, mean)])
-        if not np.isfinite(self.lower) or fraction(self.lower) ** 2 > spread / sum(shares):
-            return no("the weighted points would fit into a smaller ball")
-        return PROVED
+        if not self.weights.data.any():
+            return refuted("the weights are all zero")
+        rows, shares = self.points[self.weights.indices], [fraction(w) for w in self.weights.data]
+        middle = mean(self.weights.data, rows)
+        spread = sum(
+            (
+                share * square([fraction(x) - m for x, m in zip(row, middle, strict=True)])
+                for share, row in zip(shares, rows, strict=True)
+            ),
+            Fraction(0),
+        )
+        fine = fraction(self.lower) ** 2 <= spread / sum(shares)
+        return proved_if(fine, "the weighted points would fit into a smaller ball")
 
 
 @dataclass(frozen=True, eq=False)
-class HullDiameter(Claim):
+class HullDiameter(_OfPoints):
     """The greatest distance between two of the points (n, d) lies in [lower, upper].
 
     ``rows`` (2,) are two points at least ``lower`` apart. ``upper`` is proved by a ball about ``centre``
     (d,) where it is as wide as that, and by comparing all pairs otherwise.
     """
 
-    kind: ClassVar[str] = "hull-diameter"
-    subjects: ClassVar[tuple[str, ...]] = ("points",)
-
-    points: Any
-    rows: Any
-    centre: Any
-    lower: float
-    upper: float
-
-    def __len__(self) -> int:
-        return 1
+    rows: Ints = whole(2, below="n")
+    centre: Float64 = floats("d")
+    lower: float = floats(low=0)
+    upper: float = floats(low=0)
 
     def statement(self, i: int) -> str:
         """The interval, in words."""
-        return f"the diameter is between {self.lower:.9g} and {self.upper:.9g}"
+        return f"the diameter of {self._whose()} is between {self.lower:.9g} and {self.upper:.9g}"
 
-    def check(self) -> Verdicts:
-        """Both bounds, exactly."""
-        return Verdicts.collect([self._decide()])
-
-    def _decide(self) -> Proof:
-        if not is_array_of(self.points, (None, None)) or len(self.points) == 0:
-            return no("the points are not an array of numbers")
-        n, d = self.points.shape
-        pair = is_array_of(self.rows, (2,)) and self.rows.dtype.kind in "iu"
-        if not (pair and self.rows.min() >= 0 and self.rows.max() < n and is_array_of(self.centre, (d,))):
-            return no("the arrays do not fit together")
-        a, b = self.points[self.rows]
-        if self.lower > 0:
-            apart = square([fraction(x) - fraction(y) for x, y in zip(a, b)])
-            if not np.isfinite(self.lower) or fraction(self.lower) ** 2 > apart:
-                return no("the two points are nearer to each other than the lower bound")
+    def decide(self, i: int) -> Verdict:
+        """The two points, and all pairs."""
+        if apart2(*self.points[self.rows]) < fraction(self.lower) ** 2:
+            return refuted("the two points are nearer to each other than the lower bound")
         if all_within(self.points, self.centre, self.upper / 2):
             return PROVED
-        if n * n > MOST_PAIRS:
-            return (Status.UNDECIDED, "too many pairs to compare again")
-        if not _all_pairs_within(self.points, self.centre, self.upper):
-            return no("two points are farther apart than the upper bound")
-        return PROVED
+        if len(self.points) ** 2 > MOST_PAIRS:
+            return undecided("too many pairs to compare again")
+        fine = all_pairs_within(self.points, self.centre, self.upper)
+        return proved_if(fine, "two points are farther apart than the upper bound")
 
 
-def all_within(points: Any, centre: Any, radius: float) -> bool:
-    """Whether every point is within ``radius`` of ``centre``: in float64 where that decides, else exactly."""
-    if np.isposinf(radius):
-        return True
-    if not np.isfinite(radius) or radius < 0:
-        return False
-    middle = [fraction(c) for c in centre]
-    for first, part in _about(points, centre):
-        size = np.einsum("ij,ij->i", part, part)
-        doubtful = ~(size * (1 + 4 * gamma(part.shape[1] + 4, np.float64)) + 1e-300 < radius * radius)
-        for row in points[first + np.flatnonzero(doubtful)]:
-            if not at_most(square([fraction(x) - m for x, m in zip(row, middle)]), radius):
-                return False
+def _about(points: Floats, centre: Float64) -> Iterator[tuple[int, Float64]]:
+    """Blocks of points about the centre in float64, each with the number of its first row."""
+    step = max(1, BLOCK // points.shape[1])
+    with np.errstate(over="ignore"):
+        for start in range(0, len(points), step):
+            yield start, points[start : start + step].astype(np.float64) - centre
+
+
+def all_within(points: Floats, centre: Float64, radius: float) -> bool:
+    """Whether every point is within ``radius`` of ``centre``: in float64 where that decides, else exactly.
+
+    A difference is off by u, its length by what `lengths_above` allows.
+    """
+    for first, apart in _about(points, centre):
+        doubtful = np.flatnonzero(~(lengths_above(apart) * (1 + 4 * U) < radius))
+        if any(
+            not at_most(apart2(row.astype(np.float64), centre), radius) for row in points[first + doubtful]
+        ):
+            return False
     return True
 
 
-def _about(points: Any, centre: Any) -> Iterator[tuple[int, Float64]]:
-    """Blocks of points about the centre in float64, each with the number of its first row."""
-    step = max(1, BLOCK // points.shape[1])
-    for start in range(0, len(points), step):
-        yield start, points[start : start + step].astype(np.float64) - np.asarray(centre, dtype=np.float64)
+def all_pairs_within(points: Floats, centre: Float64, bound: float) -> bool:
+    """Whether all pairs are within ``bound``: by their distances from the centre, a product, or exactly.
 
-
-def _all_pairs_within(points: Any, centre: Any, bound: float) -> bool:
-    """Whether all pairs are within ``bound``: a product with its rounding bound, doubtful pairs exactly."""
-    if not np.isfinite(bound) or bound < 0:
-        return False
-    apart = points.astype(np.float64) - np.asarray(centre, dtype=np.float64)
-    sizes = np.einsum("ij,ij->i", apart, apart)
-    error = 8 * gamma(points.shape[1] + 8, np.float64) * float(sizes.max()) + 1e-300
-    # A pair is no farther apart than its two distances from the centre together.
-    radii = np.sqrt(sizes + error)
-    far = ~((radii + radii.max()) * (1 + 1e-15) < bound)
-    points, apart, sizes = points[far], apart[far], sizes[far]
-    if len(points) == 0:
-        return True
-    step = max(1, BLOCK // len(points))
-    for start in range(0, len(points), step):
-        part = apart[start : start + step]
-        squares = sizes[start : start + step, None] + sizes[None, start:] - 2 * (part @ apart[start:].T)
-        for i, j in np.argwhere(~(squares + error < bound * bound * (1 - 1e-15))):
-            a, b = points[start + i], points[start + j]
-            if not at_most(square([fraction(x) - fraction(y) for x, y in zip(a, b)]), bound):
-                return False
+    Let ℓ be the greatest length about the centre, of which each point is off by u ℓ. Then ‖a‖² + ‖b‖² − 2 a·b
+    is off by 4 γ_{d+4} ℓ², by 9 u ℓ² for the points, and by underflow: less than ``error``.
+    """
+    apart = np.concatenate([part for _, part in _about(points, centre)])
+    lengths = lengths_above(apart) * (1 + 4 * U)
+    far = np.flatnonzero(~((lengths + lengths.max()) * (1 + 4 * U) < bound))
+    apart, d = apart[far], points.shape[1]
+    step = max(1, BLOCK // max(1, len(far)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", apart, apart)
+        error = 8 * gamma(d + 8, np.float64) * lengths.max() ** 2 + 8 * d * TINY
+        limit = np.nextafter(bound * bound, 0.0)
+        for start in range(0, len(far), step):
+            part = slice(start, start + step)
+            found = squares[part, None] + squares[None, start:] - 2 * (apart[part] @ apart[start:].T)
+            for i, j in np.argwhere(~(found + error < limit)):
+                if not at_most(apart2(*points[far[[start + i, start + j]]].astype(np.float64)), bound):
+                    return False
     return True

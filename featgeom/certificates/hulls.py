@@ -1,29 +1,36 @@
-"""Claims about one hull and queries: how far they are from it, and which lie in it."""
+"""Claims about one hull and points: how far they are from it, which lie in it, which are its vertices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from featgeom.certificates.claim import Claim, Verdicts, refuted
-from featgeom.certificates.weights import (
-    PROVED,
-    Proof,
-    are_shares,
-    are_weights,
-    at_most,
-    gap_at_least,
-    holds_zero,
-    no,
-    row_of,
-)
-from featgeom.exact.fields import is_array_of
-from featgeom.exact.rationals import distance2, dot, lowest, row_dots
-from featgeom.exact.rounding import product_error
-from featgeom.status import Status
+from featgeom.arrays import Float64, Floats, Ints
+from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted
+from featgeom.exact.fields import floats, sparse, stored, truths, whole
+from featgeom.exact.numbers import at_least, at_most, dot, fraction, mean, norm2, shares_of_zero, square
+from featgeom.exact.rounding import TINY, U, gamma, lengths_above
+from featgeom.exact.screens import heights_above, lowest_under
+
+
+def row_of(matrix: Any, i: int) -> tuple[Ints, Float64]:
+    """The columns and values of row ``i`` of a sparse matrix."""
+    start, stop = matrix.indptr[i], matrix.indptr[i + 1]
+    return matrix.indices[start:stop], matrix.data[start:stop]
+
+
+def holds_zero(left: Floats, right: Floats) -> Verdict:
+    """Whether 0 = Σ w_i (left_i − right_i) has a solution w ≥ 0, Σ w = 1: solved in rationals."""
+    shares = shares_of_zero(left, right) if len(left) else None
+    if shares is None:
+        return refuted("the supporting points do not determine the point claimed")
+    return proved_if(min(shares) >= 0, "a weight of the combination is negative")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,166 +38,168 @@ class HullDistance(Claim):
     """The distance of queries (q, d) from the hull of points (n, d) lies in [lower, upper].
 
     ``upper`` is proved by the hull point of ``weights`` (q, n), taken at their exact sum; ``lower`` by all
-    points lying beyond a plane of that ``normal`` (q, d). Where ``left_out`` (q,) is not −1, that one row is
-    left out of the hull. ``lower`` ≤ 0 and ``upper`` = inf claim nothing.
+    points lying beyond a plane of that ``normal`` (q, d). A lower of 0 and an upper of inf claim nothing.
     """
 
-    kind: ClassVar[str] = "hull-distance"
-    subjects: ClassVar[tuple[str, ...]] = ("points", "queries")
+    counted: ClassVar[str] = "q"
+    subjects: ClassVar = {"points": ("points",), "queries": ("queries",)}
 
-    points: Any
-    queries: Any
-    lower: Any
-    upper: Any
-    weights: Any
-    normal: Any
-    left_out: Any
-
-    def __len__(self) -> int:
-        return len(self.lower)
+    points: Floats = stored("n", "d", some=True)
+    queries: Floats = stored("q", "d")
+    lower: Float64 = floats("q", low=0)
+    upper: Float64 = floats("q", low=0, infinite="+")
+    weights: csr_array = sparse("q", "n", low=0)
+    normal: Float64 = floats("q", "d")
 
     def statement(self, i: int) -> str:
         """The interval, in words."""
-        interval = f"between {self.lower[i]:.9g} and {self.upper[i]:.9g}"
-        return f"query {i} is {interval} from the hull of {_hull_name(self.left_out[i])}"
+        return (
+            f"number {i} of {self.called('queries', 'the queries')} is between {self.lower[i]:.9g} and "
+            f"{self.upper[i]:.9g} from the hull of {self.called('points', f'{len(self.points):,} points')}"
+        )
 
-    def check(self) -> Verdicts:
-        """Both bounds, exactly."""
-        q = len(self.lower)
-        fits = _queries_fit(self.points, self.queries, self.normal, self.left_out, self.weights, q)
-        if not (fits and is_array_of(self.lower, (q,)) and np.shape(self.upper) == (q,)):
-            return refuted(q, "the arrays do not fit together")
-        gaps = _gaps(self.points, self.queries, self.normal, self.left_out, np.flatnonzero(self.lower > 0))
-        return Verdicts.collect([self._decide(i, gaps.get(i)) for i in range(q)])
+    @cached_property
+    def _lowest(self) -> list[Fraction | None]:
+        """How low the points reach along each normal; None where that is surely beyond the lower bound."""
+        reach = np.nextafter(self.lower * lengths_above(self.normal), np.inf)
+        ceiling = np.nextafter(heights_above(self.queries, self.normal) + reach, np.inf)
+        return lowest_under(self.points, self.normal, np.where(self.lower > 0, ceiling, -np.inf))
 
-    def _decide(self, i: int, gap: Fraction | None) -> Proof:
-        query = self.queries[i].astype(np.float64)
-        if self.lower[i] > 0:
-            if gap is None:
-                return no("there is no hull to be distant from")
-            if not gap_at_least(gap, self.normal[i], self.lower[i]):
-                return no("a point lies nearer than the lower bound along the normal")
-        if np.isposinf(self.upper[i]):
+    def screened(self) -> NDArray[np.bool_]:
+        """Both bounds, as far as float64 can tell."""
+        near = distances_above(self.weights, self.points, self.queries) <= self.upper
+        beyond = np.array([low is None for low in self._lowest], dtype=bool)
+        return (near | np.isinf(self.upper)) & beyond
+
+    def decide(self, i: int) -> Verdict:
+        """The gap along the normal, then the distance of the weighted point."""
+        low = self._lowest[i]
+        if low is not None:
+            gap = low - dot(self.queries[i], self.normal[i])
+            if not self.normal[i].any():
+                return refuted("the normal is zero")
+            if not at_least(gap, self.lower[i], norm2(self.normal[i])):
+                return refuted("a point lies nearer than the lower bound along the normal")
+        if self.upper[i] == np.inf:
             return PROVED
-        if self.left_out[i] >= 0 and self.left_out[i] in row_of(self.weights, i)[0]:
-            return no("the point left out carries weight")
         rows, shares = row_of(self.weights, i)
-        if not are_shares(shares):
-            return no("the weights are negative or empty")
-        if not at_most(distance2(shares, self.points[rows], query), self.upper[i]):
-            return no("the weighted point is farther than the upper bound")
-        return PROVED
+        if not shares.any():
+            return refuted("the weights are all zero")
+        apart = [
+            x - fraction(y) for x, y in zip(mean(shares, self.points[rows]), self.queries[i], strict=True)
+        ]
+        return proved_if(
+            at_most(square(apart), self.upper[i]), "the weighted point is farther than the upper bound"
+        )
+
+
+def distances_above(weights: csr_array, points: Floats, queries: Floats) -> Float64:
+    """Upper bounds on the distance of each query from its weighted mean of points, (q,); inf where unknown.
+
+    With m weights, the sum Σ w x and its division by the sum of weights are off by γ_{2m+4} times the mean
+    length of the points, and by m underflows; subtracting the query is off by u. Weights whose sum is far
+    from 1 could underflow and are left to exact arithmetic.
+    """
+    used, place = np.unique(weights.indices, return_inverse=True)
+    shares = csr_array((weights.data, place, weights.indptr), shape=(weights.shape[0], len(used)))
+    x = points[used].astype(np.float64)
+    total, most = shares.sum(axis=1), int(np.diff(shares.indptr).max(initial=0))
+    with np.errstate(all="ignore"):
+        apart = (shares @ x) / total[:, None] - queries
+        doubt = (
+            gamma(2 * most + 6, np.float64) * (shares @ lengths_above(x)) / total
+            + 4 * most * x.shape[1] * TINY
+        )
+        found = (lengths_above(apart) * (1 + 4 * U) + 1.001 * doubt) * (1 + 4 * U)
+    return np.where((total > 0.5) & (total < 2) & ~np.isnan(found), found, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
-class HullMembership(Claim):
-    """Each query (q, d) lies in the hull of points (n, d) (``inside`` true), or does not.
+class _InOrOut(Claim):
+    """For some queries by number whether they lie in a hull; a support or a plane between is the proof."""
 
-    Inside: ``support`` (q, n) marks points whose hull holds the query, by a rational linear system. Outside:
-    all points lie strictly beyond the query along ``normal`` (q, d). Where ``left_out`` (q,) is not −1, that
-    one row is left out of the hull; where ``decided`` (q,) is false nothing is claimed.
+    counted: ClassVar[str] = "m"
+
+    points: Floats = stored("n", "d", some=True)
+    rows: Ints = whole("m", rising=True)
+    inside: NDArray[np.bool_] = truths("m")
+    support: csr_array = sparse("m", "n")
+    normal: Float64 = floats("m", "d")
+
+    def misfit(self) -> str:
+        """Every number is one of the queries."""
+        return "" if self.rows.max(initial=-1) < len(self._asked()[1]) else "a query that is not there"
+
+    def _asked(self) -> tuple[Floats, Floats, Ints, Ints | None]:
+        """Points, queries, the numbers asked about, and the row that is left out of the hull for each."""
+        raise NotImplementedError
+
+    @cached_property
+    def _lowest(self) -> list[Fraction | None]:
+        """How low the points reach along each normal; None where that is surely beyond the query."""
+        points, queries, rows, out = self._asked()
+        ceiling = np.where(self.inside, -np.inf, heights_above(queries[rows], self.normal))
+        return lowest_under(points, self.normal, ceiling, out)
+
+    def screened(self) -> NDArray[np.bool_]:
+        """Those outside, as far as float64 can tell."""
+        return np.array([low is None for low in self._lowest], dtype=bool) & ~self.inside
+
+    def decide(self, i: int) -> Verdict:
+        """Outside by the exact minimum over all points, inside by a linear system in rationals."""
+        points, queries, rows, out = self._asked()
+        query = queries[rows[i]]
+        if not self.inside[i]:
+            low = self._lowest[i]
+            beyond = low is None or low > dot(query, self.normal[i])
+            return proved_if(beyond, "the normal does not separate the query from the points")
+        support, _ = row_of(self.support, i)
+        if out is not None and out[i] in support:
+            return refuted("the point itself is used as support")
+        return holds_zero(points[support], np.repeat(query[None], len(support), axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class HullMembership(_InOrOut):
+    """Of the queries (q, d), those numbered ``rows`` (m,) lie in the hull of points (n, d), or do not.
+
+    ``inside`` (m,) is true: ``support`` (m, n) marks points whose hull holds the query, by a rational linear
+    system. It is false: all points lie strictly beyond the query along ``normal`` (m, d).
     """
 
-    kind: ClassVar[str] = "hull-membership"
-    subjects: ClassVar[tuple[str, ...]] = ("points", "queries")
+    subjects: ClassVar = {"points": ("points",), "queries": ("queries",)}
 
-    points: Any
-    queries: Any
-    decided: Any
-    inside: Any
-    support: Any
-    normal: Any
-    left_out: Any
-
-    def __len__(self) -> int:
-        return len(self.decided)
+    queries: Floats = stored("q", "d")
 
     def statement(self, i: int) -> str:
         """Inside or outside, in words."""
-        if not self.decided[i]:
-            return f"nothing is claimed of query {i}"
-        where = "in" if self.inside[i] else "outside"
-        return f"query {i} lies {where} the hull of {_hull_name(self.left_out[i])}"
-
-    def check(self) -> Verdicts:
-        """Inside by rational weights, outside by the exact minimum over all points."""
-        q = len(self.decided)
-        fits = _queries_fit(self.points, self.queries, self.normal, self.left_out, self.support, q)
-        if not (fits and is_array_of(self.inside, (q,)) and is_array_of(self.decided, (q,))):
-            return refuted(q, "the arrays do not fit together")
-        outside = np.flatnonzero(self.decided.astype(bool) & ~self.inside.astype(bool))
-        beyond = _all_beyond(self.points, self.queries, self.normal, self.left_out, outside)
-        return Verdicts.collect([self._decide(i, beyond) for i in range(q)])
-
-    def _decide(self, i: int, beyond: set[int]) -> Proof:
-        if not self.decided[i]:
-            return (Status.UNDECIDED, "nothing is claimed")
-        if not self.inside[i]:
-            if i in beyond:
-                return PROVED
-            return no("the normal does not separate the query from the points")
-        rows, _ = row_of(self.support, i)
-        if len(rows) == 0:
-            return no("no point supports the query")
-        if self.left_out[i] >= 0 and self.left_out[i] in rows:
-            return no("the point left out is used as support")
-        return holds_zero(self.points[rows], np.repeat(self.queries[i : i + 1], len(rows), axis=0))
-
-
-def _hull_name(left_out: int) -> str:
-    return "all points" if left_out < 0 else f"all points but number {left_out}"
-
-
-def _queries_fit(points: Any, queries: Any, normal: Any, left_out: Any, weights: Any, q: int) -> bool:
-    """Whether the arrays of a claim about queries have shapes that belong together."""
-    if not is_array_of(points, (None, None)) or len(points) == 0:
-        return False
-    n, d = points.shape
-    return (
-        is_array_of(queries, (q, d))
-        and is_array_of(normal, (q, d))
-        and is_array_of(left_out, (q,))
-        and left_out.dtype.kind == "i"
-        and are_weights(weights, (q, n))
-    )
-
-
-def _gaps(points: Any, queries: Any, normals: Any, left_out: Any, which: Any) -> dict[int, Fraction]:
-    """The exact least ⟨point − query, normal⟩ for those queries, each without its row left out."""
-    if len(points) == 1:
-        which = which[left_out[which] != 0]
-    least = lowest(points, normals[which], left_out[which])
-    heights = row_dots(queries[which].astype(np.float64), normals[which].astype(np.float64))
-    return {int(i): low - height for i, low, height in zip(which, least, heights)}
-
-
-def _all_beyond(points: Any, queries: Any, normals: Any, left_out: Any, which: Any) -> set[int]:
-    """Those queries beyond which all points lie along the normal, save the row left out.
-
-    In float64 where the bound on its rounding decides, exactly elsewhere.
-    """
-    found = set()
-    step = max(1, (1 << 22) // len(points))
-    wide = points.astype(np.float64)
-    longest = wide[[int(np.einsum("ij,ij->i", wide, wide).argmax())]]
-    for start in range(0, len(which), step):
-        some = which[start : start + step]
-        normal, query = normals[some].astype(np.float64), queries[some].astype(np.float64)
-        level = np.einsum("ij,ij->i", normal, query)
-        error = 1.01 * product_error(normal, longest, np.float64)[:, 0]
-        error += np.diagonal(product_error(normal, query, np.float64))
-        products, out = (
-            normal @ wide.T,
-            np.flatnonzero((left_out[some] >= 0) & (left_out[some] < len(points))),
+        return (
+            f"number {self.rows[i]} of {self.called('queries', 'the queries')} lies "
+            f"{'in' if self.inside[i] else 'outside'} the hull of "
+            f"{self.called('points', f'{len(self.points):,} points')}"
         )
-        products[out, left_out[some[out]]] = np.inf
-        clear = level + 2 * error
-        for row, i in enumerate(some):
-            if products[row].min() > clear[row]:
-                found.add(int(i))
-                continue
-            near = np.flatnonzero(~(products[row] > clear[row]))
-            heights = row_dots(wide[near], np.broadcast_to(normal[row], (len(near), len(normal[row]))))
-            if min(heights) > dot(query[row], normal[row]):
-                found.add(int(i))
-    return found
+
+    def _asked(self) -> tuple[Floats, Floats, Ints, Ints | None]:
+        return self.points, self.queries, self.rows, None
+
+
+@dataclass(frozen=True, eq=False)
+class HullVertices(_InOrOut):
+    """The points (n, d) numbered ``rows`` (m,) lie in the hull of all the others (``inside``), or are
+    vertices.
+
+    The evidence is as in `HullMembership`, where the query is the point itself and its row is left out.
+    """
+
+    subjects: ClassVar = {"points": ("points",)}
+
+    def statement(self, i: int) -> str:
+        """A vertex or not, in words."""
+        whose = f"the hull of {self.called('points', f'{len(self.points):,} points')}"
+        number = f"number {self.rows[i]} of its points"
+        return (
+            f"{number} lies in {whose} without it" if self.inside[i] else f"{number} is a vertex of {whose}"
+        )
+
+    def _asked(self) -> tuple[Floats, Floats, Ints, Ints | None]:
+        return self.points, self.points, self.rows, self.rows

@@ -1,54 +1,142 @@
-"""A head in exact arithmetic."""
+"""A head in exact arithmetic, and its margins in float64 with a proved bound."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featgeom.exact.products import integers
-from featgeom.exact.rationals import fraction, scaled
+from featgeom.arrays import Float64, Floats, Ints
+from featgeom.exact.numbers import Integers, integers, scaled
+from featgeom.exact.rounding import U, lengths_above, product_error
+from featgeom.exact.screens import lowest
 
-Floating = NDArray[np.floating[Any]]
+BLOCK_ENTRIES = 1 << 22
 
 
 class ExactHead:
-    """The exact logits of a head and the exact normals of its boundaries, in integers.
+    """Logits, boundaries and combinations of a head, in integers that share one power of two.
 
-    >>> ExactHead(np.array([[0.5, 1.0], [2.0, 0.0]]), np.array([0.0, 1.0])).logits(np.array([3.0, 0.25]))
+    >>> head = ExactHead(np.array([[0.5, 1.0], [2.0, 0.0]]), np.array([0.0, 1.0]))
+    >>> values, exponent = head.logits(np.array([[3.0, 0.25]]))
+    >>> [scaled(v, exponent) for v in values[0]]
     [Fraction(7, 4), Fraction(7, 1)]
     """
 
-    def __init__(self, weight: Floating, bias: Floating) -> None:
-        self.weight, self.exponent = integers(weight)
-        self.bias = [fraction(value) for value in bias]
+    def __init__(self, weight: Float64, bias: Float64) -> None:
+        rows, self.exponent = integers(np.hstack([weight, bias[:, None]]))
+        self.weight, self.bias = rows[:, :-1], rows[:, -1]
         self._gaps: dict[tuple[int, int], Fraction] = {}
 
-    def logits(self, point: Floating) -> list[Fraction]:
-        """Wz + b."""
-        values, exponent = integers(point)
-        scale = scaled(1, self.exponent + exponent)
-        return [int(v) * scale + b for v, b in zip(self.weight @ values, self.bias, strict=True)]
+    def logits(self, points: Floats) -> tuple[Integers, int]:
+        """Wz + b for points (m, d): integers (m, C) and their exponent."""
+        whole, power = integers(points)
+        low = min(power, 0)
+        values = np.dot(whole << (power - low), self.weight.T) + (self.bias << -low)
+        return values, self.exponent + low
+
+    def leads(self, point: Floats, own: int) -> list[Fraction]:
+        """l_own − l_k at one point (d,), for every class k."""
+        (values,), exponent = self.logits(np.asarray(point)[None])
+        return [scaled(value, exponent) for value in values[own] - values]
+
+    def lead(self, point: Floats, a: int, b: int) -> Fraction:
+        """l_a − l_b at one point (d,)."""
+        whole, power = integers(point)
+        low = min(power, 0)
+        value = np.dot(self.weight[a] - self.weight[b], whole << (power - low)) + (
+            self.bias[a] - self.bias[b] << -low
+        )
+        return scaled(value, self.exponent + low)
 
     def gap2(self, a: int, b: int) -> Fraction:
         """‖w_a − w_b‖²."""
         if (a, b) not in self._gaps:
             row = self.weight[a] - self.weight[b]
-            self._gaps[a, b] = scaled(int((row * row).sum()), 2 * self.exponent)
+            self._gaps[a, b] = scaled(int(np.dot(row, row)), 2 * self.exponent)
         return self._gaps[a, b]
 
-    def normal(self, ref: int, classes: Floating, multipliers: Floating) -> tuple[list[Fraction], Fraction]:
-        """Σ λ_k (w_ref − w_k) and Σ λ_k (b_ref − b_k)."""
-        values, exponent = integers(multipliers)
-        scale = scaled(1, self.exponent + exponent)
-        normal = [int(v) * scale for v in values @ (self.weight[ref] - self.weight[classes])]
-        offset = sum(
-            (
-                fraction(m) * (self.bias[ref] - self.bias[k])
-                for m, k in zip(multipliers, classes, strict=True)
-            ),
-            Fraction(0),
-        )
-        return normal, offset
+    def combination(self, own: int, multipliers: dict[int, Fraction]) -> tuple[list[Fraction], Fraction]:
+        """Slope (d,) and offset of Σ_k multipliers_k (l_own − l_k)."""
+        from math import lcm
+
+        common = lcm(*(value.denominator for value in multipliers.values()))
+        factors = np.array([int(value * common) for value in multipliers.values()], dtype=object)
+        chosen = list(multipliers)
+        slope = np.dot(factors, self.weight[own] - self.weight[chosen])
+        offset = np.dot(factors, self.bias[own] - self.bias[chosen])
+        unit = scaled(1, self.exponent) / common
+        return [int(value) * unit for value in slope], int(offset) * unit
+
+
+def row_blocks(n: int, width: int) -> list[slice]:
+    """Consecutive slices of range(n) that hold about ``BLOCK_ENTRIES`` numbers in rows of ``width``."""
+    step = max(1, BLOCK_ENTRIES // max(1, width))
+    return [slice(start, min(n, start + step)) for start in range(0, n, step)]
+
+
+def screened_margins(points: Floats, weight: Float64, bias: Float64, own: Ints) -> tuple[Float64, Float64]:
+    """Margins l_own(z) − l_k(z) of every row and class (n, C), and a bound on what rounding did to each.
+
+    A logit is off by `product_error` and by u times its size for the bias, a margin by both logits' errors
+    and u times its own size; these bounds are themselves rounded, by less than the factor 1.001 allows. Where
+    float64 overflows, the bound is infinite.
+    """
+    rows = np.arange(len(points))
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = points.astype(np.float64)
+        logits = z @ weight.T + bias
+        error = product_error(z, weight, np.float64) + U * np.abs(logits)
+        margins = logits[rows, own][:, None] - logits
+        error = error[rows, own][:, None] + error + U * np.abs(margins)
+        error = np.where(np.isfinite(error) & np.isfinite(margins), 1.001 * error, np.inf)
+    margins = np.where(np.isfinite(margins), margins, 0.0)
+    margins[rows, own] = error[rows, own] = 0.0
+    return margins, error
+
+
+def exact_classes(points: Floats, weight: Float64, bias: Float64) -> Ints:
+    """The class of largest logit of each point (n, d), in exact arithmetic; the lowest where several tie.
+
+    >>> exact_classes(np.array([[3.0, 1.0], [2.0, 2.0]]), np.eye(2)[::-1], np.zeros(2))
+    array([1, 0])
+    """
+    head = ExactHead(weight, bias)
+    found = np.zeros(len(points), dtype=np.int64)
+    for block in row_blocks(len(points), max(weight.shape)):
+        some = points[block]
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = np.nan_to_num(some.astype(np.float64) @ weight.T + bias).argmax(axis=1)
+        margins, error = screened_margins(some, weight, bias, own)
+        clear = margins - error > 0
+        clear[np.arange(len(own)), own] = True
+        for i in np.flatnonzero(~clear.all(axis=1)):
+            behind = head.leads(some[i], 0)
+            own[i] = behind.index(min(behind))
+        found[block] = own
+    return found
+
+
+def gaps_above(weight: Float64, own: int) -> Float64:
+    """Upper bounds on ‖w_own − w_k‖ for every class k, (C,); zero where the rows are equal."""
+    with np.errstate(over="ignore"):
+        lengths = lengths_above(weight[own] - weight) * (1 + 2 * U)  # the difference is rounded as well
+    return np.where((weight == weight[own]).all(axis=1), 0.0, lengths)
+
+
+def least_margins(points: Floats, weight: Float64, bias: Float64, own: int) -> list[Fraction]:
+    """For every class k the exact minimum over points of l_own − l_k, (C,); zero for ``own`` itself.
+
+    >>> least_margins(np.array([[1.0], [3.0]]), np.array([[1.0], [0.0]]), np.array([0.0, 0.5]), 0)
+    [Fraction(0, 1), Fraction(1, 2)]
+    """
+    # (z, −z, 1, −1)·(w_own, w_k, b_own, b_k) needs no difference of rows, which would be rounded.
+    rivals = np.delete(np.arange(len(weight)), own)
+    mine = np.broadcast_to(np.append(weight[own], bias[own]), (len(rivals), weight.shape[1] + 1))
+    directions = np.hstack([mine, weight[rivals], bias[rivals, None]])
+    parts = []
+    for block in row_blocks(len(points), directions.shape[1]):
+        z = np.hstack([points[block].astype(np.float64), np.ones((block.stop - block.start, 1))])
+        parts.append(lowest(np.hstack([z, -z]), directions))
+    least = [min(values) for values in zip(*parts, strict=True)]
+    return [*least[:own], Fraction(0), *least[own:]]

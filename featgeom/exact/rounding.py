@@ -13,6 +13,9 @@ from numpy.typing import DTypeLike
 from featgeom.arrays import Float64, Floats
 from featgeom.errors import BadArgument
 
+U = 2.0**-53  # the largest relative error of one operation in float64
+TINY = float(np.finfo(np.float64).tiny)  # more than an underflow loses, even to zero
+
 
 def unit_roundoff(dtype: DTypeLike) -> float:
     """The largest relative error of one rounded operation: 2^-24 for float32, 2^-53 for float64."""
@@ -43,6 +46,18 @@ def rounded_up(lengths: Float64, terms: int) -> Float64:
     return np.asarray(lengths * (1 + 4 * gamma(terms + 8, "float64")))
 
 
+def lengths_above(rows: Floats) -> Float64:
+    """Upper bounds on the lengths of rows (n, d), whatever squaring rounds or loses to underflow, (n,).
+
+    >>> bool(lengths_above(np.array([[1e-200, 0.0]]))[0] >= 1e-200)
+    True
+    """
+    d = rows.shape[1]
+    with np.errstate(over="ignore"):
+        squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+        return np.sqrt(squares) * (1 + gamma(d + 4, np.float64)) + np.sqrt(d * TINY)
+
+
 def product_error(left: Floats, right: Floats, dtype: DTypeLike) -> Float64:
     """A bound on |fl(left @ right.T) − left @ right.T| when the product is computed in ``dtype``.
 
@@ -54,8 +69,6 @@ def product_error(left: Floats, right: Floats, dtype: DTypeLike) -> Float64:
     True
     """
     d = left.shape[1]
-    # A length whose squares underflow is too small by less than this.
-    lost = np.sqrt(d * float(np.finfo(np.float64).tiny))
-    norms = [1.0000001 * np.sqrt(np.einsum("ij,ij->i", m, m, dtype=np.float64)) + lost for m in (left, right)]
-    tiny = d * float(np.finfo(np.dtype(dtype)).tiny)
-    return gamma(d + 1, dtype) * norms[0][:, None] * norms[1][None, :] + tiny
+    with np.errstate(over="ignore"):
+        sizes = lengths_above(left)[:, None] * lengths_above(right)[None, :]
+        return gamma(d + 1, dtype) * sizes + d * float(np.finfo(np.dtype(dtype)).tiny)

@@ -261,11 +261,8 @@ def _ball_of_few(points: Float64) -> tuple[Float64, Float64]:
     bound = [int(np.einsum("ij,ij->i", apart, apart).argmax())]
     weights = np.zeros(m)
     for _ in range(50 * m + 100):
-        first = points[bound[0]]
-        edges = (points[bound[1:]] - first).T
-        along = np.linalg.lstsq(edges, centre - first, rcond=None)[0] if edges.size else np.zeros(0)
-        shares = np.append(1 - along.sum(), along)
-        step = first + edges @ along - centre
+        shares, foot = _shares_at(points[bound], centre)
+        first, step = points[bound[0]], foot - centre
         radius = np.linalg.norm(centre - first)
         if np.linalg.norm(step) <= 1e-14 * radius or radius == 0:
             if shares.min() >= -1e-12 or len(bound) == 1:
@@ -287,5 +284,12 @@ def _ball_of_few(points: Float64) -> tuple[Float64, Float64]:
             centre = centre + step
             if shares.min() >= -1e-12:
                 break
-    weights[bound] = np.maximum(shares, 0.0)
+    weights[bound] = np.maximum(_shares_at(points[bound], centre)[0], 0.0)  # of the points that bound it now
     return centre, weights / weights.sum()
+
+
+def _shares_at(points: Float64, place: Float64) -> tuple[Float64, Float64]:
+    """The shares, of sum 1, with which points come nearest to a place, and where that is."""
+    edges = (points[1:] - points[0]).T
+    along = np.linalg.lstsq(edges, place - points[0], rcond=None)[0] if edges.size else np.zeros(0)
+    return np.append(1 - along.sum(), along), points[0] + edges @ along

@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Floats, Ints, as_float64, as_points
-from featgeom.certificates.hulls import HullDistance
+from featgeom.certificates.hulls import HullDistance, HullMembership, HullVertices
 from featgeom.errors import BadArgument
+from featgeom.exact.rounding import lengths_above
 from featgeom.hulls import extent
 from featgeom.hulls.extent import Ball, Diameter, Support
-from featgeom.hulls.membership import ExtremePoints, Membership, decide
+from featgeom.hulls.membership import ExtremePoints, Membership, settled, table_of
+from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import LARGEST, MEMORY, Oracle
-from featgeom.hulls.projection import nothing, project_all
+from featgeom.hulls.projection import nothing, project_all, with_room
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray
 
@@ -94,11 +96,10 @@ class ConvexHull:
         began, passes = time.perf_counter(), self.oracle.passes
         asked = self._queries(queries)
         floor = _tolerances(rtol, atol, max_passes)
-        found = project_all(self.oracle, asked, None, rtol, floor, max_passes)
-        left_out = np.full(len(asked), -1, dtype=np.int64)
-        claim = HullDistance(
-            self.points, asked, found.lower, found.upper, found.weights, found.normal, left_out
+        found = with_room(
+            self.oracle, asked, project_all(self.oracle, asked, None, rtol, floor, max_passes), rtol
         )
+        claim = HullDistance(self.points, asked, found.lower, found.upper, found.weights, found.normal)
         stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
         return HullProjection(
             found.status,
@@ -124,9 +125,16 @@ class ConvexHull:
         asked = self._queries(queries)
         _tolerances(0.0, None, max_passes)
         found = project_all(self.oracle, asked, None, 0.5, None, max_passes)
-        status, claim = decide(self.points, asked, found, np.full(len(asked), -1, dtype=np.int64))
+        nobody = np.full(len(asked), -1, dtype=np.int64)
+        status, support, normal = settled(self.points, asked, found, nobody, self._reach(asked))
+        rows, inside = (
+            np.flatnonzero(status != Status.UNDECIDED),
+            np.asarray(status == Status.INSIDE, dtype=bool),
+        )
+        marks = table_of([support[i] if inside[i] else rows[:0] for i in range(len(asked))], len(self))
+        claim = HullMembership(self.points, rows, inside[rows], marks[rows], normal[rows], asked)
         stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
-        return Membership(status, found.upper, found.lower, found.weights, found.normal, claim, stats)
+        return Membership(status, found.upper, found.lower, marks, normal, claim, stats)
 
     def extreme_points(
         self, rtol: float = 1e-6, max_passes: int = 1000, only: ArrayLike | None = None
@@ -151,9 +159,15 @@ class ConvexHull:
             found = nothing(len(own), 1, self.dimension)
         else:
             found = project_all(self.oracle, asked, own, rtol, None, max_passes)
-        status, claim = decide(self.points, asked, found, own)
+        status, support, normal = settled(self.points, asked, found, own, self._reach(asked))
+        mask, decided = (
+            np.asarray(status == Status.OUTSIDE, dtype=bool),
+            np.flatnonzero(status != Status.UNDECIDED),
+        )
+        kept = decided[np.unique(own[decided], return_index=True)[1]]  # in the order of rows, each once
+        marks = table_of([own[:0] if mask[i] else support[i] for i in kept], len(self))
+        claim = HullVertices(self.points, own[kept], ~mask[kept], marks, normal[kept])
         stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
-        mask = np.asarray(status == Status.OUTSIDE, dtype=bool)
         return ExtremePoints(mask, found.upper, found.lower, status, found.weights, claim, stats)
 
     def support(self, directions: ArrayLike) -> Support:
@@ -206,6 +220,10 @@ class ConvexHull:
         if rows.size and not (rows.min() >= 0 and rows.max() < len(self)):
             raise BadArgument(f"only: expected rows from 0 to {len(self) - 1}")
         return rows.astype(np.int64)
+
+    def _reach(self, queries: Float64) -> Float64:
+        """A bound on the distance of each query from any point, (q,)."""
+        return self.oracle.radius + lengths_above(queries - self.oracle.centre) * (1 + 8 * UNIT)
 
     def _queries(self, queries: ArrayLike) -> Float64:
         asked = as_float64(queries, "queries", self.dimension, allow_empty=True)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Floats, Ints
-from featgeom.certificates.hulls import HullMembership
+from featgeom.certificates.hulls import HullMembership, HullVertices
+from featgeom.hulls.exactly import settle
 from featgeom.hulls.inside import encloses
 from featgeom.hulls.projection import Projected
 from featgeom.results import Result
@@ -22,7 +23,7 @@ class Membership(Result):
 
     The true distance of each lies in [``lower_bound``, ``distance``], and is zero where it is INSIDE. The
     evidence is the set of points whose simplex holds the query (``support``, (q, n)), or the ``normal``
-    (q, d) of a plane between query and hull.
+    (q, d), of any length, of a plane between query and hull. The certificate claims what is decided.
     """
 
     bounded = ("distance", "lower_bound", "distance")
@@ -59,23 +60,54 @@ class ExtremePoints(Result):
     lower_bound: Float64
     status: StatusArray
     weights: csr_array
-    certificate: HullMembership
+    certificate: HullVertices
     stats: Stats
 
 
-def decide(
-    points: Floats, queries: Float64, found: Projected, left_out: Ints
-) -> tuple[StatusArray, HullMembership]:
-    """What projections prove about membership: a plane outside, a simplex or exact weights inside."""
+def settled(
+    points: Floats, queries: Float64, found: Projected, left_out: Ints, reach: Float64
+) -> tuple[StatusArray, list[Ints], Float64]:
+    """What projections prove: a plane outside, a simplex or exact weights inside; status, supports, normals.
+
+    What rounding leaves open is asked again in rational numbers. ``reach`` (q,) bounds the distance of each
+    query from any point.
+    """
     status = status_array(len(queries))
     status[found.lower > 0] = Status.OUTSIDE
-    start, rows = found.weights.indptr, found.weights.indices
+    start, rows = found.weights.indptr, np.asarray(found.weights.indices, dtype=np.int64)
+    supports = [np.sort(rows[start[i] : start[i + 1]]) for i in range(len(queries))]
+    normal = coarse(found.normal, found.lower, reach)
     for i in np.flatnonzero(status == Status.UNDECIDED):
-        support = rows[start[i] : start[i + 1]]
+        support = supports[i]
         if len(support) and encloses(points[support], np.tile(queries[i], (len(support), 1))):
             status[i] = Status.INSIDE
-    inside = status == Status.INSIDE
-    claim = HullMembership(
-        points, queries, status != Status.UNDECIDED, inside, found.weights, found.normal, left_out
-    )
-    return status, claim
+        elif exact := settle(points, queries[i], support, int(left_out[i])):
+            status[i] = Status.INSIDE if exact.inside else Status.OUTSIDE
+            supports[i], normal[i] = exact.rows, exact.normal
+    return status, supports, normal
+
+
+def coarse(normals: Float64, lower: Float64, reach: Float64) -> Float64:
+    """Normals (q, d) of unit length as whole numbers of few digits, where they still separate as proved.
+
+    All points lie at least ``lower`` (q,) beyond, and within ``reach`` (q,); a normal that is off by a length
+    of δ moves that by δ · reach at most. Few digits take little room on disk.
+
+    >>> coarse(np.array([[0.6, 0.8]]), np.array([1.0]), np.array([2.0]))
+    array([[ 95., 127.]])
+    """
+    result = normals.copy()
+    largest = np.abs(normals).max(axis=1, initial=0.0)
+    for bits in (31, 15, 7):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = (2.0**bits - 1) / largest
+            fine = (largest > 0) & (lower > 1.01 * np.sqrt(normals.shape[1]) / (2 * scale) * reach)
+        result[fine] = np.rint(normals[fine] * scale[fine, None])
+    return result
+
+
+def table_of(supports: list[Ints], n: int) -> csr_array:
+    """Marks (q, n) of the rows that support each query."""
+    counts = np.array([len(rows) for rows in supports], dtype=np.int64)
+    rows = np.concatenate([np.zeros(0, np.int64), *supports])
+    return csr_array((np.ones(len(rows)), rows, np.concatenate([[0], counts.cumsum()])), (len(supports), n))

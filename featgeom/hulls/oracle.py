@@ -53,12 +53,16 @@ class Oracle:
         self._thinned: dict[int, Oracle] = {}
         self._mapped = file_map(points) if points.nbytes > memory // 2 else None
         total = np.zeros(d)
-        for part in self._parts():
-            total += part.sum(axis=0, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for part in self._parts():
+                total += part.sum(axis=0, dtype=np.float64)
+        if not np.isfinite(total).all():
+            total = np.zeros(d)  # points so large have a radius that is refused below
         self.centre: Float64 = (total / n).astype(points.dtype).astype(np.float64)
         widest = square = 0.0
         for part in self._parts():
-            apart = part - self.centre
+            with np.errstate(over="ignore"):
+                apart = part - self.centre
             widest = max(widest, float(apart.max()), -float(apart.min()))
             if widest < LARGEST:
                 square = max(square, float(np.einsum("ij,ij->i", apart, apart).max()))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points
+from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points, blocks
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.margins import InseparableClaim, MachineClaim
+from featgeom.certificates.machines import Inseparable, Machine
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.margins.bounds import dual_bound, primal_bound, whole_multipliers
 from featgeom.margins.inseparable import contradiction
@@ -21,6 +21,8 @@ from featgeom.status import Stats, Status
 
 ONE_THREAD = 2_000  # below so many unknowns a second thread costs more than it brings
 BIASES = ("standard", "augmented", "none")
+SMALLEST = 1e-100  # samples all nearer to zero than this, or beyond its inverse, are refused
+ROOMS = (0.0, 1e-13, 1e-11, 1e-9)  # by which bounds may have to be widened for their own check
 NEGLIGIBLE = 1e-7  # of the largest multiplier: a sample that holds less is not a support vector
 
 
@@ -100,11 +102,14 @@ def max_margin(
     binary = len(classes) == 2
     # As one row a class, a binary machine w is (−w/2, w/2): half its objective, at half of C.
     inner_c = C / 2 if binary else C
+    largest = max(float(np.abs(part).max()) for part in blocks(points))
+    if largest > 0 and not SMALLEST < largest < 1 / SMALLEST:
+        raise BadArgument(f"x: its largest entry, {largest:.0e}, cannot be squared safely; rescale it")
     unknowns = (len(classes) - 1) * (points.shape[1] + 1)
     with threadpool_limits(1 if unknowns < ONE_THREAD else None, "blas"):
         found = solve_machine(points, slots, len(classes), inner_c, bias)
         if found.separable:
-            svm = _judge(points, slots, classes, inner_c, bias, rtol, found, started)
+            svm = _judge(points, slots, classes, C, bias, rtol, found, started)
             if np.isfinite(svm.objective):
                 return svm
         return _inseparable(points, slots, classes, bias, found, started)
@@ -123,6 +128,8 @@ def _judge(
     """The solution with its bounds over all samples, scaled so that a hard margin's constraints hold."""
     hard, regularised = np.isinf(c), bias == "augmented"
     weight, offset = found.weight, found.bias
+    if len(classes) == 2:  # w and the row 0 say the same, and their objective is the one of w
+        weight, offset = weight - weight[:1], offset - offset[:1]
     upper, least = primal_bound(x, y, weight, offset, np.inf, regularised)
     scaled = hard
     if not hard:
@@ -133,19 +140,21 @@ def _judge(
         weight, offset = weight / least, offset / least
     whole = whole_multipliers(found.multipliers, y[found.rows], balanced=bias == "standard")
     held = whole.sum(axis=1)
-    used = held > 0
+    used = np.flatnonzero(held > 0)
+    used = used[np.argsort(found.rows[used])]
     rows, whole, held = found.rows[used], whole[used], held[used]
-    lower, factor = dual_bound(x[rows], y[rows], whole, c, regularised)
-    claim = MachineClaim(x, y, weight, offset, rows, whole, float(c), bias, lower, upper)
-    holding = held > NEGLIGIBLE * held.max()
-    multipliers = whole[holding] * factor
-    gap = (upper - lower) / upper if np.isfinite(upper) and upper > 0 else float(upper > lower)
     if len(classes) == 2:
-        weight, offset = weight[1:] - weight[:1], offset[1:] - offset[:1]
-        upper, lower, multipliers = 2 * upper, 2 * lower, 2 * multipliers.sum(axis=1, keepdims=True)
+        lower, factor = (2 * value for value in dual_bound(x[rows], y[rows], whole, c / 2, regularised))
+        weight, offset, whole = weight[1:], offset[1:], held[:, None]
+    else:
+        lower, factor = dual_bound(x[rows], y[rows], whole, c, regularised)
+    claim, proved = _proved(Machine(x, y, weight, offset, rows, whole, float(c), bias, lower, upper))
+    lower, upper = claim.lower, claim.upper
+    holding = held > NEGLIGIBLE * held.max()
+    gap = (upper - lower) / upper if np.isfinite(upper) and upper > 0 else float(upper > lower)
     size = float(np.linalg.norm(weight))
     return LinearSVM(
-        status=Status.SOLVED if gap <= rtol else Status.PRECISION_LIMIT,
+        status=Status.SOLVED if gap <= rtol and proved else Status.PRECISION_LIMIT,
         weight=weight,
         bias=offset,
         classes=classes,
@@ -154,10 +163,19 @@ def _judge(
         lower_bound=lower,
         gap=gap,
         support=rows[holding],
-        multipliers=multipliers,
+        multipliers=whole[holding] * factor,
         certificate=claim,
         stats=Stats(found.iterations, found.passes + 1, time.perf_counter() - started),
     )
+
+
+def _proved(claim: Machine) -> tuple[Machine, bool]:
+    """The claim with bounds that its own check proves, as little wider as will do; and whether it does."""
+    for room in ROOMS:
+        wider = replace(claim, lower=claim.lower * (1 - room), upper=claim.upper * (1 + room))
+        if wider.check().status[0] is Status.PROVED:
+            return wider, True
+    return replace(claim, lower=0.0), False
 
 
 def _inseparable(
@@ -168,10 +186,10 @@ def _inseparable(
     pair = contradiction(x[found.rows], y[found.rows], found.multipliers, frame)
     empty = np.empty(0, np.int64)
     sample, rival = (found.rows[pair[0]], pair[1]) if pair else (empty, empty)
-    claim = InseparableClaim(x, y, sample, rival, len(classes), bias)
+    claim = Inseparable(x, y, sample, rival, len(classes), bias)
     proved = claim.check().status[0] == Status.PROVED
     if not proved:
-        sample, claim = empty, InseparableClaim(x, y, empty, empty, len(classes), bias)
+        sample, claim = empty, Inseparable(x, y, empty, empty, len(classes), bias)
     rows = 1 if len(classes) == 2 else len(classes)
     return LinearSVM(
         status=Status.NOT_SEPARABLE if proved else Status.UNDECIDED,

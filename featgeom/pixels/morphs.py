@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featgeom.arrays import Float64, Ints, as_numpy
 from featgeom.boundaries.crossings import crossings
-from featgeom.certificates.crossings import CrossingClaim
+from featgeom.certificates.crossings import SegmentCells
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
@@ -47,7 +47,7 @@ class Morph(Result):
     feature_classes: Ints
     residual: Float64
     status: StatusArray
-    certificate: CrossingClaim
+    certificate: SegmentCells
     stats: Stats
 
 

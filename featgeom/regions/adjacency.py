@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, vstack
 
 from featgeom.arrays import Float64, as_points
-from featgeom.certificates.cells import NoTieClaim, TieClaim
-from featgeom.exact.ground import Ground
+from featgeom.certificates.cells import CellsMeet
+from featgeom.certificates.farkas import CellsApart
 from featgeom.head import AffineHead
 from featgeom.regions.contest import contest, to_be_solved
-from featgeom.regions.domains import Box, Domain, Hull
+from featgeom.regions.domains import Box, Domain, Hull, ground
 from featgeom.regions.witnesses import BasePoints, ascend, base_points, bracket, on_segments
 from featgeom.status import Stats, Status, tally
 
@@ -38,8 +38,8 @@ class Meetings:
 
     pairs: Pairs
     status: NDArray[np.object_]
-    ties: TieClaim
-    no_ties: NoTieClaim
+    ties: CellsMeet
+    no_ties: CellsApart
     tie_rows: Pairs
     no_tie_rows: Pairs
     programs: int
@@ -165,27 +165,32 @@ class _Search:
     def finish(self, start: float) -> Meetings:
         """Check all evidence, and call decided only what it proves."""
         head, n = self.head, len(self.pairs)
-        ground = ground_of(head, self.domain)
+        on = ground(head, self.domain)
         rows = np.concatenate([part[0] for part in self.tied]) if self.tied else np.zeros(0, np.int64)
         ends = np.vstack([part[1] for part in self.tied]) if self.tied else np.zeros((0, 2), np.int64)
         steps = np.vstack([part[2] for part in self.tied]) if self.tied else np.zeros((0, 2))
-        on = (head.weight, head.bias, ground.lo, ground.hi, ground.vertices)
         bases = vstack(self.bases, format="csr") if isinstance(self.domain, Hull) else np.vstack(self.bases)
-        ties = TieClaim(*on, bases, self.pairs[rows], ends, steps)
+        ties = CellsMeet(**on, bases=bases, pairs=self.pairs[rows], ends=ends, steps=steps)
         apart_rows = np.array(sorted(self.apart), dtype=np.int64)
         dense = np.array([self.apart[int(i)] for i in apart_rows]).reshape(len(apart_rows), head.classes)
         marks = np.zeros_like(dense)
-        if len(ground.free) and len(dense):
-            owns = self.pairs[apart_rows, 0]
-            marks[:] = [to_be_solved(ground, int(c), row) for c, row in zip(owns, dense, strict=True)]
-        no_ties = NoTieClaim(*on, self.pairs[apart_rows], csr_array(dense), csr_array(marks))
+        for at, i in enumerate(apart_rows):
+            marks[at] = to_be_solved(head, self.domain, int(self.pairs[i, 0]), dense[at])
+        no_ties = CellsApart(
+            **on, pairs=self.pairs[apart_rows], multipliers=csr_array(dense), solved=csr_array(marks)
+        )
         status = np.empty(n, dtype=object)
         status[:] = Status.UNDECIDED
         keep = ties.check().status == Status.PROVED
         ties, tie_rows = _kept_ties(ties, rows, keep, n)
         status[tie_rows >= 0] = Status.SOLVED
         sound = np.flatnonzero(no_ties.check().status == Status.PROVED)
-        no_ties = NoTieClaim(*on, no_ties.pairs[sound], no_ties.multipliers[sound], no_ties.solved[sound])
+        no_ties = replace(
+            no_ties,
+            pairs=no_ties.pairs[sound],
+            multipliers=no_ties.multipliers[sound],
+            solved=no_ties.solved[sound],
+        )
         no_tie_rows = _positions(apart_rows[sound], n)
         status[no_tie_rows >= 0] = Status.INFEASIBLE
         stats = Stats(iterations=self.programs, seconds=time.perf_counter() - start)
@@ -199,20 +204,16 @@ def _positions(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def _kept_ties(
-    ties: TieClaim, rows: NDArray[np.int64], keep: NDArray[np.bool_], n: int
-) -> tuple[TieClaim, NDArray[np.int64]]:
+    ties: CellsMeet, rows: NDArray[np.int64], keep: NDArray[np.bool_], n: int
+) -> tuple[CellsMeet, NDArray[np.int64]]:
     """The proved ties, with only the bases they need."""
     used, ends = np.unique(ties.ends[keep], return_inverse=True)
-    kept = TieClaim(
-        ties.weight,
-        ties.bias,
-        ties.lo,
-        ties.hi,
-        ties.vertices,
-        ties.bases[used],
-        ties.pairs[keep],
-        ends.reshape(-1, 2).astype(np.int64),
-        ties.steps[keep],
+    kept = replace(
+        ties,
+        bases=ties.bases[used],
+        pairs=ties.pairs[keep],
+        ends=ends.reshape(-1, 2).astype(np.int64),
+        steps=ties.steps[keep],
     )
     return kept, _positions(rows[keep], n)
 
@@ -230,20 +231,23 @@ def highest_lead(head: AffineHead, domain: Domain, own: Pairs, rivals: Pairs) ->
     return reach.sum(axis=1) + offset
 
 
-def ground_of(head: AffineHead, domain: Domain) -> Ground:
-    """The head and the domain in the form that claims are checked on."""
-    d = head.dimension
-    if isinstance(domain, Hull):
-        space = Box.space(d)
-        return Ground(head.weight, head.bias, space.lo, space.hi, domain.points)
-    return Ground(head.weight, head.bias, domain.lo, domain.hi, np.zeros((0, d)))
+def point_of_tie(ties: CellsMeet, i: int) -> Float64:
+    """The point (d,) of statement ``i`` where the two classes tie, to the precision of float64."""
+    ends = ties.bases[ties.ends[i]]
+    if len(ties.vertices):
+        ends = (ends @ ties.vertices) / ends.sum(axis=1)[:, None]
+    first, second = ties.pairs[i]
+    lead = ends @ (ties.weight[first] - ties.weight[second]) + ties.bias[first] - ties.bias[second]
+    place = lead[0] / (lead[0] - lead[1]) if lead[0] != lead[1] else ties.steps[i].mean()
+    point: Float64 = (1 - place) * ends[0] + place * ends[1]
+    return point
 
 
 def adjacency(head: AffineHead, domain: Domain, witnesses: ArrayLike | None = None) -> nx.Graph:
     """The graph of classes with an edge where two cells meet apart from all others.
 
-    Every edge has ``evidence``, its statement in ``graph["ties"]``, of which ``point`` gives the tie; every
-    proved non-edge is a key of ``graph["non_edges"]``, with its statement in ``graph["no_ties"]``;
+    Every edge has ``evidence``, its statement in ``graph["ties"]``, of which `point_of_tie` gives the tie;
+    every proved non-edge is a key of ``graph["non_edges"]``, with its statement in ``graph["no_ties"]``;
     ``graph["undecided"]`` lists the pairs that are neither. ``graph["programs"]`` says how many linear
     programs were needed.
 

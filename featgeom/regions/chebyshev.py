@@ -11,12 +11,10 @@ from scipy.optimize import linprog
 
 from featgeom.arrays import Float64
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.shape import InscribedBallClaim, RayClaim
-from featgeom.exact.ground import Ground
+from featgeom.certificates.shapes import CellRay, InscribedBall
 from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
-from featgeom.regions.adjacency import ground_of
-from featgeom.regions.contest import to_be_solved
+from featgeom.regions.contest import highest_sum
 from featgeom.regions.domains import Box, Domain, Hull
 from featgeom.regions.emptiness import as_base, ball_claim, emptiness, is_proved, point_of, stats_since
 from featgeom.regions.guarantee import class_index
@@ -59,7 +57,7 @@ def chebyshev(head: AffineHead, domain: Domain, c: int) -> Chebyshev:
     if empty.empty is not False:
         return Chebyshev(empty.status, None, 0.0, np.inf, empty.certificate, stats_since(1, start))
     end = recession(head, domain, own)
-    if isinstance(end.certificate, RayClaim) and end.certificate.wide[0]:
+    if isinstance(end.certificate, CellRay) and end.certificate.wide[0]:
         return Chebyshev(
             Status.UNBOUNDED, empty.point, np.inf, np.inf, end.certificate, stats_since(2, start)
         )
@@ -73,8 +71,7 @@ def chebyshev(head: AffineHead, domain: Domain, c: int) -> Chebyshev:
     )
 
 
-def _largest_ball(head: AffineHead, domain: Domain, own: int) -> InscribedBallClaim | None:
-    ground = ground_of(head, domain)
+def _largest_ball(head: AffineHead, domain: Domain, own: int) -> InscribedBall | None:
     rivals = np.array([k for k in range(head.classes) if k != own])
     norms = norms_from(head, own)[rivals]
     gain = head.weight[own] - head.weight[rivals]
@@ -107,7 +104,7 @@ def _largest_ball(head: AffineHead, domain: Domain, own: int) -> InscribedBallCl
     bases = as_base(domain, found.x[:-1])
     assert bases is not None
     return _settled_ball(
-        ground, bases, own, _room(head, domain, point_of(domain, bases), own), multipliers, head
+        head, domain, bases, own, _room(head, domain, point_of(domain, bases), own), multipliers
     )
 
 
@@ -122,28 +119,21 @@ def _room(head: AffineHead, domain: Domain, centre: Float64, own: int) -> float:
 
 
 def _settled_ball(
-    ground: Ground, bases: Any, own: int, radius: float, multipliers: Float64, head: AffineHead
-) -> InscribedBallClaim | None:
+    head: AffineHead, domain: Domain, bases: Any, own: int, radius: float, multipliers: Float64
+) -> InscribedBall | None:
     """The claim with a radius and a bound that leave room for rounding, as little as will do."""
-    highest = _highest(ground, own, multipliers)
+    highest = highest_sum(head, domain, own, multipliers)
     slope = multipliers.sum() * head.weight[own] - multipliers @ head.weight
     size = float(multipliers @ norms_from(head, own)) + (
-        0.0 if ground.is_hull else float(np.abs(slope).sum())
+        0.0 if isinstance(domain, Hull) else float(np.abs(slope).sum())
     )
     upper = highest / size * (1 + 1e-9) if size > 0 else np.inf
-    if not ground.is_hull:
-        upper = min(upper, float(np.nextafter((ground.hi - ground.lo).min() / 2, np.inf)))
+    if isinstance(domain, Box):
+        upper = min(upper, float(np.nextafter((domain.hi - domain.lo).min() / 2, np.inf)))
     for shrink in (1e-12, 1e-9, 1e-6):
         lower = max(0.0, radius * (1 - shrink))
         for bound in (upper * (1 + 4 * UNIT), np.inf):
-            claim = ball_claim(ground, bases, own, lower, bound, multipliers)
+            claim = ball_claim(head, domain, bases, own, lower, bound, multipliers)
             if is_proved(claim):
                 return claim
     return None
-
-
-def _highest(ground: Ground, own: int, multipliers: Float64) -> float:
-    """The supremum over the domain of the sum that the multipliers make, infinite where there is none."""
-    exactly = ground.completed(own, multipliers, to_be_solved(ground, own, multipliers))
-    highest = ground.highest_exactly(own, exactly) if exactly else None
-    return np.inf if highest is None else float(highest)

@@ -12,9 +12,10 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, hstack, vstack
 
 from featgeom.arrays import Float64
-from featgeom.exact.ground import Ground
 from featgeom.head import AffineHead
 from featgeom.regions.domains import Box, Domain, Hull
+
+NOISE = 2.0**-30  # of its terms: a slope below this is taken for one that ought to vanish
 
 Bounds = list[tuple[float | None, float | None]]
 
@@ -80,19 +81,41 @@ def _of_one_sign(head: AffineHead, c: int, j: int | None, others: NDArray[np.int
     return multipliers
 
 
-def to_be_solved(ground: Ground, own: int, multipliers: Float64) -> Float64:
-    """Which multipliers (C,) a check has to solve for, so that free coordinates cancel exactly: 1, else 0.
+def highest_sum(head: AffineHead, domain: Domain, own: int, multipliers: Float64) -> float:
+    """The supremum over the domain of Σ_k multipliers_k (l_own − l_k), to rounding; inf where there is none.
 
-    As many of the largest as there are independent equations, found by a factorisation with pivoting.
+    A slope that is but a rounding of 0 is taken for 0 where it would rise for ever, as `to_be_solved` has it.
+    """
+    gains = head.weight[own] - head.weight
+    slope, size = multipliers @ gains, np.abs(multipliers) @ np.abs(gains)
+    offset = float(multipliers @ (head.bias[own] - head.bias))
+    if isinstance(domain, Hull):
+        return offset + float((domain.points @ slope).max())
+    side = np.where(slope > 0, domain.hi, domain.lo)
+    slope = np.where(np.isinf(side) & (np.abs(slope) <= NOISE * size), 0.0, slope)
+    with np.errstate(invalid="ignore"):
+        return offset + float(np.where(slope == 0, 0.0, slope * side).sum())
+
+
+def to_be_solved(head: AffineHead, domain: Domain, own: int, multipliers: Float64) -> Float64:
+    """Which multipliers (C,) a check has to solve for, so that the sum does not rise for ever: 1, else 0.
+
+    The slope must vanish where a coordinate has no bounds, and where a bound is missing and the slope is but
+    a rounding (`featgeom.certificates.farkas.completed` has the same rule). As many of the largest are marked
+    as there are independent equations, found by a factorisation with pivoting.
     """
     marks = np.zeros(len(multipliers))
     used = np.flatnonzero(multipliers)
-    if len(ground.free) == 0 or len(used) == 0:
+    if isinstance(domain, Hull) or len(used) == 0:
         return marks
-    columns = (ground.weight[own] - ground.weight[used])[:, ground.free].T
-    if not (columns @ multipliers[used]).any() and np.array_equal(multipliers, np.rint(multipliers)):
+    gains = head.weight[own] - head.weight
+    slope, size = multipliers @ gains, np.abs(multipliers) @ np.abs(gains)
+    up, down = np.isposinf(domain.hi), np.isneginf(domain.lo)
+    vanish = np.flatnonzero((up & down) | ((up | down) & (np.abs(slope) <= NOISE * size)))
+    whole = np.array_equal(multipliers, np.rint(multipliers))
+    if len(vanish) == 0 or (whole and not slope[vanish].any()):
         return marks
-    _, triangle, order = qr(columns * multipliers[used], mode="economic", pivoting=True)
+    _, triangle, order = qr(gains[used][:, vanish].T * multipliers[used], mode="economic", pivoting=True)
     pivots = np.abs(np.diag(triangle))
     rank = min(int((pivots > 1e-9 * pivots.max(initial=0.0)).sum()), len(used) - 1)
     marks[used[order[:rank]]] = 1.0

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Floats, as_numpy, as_points
 from featgeom.errors import BadArgument, nearest_name
+from featgeom.head import AffineHead
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,6 +78,11 @@ class Box:
         return len(self.lo)
 
     @property
+    def vertices(self) -> Float64:
+        """A box is given by its bounds, not by vertices: (0, d)."""
+        return np.zeros((0, self.dimension))
+
+    @property
     def bounded(self) -> bool:
         """Whether every coordinate has two finite bounds."""
         return bool(np.isfinite(self.lo).all() and np.isfinite(self.hi).all())
@@ -117,8 +123,38 @@ class Hull:
         """The dimension of feature space, d."""
         return self.points.shape[1]
 
+    @property
+    def vertices(self) -> Floats:
+        """The points."""
+        return self.points
+
+    @property
+    def lo(self) -> Float64:
+        """No coordinate has a bound of its own."""
+        return np.full(self.dimension, -np.inf)
+
+    @property
+    def hi(self) -> Float64:
+        """No coordinate has a bound of its own."""
+        return np.full(self.dimension, np.inf)
+
 
 Domain = Box | Hull
+
+
+def ground(head: AffineHead, domain: Domain) -> dict[str, Any]:
+    """Head and domain as the fields that claims about cells begin with.
+
+    >>> sorted(ground(AffineHead([[1.0], [0.0]]), Box.orthant(1)))
+    ['bias', 'hi', 'lo', 'vertices', 'weight']
+    """
+    return {
+        "weight": head.weight,
+        "bias": head.bias,
+        "lo": domain.lo,
+        "hi": domain.hi,
+        "vertices": domain.vertices,
+    }
 
 
 def as_domain(value: object, dimension: int) -> Domain:

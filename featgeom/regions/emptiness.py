@@ -10,14 +10,12 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64
-from featgeom.certificates.cells import EmptyCellClaim
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.shape import InscribedBallClaim
-from featgeom.exact.ground import Ground
+from featgeom.certificates.farkas import EmptyCell
+from featgeom.certificates.shapes import InscribedBall
 from featgeom.head import AffineHead
-from featgeom.regions.adjacency import ground_of
 from featgeom.regions.contest import contest, to_be_solved
-from featgeom.regions.domains import Box, Domain, Hull
+from featgeom.regions.domains import Box, Domain, Hull, ground
 from featgeom.regions.guarantee import class_index
 from featgeom.regions.witnesses import base_points
 from featgeom.results import Result
@@ -50,22 +48,18 @@ def emptiness(head: AffineHead, domain: Domain, c: int) -> Emptiness:
     (True, False)
     """
     start = time.perf_counter()
-    own, ground = class_index(head, c), ground_of(head, domain)
+    own = class_index(head, c)
     programs = 0
     candidates = [_base_in_cell(head, domain, own)]
     if candidates[0] is None:
         found = contest(head, domain, own)
         programs = 1
         if found.multipliers.any() and found.lead < 1e-7:
-            claim = EmptyCellClaim(
-                head.weight,
-                head.bias,
-                ground.lo,
-                ground.hi,
-                ground.vertices,
-                np.array([own]),
-                csr_array(found.multipliers[None, :]),
-                csr_array(to_be_solved(ground, own, found.multipliers)[None, :]),
+            claim = EmptyCell(
+                **ground(head, domain),
+                own=np.array([own]),
+                multipliers=csr_array(found.multipliers[None, :]),
+                solved=csr_array(to_be_solved(head, domain, own, found.multipliers)[None, :]),
             )
             if is_proved(claim):
                 return Emptiness(Status.INFEASIBLE, True, None, claim, stats_since(programs, start))
@@ -73,7 +67,7 @@ def emptiness(head: AffineHead, domain: Domain, c: int) -> Emptiness:
         if isinstance(domain, Box):  # where all may tie
             candidates.append(as_base(domain, np.zeros(head.dimension)))
     for bases in [b for b in candidates if b is not None]:
-        ball = ball_claim(ground, bases, own, 0.0, np.inf, np.zeros(head.classes))
+        ball = ball_claim(head, domain, bases, own, 0.0, np.inf, np.zeros(head.classes))
         if is_proved(ball):
             return Emptiness(
                 Status.SOLVED, False, point_of(domain, bases), ball, stats_since(programs, start)
@@ -82,21 +76,17 @@ def emptiness(head: AffineHead, domain: Domain, c: int) -> Emptiness:
 
 
 def ball_claim(
-    ground: Ground, bases: Any, own: int, radius: float, upper: float, multipliers: Float64
-) -> InscribedBallClaim:
+    head: AffineHead, domain: Domain, bases: Any, own: int, radius: float, upper: float, multipliers: Float64
+) -> InscribedBall:
     """The claim that a ball about one base lies in a cell, and none beyond ``upper``."""
-    return InscribedBallClaim(
-        ground.weight,
-        ground.bias,
-        ground.lo,
-        ground.hi,
-        ground.vertices,
-        bases,
-        np.array([own]),
-        np.array([radius]),
-        np.array([max(upper, radius)]),
-        csr_array(multipliers[None, :]),
-        csr_array(to_be_solved(ground, own, multipliers)[None, :]),
+    return InscribedBall(
+        **ground(head, domain),
+        bases=bases,
+        own=np.array([own]),
+        radius=np.array([radius]),
+        upper=np.array([max(upper, radius)]),
+        multipliers=csr_array(multipliers[None, :]),
+        solved=csr_array(to_be_solved(head, domain, own, multipliers)[None, :]),
     )
 
 

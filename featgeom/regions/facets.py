@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from featgeom.certificates.cells import NoTieClaim, TieClaim
+from featgeom.certificates.cells import CellsMeet
+from featgeom.certificates.farkas import CellsApart
 from featgeom.head import AffineHead
 from featgeom.regions.adjacency import Pairs, meetings
 from featgeom.regions.domains import Domain
@@ -29,7 +30,7 @@ class Facets(Result):
     rivals: Pairs
     candidates: Pairs
     status: NDArray[np.object_]
-    certificate: tuple[TieClaim, NoTieClaim]
+    certificate: tuple[CellsMeet, CellsApart]
     programs: int
     stats: Stats
 

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Floats, Ints, as_points
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.guarantees import BrokenHullClaim, GuaranteedHullClaim
+from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
 from featgeom.errors import BadArgument
-from featgeom.exact.affine import exact_margins, least_margins
+from featgeom.exact.heads import ExactHead, least_margins
 from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
 from featgeom.regions.margins import float_below, margins_of_block, point_blocks
@@ -72,13 +72,11 @@ def guarantee(head: AffineHead, points: ArrayLike, c: int) -> HullGuarantee:
     status = Status.GUARANTEED if worst > 0 else Status.BROKEN
     claim: Claim
     if status is Status.GUARANTEED:
-        claim = GuaranteedHullClaim(
+        claim = GuaranteedHull(
             vertices, head.weight, head.bias, own, margin=margin, centre=centre, inflation=inflation
         )
     else:
-        claim = BrokenHullClaim(
-            vertices, head.weight, head.bias, own, breakers=breakers, rivals=breaker_rivals
-        )
+        claim = BrokenHull(vertices, head.weight, head.bias, own, breakers=breakers, rivals=breaker_rivals)
     return HullGuarantee(
         status=status,
         worst_margin=margin,
@@ -107,8 +105,8 @@ def _inflation(head: AffineHead, vertices: Floats, own: int, least: list[Fractio
     if not np.isfinite(centre).all():
         centre = vertices[0].astype(np.float64)
     rivals = np.array([k for k in range(head.classes) if k != own])
-    centres = np.broadcast_to(centre, (len(rivals), len(centre)))
-    middle = exact_margins(centres, head.weight, head.bias, np.full(len(rivals), own), rivals)
+    leads = ExactHead(head.weight, head.bias).leads(centre, own)
+    middle = [leads[k] for k in rivals]
     if min(middle) <= 0:
         return centre, 0.0
     limits = [m / (m - least[k]) for m, k in zip(middle, rivals, strict=True) if m > least[k]]

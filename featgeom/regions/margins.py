@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featgeom.arrays import Float64, Floats, Ints, as_points
-from featgeom.certificates.classes import ClassClaim
-from featgeom.exact.affine import exact_logits
+from featgeom.certificates.classes import ClassMargin
 from featgeom.exact.float32 import float32_needs
+from featgeom.exact.numbers import dots
 from featgeom.exact.rounding import UNIT, product_error
 from featgeom.head import AffineHead
 from featgeom.results import Result
@@ -43,7 +43,7 @@ class Margins(Result):
     rival: Ints
     smallest: Float64
     float32_safe: NDArray[np.bool_]
-    certificate: ClassClaim
+    certificate: ClassMargin
 
 
 def margins(head: AffineHead, z: ArrayLike) -> Margins:
@@ -59,7 +59,7 @@ def margins(head: AffineHead, z: ArrayLike) -> Margins:
     columns = ("classes", "margins", "error", "rival", "smallest", "float32_safe")
     whole = {name: np.concatenate([getattr(p, name) for p in parts]) for name in columns}
     claimed = np.concatenate([p.certificate.margin for p in parts])
-    claim = ClassClaim(points, head.weight, head.bias, whole["classes"], claimed, whole["float32_safe"])
+    claim = ClassMargin(points, head.weight, head.bias, whole["classes"], claimed, whole["float32_safe"])
     return Margins(**whole, certificate=claim)
 
 
@@ -99,7 +99,7 @@ def margins_of_block(head: AffineHead, points: Floats) -> Margins:
             bound[i, classes[i]] = np.inf
     rival = lower.argmin(axis=1)
     safe = np.all(claimed > float32_needs(z, head.weight, head.bias, classes), axis=1)
-    claim = ClassClaim(points, head.weight, head.bias, classes, np.maximum(claimed.min(axis=1), 0.0), safe)
+    claim = ClassMargin(points, head.weight, head.bias, classes, np.maximum(claimed.min(axis=1), 0.0), safe)
     return Margins(classes, result, error, rival, lower[rows, rival], safe, claim)
 
 
@@ -139,7 +139,9 @@ def _settle(head: AffineHead, z: NDArray[Any], logits: Float64, error: Float64) 
     """The exact logits of those classes that rounding cannot keep apart from the best."""
     with np.errstate(invalid="ignore"):
         near = np.flatnonzero(~(logits + error < (logits - error).max()))
-    values = exact_logits(np.broadcast_to(z, (len(near), len(z))), head.weight, head.bias, near)
+    ones = np.ones((len(near), 1))
+    left = np.hstack([np.broadcast_to(z.astype(np.float64), (len(near), len(z))), ones])
+    values = dots(left, np.hstack([head.weight[near], head.bias[near, None]]))
     return {int(k): value for k, value in zip(near, values, strict=True)}
 
 

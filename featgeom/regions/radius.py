@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Floats, Ints, as_points
-from featgeom.certificates.balls import BallClaim
-from featgeom.exact.boxes import least_distance
-from featgeom.exact.rounding import UNIT
+from featgeom.certificates.classes import ClassBall
+from featgeom.exact.rounding import UNIT, gamma
 from featgeom.head import AffineHead
 from featgeom.regions.domains import Box, Domain
 from featgeom.regions.margins import Margins, margins_of_block, point_blocks, proved_margins
@@ -42,7 +41,7 @@ class Radii(Result):
     rival: Ints
     ball: Float64
     ball_rival: Ints
-    certificate: BallClaim
+    certificate: ClassBall
     stats: Stats
 
 
@@ -68,7 +67,7 @@ def radius(head: AffineHead, z: ArrayLike, domain: Domain) -> Radii:
         for i in range(3)
     )
     box = domain if isinstance(domain, Box) else Box.space(head.dimension)
-    claim = BallClaim(
+    claim = ClassBall(
         points=points,
         weight=head.weight,
         bias=head.bias,
@@ -134,9 +133,7 @@ def _within(head: AffineHead, z: Float64, classes: Ints, distances: Float64, box
         if len(alive) == 0:
             break
         step = steps_to_boundary(head, z[alive], classes[alive], column, box)
-        found = least_distance(
-            z[alive], head.weight, head.bias, box.lo, box.hi, classes[alive], column, step, caution=3.0
-        )
+        found = distance_in_box(head, z[alive], classes[alive], column, step, box)
         found = np.maximum(found, distances[alive, column])
         exact_pairs.append((alive, column, step, found))
         closer = found < best[alive]
@@ -177,3 +174,36 @@ def steps_to_boundary(head: AffineHead, z: Float64, own: Ints, rivals: Ints, box
         if len(open_rows) == 0:
             break
     return step
+
+
+def distance_in_box(
+    head: AffineHead, z: Float64, own: Ints, rivals: Ints, steps: Float64, box: Box
+) -> Float64:
+    """Lower bounds (m,) on the distance from rows of z to where rival ties with own in the box.
+
+    By the duality that `ClassBall` states; any ``steps`` give sound bounds, and those of `steps_to_boundary`
+    tight ones. Three times the allowance for rounding is taken off.
+    """
+    v = head.weight[own] - head.weight[rivals]
+    tau = steps[:, None]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        free = z - tau * v
+        bound = np.where(free < box.lo, box.lo, np.where(free > box.hi, box.hi, np.nan))
+        y = (z - bound) / tau
+        # float(a − b) > y implies a − b > y, so these signs are certain although v is rounded.
+        clipped = ((bound == box.lo) & (v > y)) | ((bound == box.hi) & (v < y))
+        bound = np.where(clipped, bound, 0.0)
+        y = np.where(clipped, y, v)
+        terms = np.where(clipped, y * (z - bound) + v * bound, v * z)
+        sizes = np.where(clipped, np.abs(y) * (np.abs(z) + np.abs(bound)) + np.abs(v * bound), np.abs(v * z))
+        offset = head.bias[own] - head.bias[rivals]
+        d = z.shape[1]
+        height = (
+            terms.sum(axis=1)
+            + offset
+            - 3.01 * gamma(d + 10, np.float64) * (sizes.sum(axis=1) + np.abs(offset))
+        )
+        length = np.sqrt(np.einsum("ij,ij->i", y, y)) * (1 + 3 * (d + 10) * UNIT)
+        found = np.where(height > 0, height / length * (1 - 24 * UNIT), 0.0)
+        found = np.where((height > 0) & ~y.any(axis=1), np.inf, found)
+    return np.where(np.isnan(found) | ~(steps > 0), 0.0, found)

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.shape import BoundedCellClaim, RayClaim, open_signs
+from featgeom.certificates.shapes import BoundedCell, CellRay
 from featgeom.head import AffineHead
 from featgeom.regions.contest import contest
 from featgeom.regions.domains import Box, Domain
@@ -53,7 +53,7 @@ def recession(head: AffineHead, domain: Domain, c: int) -> Recession:
     if ray is not None:
         inward = np.isfinite(domain.lo) * 1.0 - np.isfinite(domain.hi)
         for wide, way in ((True, ray + 1e-7 * inward), (False, ray)):
-            claim = RayClaim(
+            claim = CellRay(
                 head.weight,
                 head.bias,
                 domain.lo,
@@ -66,7 +66,7 @@ def recession(head: AffineHead, domain: Domain, c: int) -> Recession:
             if is_proved(claim):
                 return Recession(Status.UNBOUNDED, way, claim, stats_since(2, start))
     for rows in (multipliers[None, :], _one_row_each(head, domain, own)):
-        bounded = BoundedCellClaim(head.weight, domain.lo, domain.hi, own, csr_array(np.maximum(rows, 0.0)))
+        bounded = BoundedCell(head.weight, domain.lo, domain.hi, own, csr_array(np.maximum(rows, 0.0)))
         if is_proved(bounded):
             return Recession(Status.SOLVED, None, bounded, stats_since(2, start))
     return Recession(Status.UNDECIDED, None, None, stats_since(2, start))
@@ -78,7 +78,7 @@ def _best_ray(head: AffineHead, ways: Box, own: int) -> tuple[Float64 | None, Fl
     unlike = np.flatnonzero((head.weight != head.weight[own]).any(axis=1))
     multipliers = np.zeros(head.classes)
     if len(unlike) == 0:
-        signs = open_signs(ways.lo, ways.hi)
+        signs = open_signs(ways)
         ray = np.zeros(head.dimension)
         for i, sign in signs:
             ray[i] = sign
@@ -88,7 +88,7 @@ def _best_ray(head: AffineHead, ways: Box, own: int) -> tuple[Float64 | None, Fl
     multipliers[some] = found.multipliers
     if found.point is not None and found.lead > -1e-7 and found.point.any():
         return found.point / np.abs(found.point).max(), multipliers
-    for i, sign in open_signs(ways.lo, ways.hi):
+    for i, sign in open_signs(ways):
         if (sign * (head.weight[own, i] - head.weight[:, i]) >= 0).all():
             return sign * np.eye(head.dimension)[i], multipliers
     return None, multipliers
@@ -96,7 +96,7 @@ def _best_ray(head: AffineHead, ways: Box, own: int) -> tuple[Float64 | None, Fl
 
 def _one_row_each(head: AffineHead, box: Box, own: int) -> Float64:
     """Multipliers that come as near as they can to each open direction."""
-    signs = open_signs(box.lo, box.hi)
+    signs = open_signs(box)
     columns = (head.weight - head.weight[own]).T
     low, high = np.isfinite(box.lo), np.isfinite(box.hi)
     helpers = [-np.eye(head.dimension)[i] * (1.0 if low[i] else -1.0) for i in np.flatnonzero(low | high)]
@@ -109,3 +109,9 @@ def _one_row_each(head: AffineHead, box: Box, own: int) -> Float64:
         row[:] = nnls(matrix, target)[0][: head.classes]
         row[own] = 0.0
     return rows
+
+
+def open_signs(box: Box) -> list[tuple[int, int]]:
+    """The coordinates and signs in which a ray may go for ever in a box, in order, + before −."""
+    sides = np.stack([box.hi, -box.lo], axis=1)
+    return [(int(i), 1 - 2 * int(j)) for i, j in np.argwhere(np.isposinf(sides))]

@@ -47,9 +47,9 @@ def check_claim(claim: Claim, name: str = "", study: str = "") -> Check:
     """Check one claim exactly.
 
     >>> import numpy as np
-    >>> from featgeom.certificates.guarantees import BrokenHullClaim
-    >>> claim = BrokenHullClaim(np.array([[2.0]]), np.array([[1.0], [0.0]]), np.zeros(2), 0,
-    ...                         np.array([0]), np.array([1]))
+    >>> from featgeom.certificates.guarantees import BrokenHull
+    >>> claim = BrokenHull(np.array([[2.0]]), np.array([[1.0], [0.0]]), np.zeros(2), 0,
+    ...                    np.array([0]), np.array([1]))
     >>> check_claim(claim).status
     REFUTED
     """

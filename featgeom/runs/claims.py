@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import KINDS, Claim
 from featgeom.errors import BadArgument, BadData, FeatgeomError
+from featgeom.exact.fields import specs
 from featgeom.files import read_json, write_json, write_whole
 from featgeom.runs.sources import Sources
 
@@ -46,9 +47,9 @@ def save_claims(
     Raises BadArgument for a field that is neither array, sparse array, number nor string.
 
     >>> import tempfile
-    >>> from featgeom.certificates.guarantees import BrokenHullClaim
+    >>> from featgeom.certificates.guarantees import BrokenHull
     >>> z, w, b = np.array([[2.0], [-1.0]]), np.array([[1.0], [0.0]]), np.zeros(2)
-    >>> claim = BrokenHullClaim(z[1:], w, b, 0, np.array([0]), np.array([1]))
+    >>> claim = BrokenHull(z[1:], w, b, 0, np.array([0]), np.array([1]))
     >>> with tempfile.TemporaryDirectory() as place:
     ...     _ = save_claims(place, "test", {"broken": claim}, {"features": z, "weight": w, "bias": b})
     ...     stored = load_claims(f"{place}/test.json", {"features": z, "weight": w, "bias": b})
@@ -59,9 +60,10 @@ def save_claims(
     arrays: Arrays = {}
     entries = []
     for label, claim in claims.items():
+        subjects = {field for names in claim.subjects.values() for field in names}
         described = {
-            f.name: _described(getattr(claim, f.name), f.name in claim.subjects, known, arrays)
-            for f in fields(claim)
+            name: _described(getattr(claim, name), name in subjects, known, arrays)
+            for name, _ in specs(claim)
         }
         entries.append({"name": label, "kind": claim.kind, "count": len(claim), "fields": described})
     for entry in entries:

@@ -13,7 +13,7 @@ from featgeom.boundaries.directions import DirectionSpectrum, direction_spectrum
 from featgeom.boundaries.flips import flip_points
 from featgeom.boundaries.ties import FlipPoints
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.pixels import ImageClaim
+from featgeom.certificates.pixels import MovedImage
 from featgeom.errors import Unsupported
 from featgeom.exact.rounding import rounded_up
 from featgeom.models.classifier import Classifier
@@ -77,7 +77,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     low, high = classifier.pixels.bounds
     flat, start = (x[found].reshape(int(found.sum()), images[0].size) for x in (pixels.images, images))
     claims: dict[str, Claim] = {
-        "images": ImageClaim(start, flat, low, high, rounded_up(pixels.distance[found], flat.shape[1])),
+        "images": MovedImage(start, flat, low, high, rounded_up(pixels.distance[found], flat.shape[1])),
         "feature-flips": exact.certificate,
     }
     if len(exact.certificate_empty):

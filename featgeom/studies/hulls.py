@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from featgeom.arrays import Float64, Ints, blocks
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.hulls import HullMembership
+from featgeom.certificates.hulls import HullVertices
 from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.separation import Separation, separate
@@ -82,9 +82,19 @@ class Vertices:
     """Which of some ``rows`` of the reference are vertices of the hull of these rows, and the proof."""
 
     rows: Ints
-    mask: NDArray[np.bool_]
-    undecided: int
-    claim: HullMembership
+    claim: HullVertices
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which of the rows are proved vertices."""
+        mask = np.zeros(len(self.rows), dtype=bool)
+        mask[self.claim.rows[~self.claim.inside]] = True
+        return mask
+
+    @property
+    def undecided(self) -> int:
+        """Of how many rows nothing is proved."""
+        return len(self.rows) - len(self.claim)
 
 
 def vertices(hull: ConvexHull, rows: Ints, outer: Vertices | None) -> Vertices:
@@ -92,25 +102,21 @@ def vertices(hull: ConvexHull, rows: Ints, outer: Vertices | None) -> Vertices:
 
     A vertex of a hull is one of every smaller hull that it belongs to, by the same plane.
     """
-    known, at = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=np.int64)
-    if outer is not None:
-        at = np.searchsorted(outer.rows, rows)
-        known = outer.mask[at]
-    rest = np.flatnonzero(~known)
-    found = hull.extreme_points(only=rest)
-    mask, decided, inside = known.copy(), known.copy(), np.zeros(len(rows), dtype=bool)
-    mask[rest], decided[rest] = found.mask, found.certificate.decided
-    inside[rest] = found.certificate.inside
-    normal = np.zeros(hull.points.shape)
-    if outer is not None:
-        normal[known] = outer.claim.normal[at[known]]
-    normal[rest] = found.certificate.normal
-    held = np.zeros(len(rows) + 1, dtype=np.int64)
-    held[rest + 1] = np.diff(found.weights.indptr)
-    support = csr_array((found.weights.data, found.weights.indices, held.cumsum()), (len(rows), len(rows)))
-    queries = hull.points.astype(np.float64)
-    claim = HullMembership(hull.points, queries, decided, inside, support, normal, np.arange(len(rows)))
-    return Vertices(rows, mask, int((~decided).sum()), claim)
+    if outer is None:
+        return Vertices(rows, hull.extreme_points().certificate)
+    at = np.searchsorted(outer.rows, rows)
+    known = np.flatnonzero(outer.mask[at])
+    planes = outer.claim.normal[np.searchsorted(outer.claim.rows, at[known])]
+    found = hull.extreme_points(only=np.setdiff1d(np.arange(len(rows)), known)).certificate
+    order = np.argsort(np.concatenate([known, found.rows]))
+    claim = HullVertices(
+        hull.points,
+        np.concatenate([known, found.rows])[order],
+        np.concatenate([np.zeros(len(known), dtype=bool), found.inside])[order],
+        csr_array(vstack([csr_array((len(known), len(rows))), found.support], format="csr"))[order],
+        np.vstack([planes, found.normal])[order],
+    )
+    return Vertices(rows, claim)
 
 
 @dataclass(frozen=True)

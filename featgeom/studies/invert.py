@@ -10,7 +10,7 @@ import numpy as np
 from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.flips import flip_points
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.pixels import ImageClaim, ReachedClaim
+from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.exact.rounding import rounded_up
 from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
@@ -57,8 +57,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     low, high = run.classifier(device).pixels.bounds
     flat, start = (x.reshape(len(stacked), -1) for x in (found.images, starts))
     claims |= {
-        "images": ImageClaim(start, flat, low, high, rounded_up(found.moved, flat.shape[1])),
-        "features": ReachedClaim(stacked, found.features, rounded_up(found.residual, stacked.shape[1])),
+        "images": MovedImage(start, flat, low, high, rounded_up(found.moved, flat.shape[1])),
+        "features": ReachedFeatures(stacked, found.features, rounded_up(found.residual, stacked.shape[1])),
         "classes": Cells(reference.head).margins(found.features).certificate,
     }
     said = {name: _summary(found, hulls, kind == k) for k, name in enumerate(targets)}

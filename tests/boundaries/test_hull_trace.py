@@ -108,18 +108,17 @@ def test_the_limit_is_told():
 def test_tampering_is_refuted():
     points, plane = cloud(40, 3)
     claim = slice_hull(points, plane).certificate
-    m = len(claim.normals)
-    for change, rows in (
-        ({"offsets": claim.offsets - 1e-6}, slice(0, m)),
-        ({"places": claim.places * 1.001}, slice(m, 2 * m)),
-        ({"errors": claim.errors * 0 - 1}, slice(m, 2 * m)),
-        ({"weights": -1 * claim.weights}, slice(m, 2 * m)),
-        ({"weights": claim.weights[:, :10]}, slice(0, 2 * m)),
-        ({"normals": claim.normals * np.nan}, slice(0, 2 * m)),
-        ({"points": claim.points + 5}, slice(m, 2 * m)),
-        ({"origin": claim.origin - 1}, slice(m, 2 * m)),
+    for change in (
+        {"offsets": claim.offsets - 1e-6},
+        {"places": claim.places * 1.001},
+        {"errors": claim.errors * 0 - 1},
+        {"weights": -1 * claim.weights},
+        {"weights": claim.weights[:, :10]},
+        {"normals": claim.normals * np.nan},
+        {"points": claim.points + 5},
+        {"origin": claim.origin - 1},
     ):
-        assert (replace(claim, **change).check().status[rows] == Status.REFUTED).all()
+        assert (replace(claim, **change).check().status == Status.REFUTED).all()
 
 
 def test_refusals():

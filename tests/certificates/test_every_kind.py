@@ -1,6 +1,6 @@
 """Every kind of claim there is: stored, read, proved, and safe from whoever tampers with it."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from scipy.sparse import csr_array
 
 import featgeom as fg
 from featgeom.certificates.claim import KINDS
-from featgeom.certificates.pixels import ImageClaim, ReachedClaim
+from featgeom.certificates.pixels import MovedImage, ReachedFeatures
+from featgeom.exact.fields import specs
 from featgeom.exact.rounding import rounded_up
 from featgeom.runs.checks import check_claim, verify_folder
 from featgeom.runs.claims import load_claims, save_claims
@@ -59,6 +60,7 @@ def about_hulls(z):
     results = [
         hull.project(z[:5] + 3),
         hull.contains(z[:5] / 2),
+        hull.extreme_points(),
         hull.support(np.eye(3)),
         hull.enclosing_ball(),
         hull.diameter(),
@@ -80,8 +82,8 @@ def about_pixels(z):
         z[:4].astype(float), axis=1
     )
     return [
-        ImageClaim(start, images, 0.0, 1.0, rounded_up(moved, 6)),
-        ReachedClaim(z[:4], near, rounded_up(residual, 3)),
+        MovedImage(start, images, 0.0, 1.0, rounded_up(moved, 6)),
+        ReachedFeatures(z[:4], near, rounded_up(residual, 3)),
     ]
 
 
@@ -142,12 +144,12 @@ def test_no_tampering_breaks_a_check(world):
     broken = []
     with np.errstate(all="ignore"):
         for name, claim in world[0].items():
-            for field in fields(claim):
-                for how, value in tampered(getattr(claim, field.name), rng):
-                    changed = replace(claim, **{field.name: value})
+            for field, _ in specs(claim):
+                for how, value in tampered(getattr(claim, field), rng):
+                    changed = replace(claim, **{field: value})
                     found = check_claim(changed, name)
                     if any("the check ended with" in reason for *_, reason in found.failures):
-                        broken.append((name, field.name, how, found.failures[0][3]))
+                        broken.append((name, field, how, found.failures[0][3]))
                     assert sum(found.tally.values()) > 0 or len(changed) == 0
     assert broken == []
 

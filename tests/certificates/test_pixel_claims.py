@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featgeom.certificates.pixels import ImageClaim, ReachedClaim
+from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.status import Status
 
 
@@ -14,7 +14,7 @@ def moved():
     start = np.zeros((2, 3), np.float32)
     images = np.array([[0.3, 0.0, 0.4], [0.0, 0.0, 0.0]], np.float32)
     exact = float(np.linalg.norm(images[0].astype(np.longdouble)))
-    return ImageClaim(start, images, 0.0, 1.0, np.array([np.nextafter(exact, 1), 0.0]))
+    return MovedImage(start, images, 0.0, 1.0, np.array([np.nextafter(exact, 1), 0.0]))
 
 
 def test_images_in_their_bounds_are_proved(moved):
@@ -43,7 +43,7 @@ def test_what_is_not_so_is_refuted(moved, field, value):
 
 def test_features_within_their_residual_are_proved_and_a_smaller_residual_is_refuted():
     targets, found = np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[3.0, 4.5], [0.0, 0.25]])
-    claim = ReachedClaim(targets, found, np.array([0.1, 0.25]))
+    claim = ReachedFeatures(targets, found, np.array([0.1, 0.25]))
     assert list(claim.check().status) == [Status.PROVED, Status.PROVED]  # 0.1 in float64 is above 1/10
     below = replace(claim, residual=np.array([0.0999999, 0.2499999]))
     assert list(below.check().status) == [Status.REFUTED, Status.REFUTED]
@@ -54,6 +54,6 @@ def test_vectors_of_any_magnitude_are_measured_exactly():
     targets = np.array([[1e30, 1e-30]])
     found = targets + np.array([[0.0, 1e-30]])
     exact = 1e-30 / 1e30
-    claim = ReachedClaim(targets, found, np.array([exact * (1 + 1e-9)]))
+    claim = ReachedFeatures(targets, found, np.array([exact * (1 + 1e-9)]))
     assert claim.check().status[0] is Status.PROVED
     assert replace(claim, residual=np.array([exact * (1 - 1e-9)])).check().status[0] is Status.REFUTED

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featgeom import AffineHead, Box, Cells, ConvexHull
-from featgeom.regions.adjacency import adjacency
+from featgeom.regions.adjacency import adjacency, point_of_tie
 from featgeom.regions.contest import contest
 from featgeom.regions.domains import Hull, as_domain
 from featgeom.status import Status
@@ -31,7 +31,7 @@ def test_points_of_edges_tie_above_all_others(rng):
         graph = adjacency(head, domain)
         ties = graph.graph["ties"]
         for c, j, evidence in graph.edges(data="evidence"):
-            point = ties.point(evidence)
+            point = point_of_tie(ties, evidence)
             logits = head.logits(point[None, :])[0]
             assert logits[c] == pytest.approx(logits[j], rel=1e-9, abs=1e-9)
             assert logits[[c, j]].min() > np.delete(logits, [c, j]).max()
