@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN ?= runs/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help analyze test lint format docs coverage wheel bench clean
+.PHONY: help analyze test batteries soak mutants lint format docs coverage wheel bench sweep clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -25,14 +25,24 @@ analyze: $(VENV)/package    ## analyse the built-in digits network, print the pa
 test: $(VENV)/installed     ## run the whole test suite
 	$(BIN)/python -m pytest -n auto
 
+batteries: $(VENV)/installed ## answers against exact rationals, fifty times as many as in the suite, counted
+	FEATGEOM_BATTERIES=50 $(BIN)/python -m pytest -n auto tests/batteries
+
+soak: $(VENV)/installed     ## break runs, files, calls and processes some two thousand times (an hour); SOAK="--seed 7"
+	$(BIN)/python -m tests.soak $(SOAK)
+
+mutants: $(VENV)/installed  ## change each clause of the checks in turn and see whether a test notices (an hour)
+	$(BIN)/python tests/mutants/run.py
+
 lint: $(VENV)/installed     ## formatter, linter and type checker, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(VENV)/installed   ## let the formatter and the linter mend what they can
+format: $(VENV)/installed   ## let formatter and linter mend what they can; write the README's table of studies
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python docs/readme.py
 
 docs: $(VENV)/installed     ## build the documentation in build/site, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
@@ -48,6 +58,10 @@ wheel: $(VENV)/package      ## build the wheel, install it into an environment o
 
 bench: $(VENV)/installed    ## run every benchmark (FEATGEOM_DATA names the folder of real data)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+sweep: $(VENV)/installed    ## try published classifiers, half an hour at a time, and write docs/sweep.md
+	$(BIN)/python benchmarks/sweep.py build/sweep.jsonl --first-of-family --minutes 30
+	$(BIN)/python benchmarks/sweep.py build/sweep.jsonl --table docs/sweep.md
 
 clean:           ## remove the environment and everything made in it
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ from featgeom_cli.common import (
     out_option,
     seed_option,
 )
-from featgeom_cli.extract import classes_option, made_run, split_option
+from featgeom_cli.extract import class_map_option, classes_option, made_run, split_option
 
 EXAMPLE = """
 featgeom analyze                                  the built-in digits network
@@ -35,6 +35,7 @@ featgeom analyze digits --studies all             every study of feature space
 @network_options
 @split_option
 @classes_option
+@class_map_option
 @click.option(
     "--studies",
     default="overview",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from featgeom.files import named
+from featgeom.options import SEEDS
+from featgeom.text import STEERING, visible
 
 
 @dataclass(frozen=True)
@@ -22,13 +27,13 @@ class Console:
 
     @property
     def progress(self) -> bool:
-        """Whether to show progress bars: to a person at a terminal who did not ask for quiet."""
-        return not self.quiet and sys.stderr.isatty()
+        """Whether to say how far things are: to all who did not ask for quiet."""
+        return not self.quiet
 
     def note(self, text: str) -> None:
         """A remark for a person who watches."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(visible(text, lines=True), err=True)
 
     def result(self, text: str, result: Any, run: Any = None, report: Any = None) -> None:
         """The command's answer: the text, or with --json one document {run, report, result}.
@@ -41,9 +46,16 @@ class Console:
             paths = {"run": run, "report": report}
             document = {name: None if path is None else str(path) for name, path in paths.items()}
             document["result"] = result
-            click.echo(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False))
+            plain_text = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+            text = json.dumps(plain(document), indent=1, ensure_ascii=plain_text, allow_nan=False)
+            say(STEERING.sub(lambda found: _in_json(found.group()), text))
         else:
-            click.echo(text)
+            say(visible(text, lines=True))
+
+
+def _in_json(letter: str) -> str:
+    """A steering character inside a JSON document; what it was laid out with stays."""
+    return letter if letter == "\n" else f"\\u{ord(letter):04x}"
 
 
 def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
@@ -51,14 +63,26 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         @wraps(function)
-        def call(as_json: bool, quiet: bool, debug: bool, **options: Any) -> Any:
-            return function(Console(as_json, quiet), **options)
+        def call(as_json: bool, quiet: bool, debug: bool, max_memory: str | None, **options: Any) -> Any:
+            from featgeom.limits import set_max_memory
+            from featgeom.remarks import heard
+
+            if max_memory is not None:
+                set_max_memory(max_memory)
+            console = Console(as_json, quiet)
+            with heard(console.note, alone=True):
+                return function(console, **options)
 
         lines = "\n".join("  " + line for line in example.strip().splitlines())
         made = click.command(function.__name__, epilog=f"\b\nExample:\n{lines}")(call)
         made.params += [
             click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on standard output."),
             click.Option(["--quiet"], is_flag=True, help="No remarks and no progress bars."),
+            click.Option(
+                ["--max-memory"],
+                metavar="SIZE",
+                help="The most that a file may ask for, such as 8G.  [default: this machine's memory]",
+            ),
             click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
         ]
         return made
@@ -69,11 +93,39 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="Where the heavy passes run: cpu, cuda, cuda:1, ..."
 )
-seed_option = click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
-run_argument = click.argument("run", type=click.Path(path_type=Path))
-out_option = click.option(
-    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write."
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, SEEDS),
+    default=0,
+    show_default=True,
+    help="Seed of everything random.",
 )
+trust_option = click.option(
+    "--arch",
+    metavar="FILE.py:FUNCTION",
+    help="The code that builds the network of RUN, to be trusted where somebody else made the run.",
+)
+
+
+class UserPath(click.Path):
+    """A path that a user types, in which ~ is the home folder wherever it stands after an option."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, with the home folder written out."""
+        return super().convert(os.path.expanduser(value), param, ctx)
+
+
+run_argument = click.argument("run", type=UserPath())
+out_option = click.option("-o", "--out", type=UserPath(file_okay=False), help="The folder to write.")
+
+
+def say(text: str) -> None:
+    """Write to standard output. Raises OSError that names it."""
+    with named("standard output"):
+        click.echo(text)
 
 
 def numbers(text: str | None, kind: Callable[[str], Any], what: str) -> tuple[Any, ...] | None:
@@ -87,11 +139,31 @@ def numbers(text: str | None, kind: Callable[[str], Any], what: str) -> tuple[An
 
 
 def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say how to read a checkpoint."""
+    """The options that say how to read a checkpoint; those that say how to open it come as one, ``arch``."""
+
+    @wraps(function)
+    def call(
+        *args: Any, arch: str | None, key: str | None, arch_args: str | None, trust_pickle: bool, **rest: Any
+    ) -> Any:
+        opening: Any = arch
+        if key or arch_args or trust_pickle:
+            from featgeom.models.architectures import parse_arguments
+            from featgeom.models.opening import Opening
+
+            opening = Opening(arch, key, parse_arguments(arch_args), trust_pickle)
+        return function(*args, arch=opening, **rest)
+
     options = [
         click.option(
             "--arch",
-            help="Architecture of weights: a built-in name, FILE.py:FUNCTION, timm:NAME, torchvision:NAME.",
+            help="Architecture of weights: a built-in name, FILE.py:NAME, timm:NAME, torchvision:NAME.",
+        ),
+        click.option("--arch-args", help="Arguments of the architecture, as depth=20,width=4."),
+        click.option("--key", help="Where in the file the weights are, if several fit: ema, student, ..."),
+        click.option(
+            "--trust-pickle",
+            is_flag=True,
+            help="Run the code that a pickled network names. Weights never need this.",
         ),
         click.option("--shape", help="Image shape the network takes, as C,H,W."),
         click.option(
@@ -99,6 +171,7 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--std", help="Standard deviation per channel that it expects divided by."),
     ]
+    decorated: Callable[..., Any] = call
     for option in reversed(options):
-        function = option(function)
-    return function
+        decorated = option(decorated)
+    return decorated

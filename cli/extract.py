@@ -33,7 +33,13 @@ split_option = click.option(
 )
 
 
-classes_option = click.option("--classes", help="A subset of the images' classes, as NAME,NAME,...")
+classes_option = click.option(
+    "--classes", help='A subset of the images\' classes, as NAME,NAME,... or "NAME, WITH COMMA",NAME,...'
+)
+class_map_option = click.option(
+    "--class-map",
+    help="Which class is which: a file of NAME,CLASS lines, of the network's class names, or JSON.",
+)
 
 
 @featgeom_command(EXAMPLE)
@@ -43,6 +49,7 @@ classes_option = click.option("--classes", help="A subset of the images' classes
 @network_options
 @split_option
 @classes_option
+@class_map_option
 @device_option
 @seed_option
 def extract(console: Console, out: Path | None, device: str, **options: Any) -> None:
@@ -62,31 +69,28 @@ def made_run(
     console: Console,
     out: Path | None,
     *,
-    device: str,
     checkpoint: str,
     images: str | None,
-    arch: str | None,
-    split: str,
-    classes: str | None,
+    device: str,
     seed: int,
-    shape: str | None,
-    mean: str | None,
-    std: str | None,
+    **words: Any,
 ) -> Run:
     """The run that the options of `extract` and `analyze` describe, with its features."""
+    from featgeom.data.words import read_names
     from featgeom.runs.making import make_run
 
+    pixels = pixel_spec(words.pop("shape"), words.pop("mean"), words.pop("std"))
+    kept = read_names(words.pop("classes"))
     run = make_run(
         out or Path("runs") / _run_name(checkpoint),
         checkpoint,
         "digits" if images is None and checkpoint == "digits" else images,
-        arch=arch,
-        pixels=pixel_spec(shape, mean, std),
-        split=split,
-        classes=tuple(classes.split(",")) if classes else (),
         seed=seed,
         device=device,
         progress=console.progress,
+        pixels=pixels,
+        classes=kept,
+        **words,
     )
     console.note(f"{run.asked['model']['name']} on {run.asked['data']['name']}: features are in {run.folder}")
     return run

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -11,10 +13,24 @@ import click
 
 from featgeom.catalog import STUDIES as CATALOGUE
 from featgeom.errors import FeatgeomError, nearest_name
+from featgeom.text import visible
+from featgeom_cli.streams import given_streams, let_go, survive_any_encoding
 
 BEFORE, AFTER = (
     ("analyze", "inspect", "train", "extract"),
-    ("trajectory", "reproduce", "view", "report", "verify"),
+    (
+        "trajectory",
+        "reproduce",
+        "view",
+        "report",
+        "verify",
+        "check",
+        "explain",
+        "guard",
+        "suspects",
+        "networks",
+        "export",
+    ),
 )
 STUDIES = {name: study for name, study in CATALOGUE.items() if study.study}
 COMMANDS = (*BEFORE, *STUDIES, *AFTER)
@@ -67,6 +83,10 @@ def featgeom() -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    survive_any_encoding()
+    logging.getLogger("matplotlib").addHandler(logging.NullHandler())  # it warns of a home that is missing
+    if not given_streams():
+        sys.exit(complain("standard output is closed; redirect it to a file or to /dev/null"))
     sys.exit(run(arguments))
 
 
@@ -85,9 +105,15 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         complain("interrupted; what was finished is kept, and the same command carries on from there")
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+    except (BrokenPipeError, SystemExit):  # which click makes of the former
+        let_go()
+        return complain("whoever read the output left before its end")
+    except MemoryError:
+        return complain("there is not enough memory for this")
+    except OSError as error:
+        if "--debug" in arguments:
+            raise
+        return complain(said_of(error))
     except FeatgeomError as error:
         if "--debug" in arguments:
             raise
@@ -101,7 +127,23 @@ def run(arguments: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
+def said_of(error: OSError) -> str:
+    """What the operating system refused, and of which file, in a line."""
+    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    remedies = {
+        errno.ENOSPC: "make room and give the same command again; what was finished is kept",
+        errno.EDQUOT: "make room and give the same command again; what was finished is kept",
+        errno.EMFILE: "raise the limit of open files (ulimit -n 1024)",
+        errno.EFBIG: "raise the limit of the size of files (ulimit -f unlimited)",
+    }
+    words = [*files[:1], error.strerror or str(error) or type(error).__name__]
+    return "; ".join([": ".join(words), *filter(None, [remedies.get(error.errno or 0)])])
+
+
 def complain(message: str) -> int:
-    """One line on standard error; the status of wrong use."""
-    click.echo("featgeom: " + " ".join(message.split()), err=True)
+    """One line on standard error, where that can be written to; the status of wrong use."""
+    try:
+        click.echo("featgeom: " + visible(" ".join(message.split())), err=True)
+    except OSError:
+        let_go()
     return 2

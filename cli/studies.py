@@ -8,17 +8,17 @@ from typing import Any
 import click
 
 from featgeom.catalog import Study
-from featgeom.options import Count, Option, Several, Switch
-from featgeom_cli.common import Console, device_option, featgeom_command, run_argument
+from featgeom.options import Count, OneOf, Option, Several, Switch
+from featgeom_cli.common import Console, device_option, featgeom_command, run_argument, trust_option
 
 
 def study_command(study: Study) -> click.Command:
     """`featgeom NAME RUN`: make one study, store it, renew the report, show the result."""
 
-    def call(console: Console, run: Path, device: str, **options: Any) -> None:
+    def call(console: Console, run: Path, device: str, arch: str | None = None, **options: Any) -> None:
         from featgeom.analysis import open_run
 
-        opened = open_run(run)
+        opened = open_run(run, arch)
         record = opened.study(study.name, device=device, progress=console.progress, **options)
         report = opened.report()
         text = f"{record.to_text()}\n\nReport: {report}"
@@ -26,6 +26,8 @@ def study_command(study: Study) -> click.Command:
 
     call.__name__ = study.name
     call.__doc__ = f"{study.help}\n\nThe result is stored in RUN, and RUN/report.html is renewed."
+    if study.needs == "images":
+        call = trust_option(call)
     for option in reversed(study.options):
         call = as_click(option)(call)
     lines = "\n".join(f"featgeom {study.name} {example}" for example in study.examples)
@@ -39,6 +41,8 @@ def as_click(option: Option) -> Any:
             words, kind = option.flag, dict[str, Any](type=int, show_default=True)
         case Switch():
             words, kind = f"{option.flag}/--{option.off or f'no-{option.name}'}", {"show_default": True}
+        case OneOf():
+            words, kind = option.flag, {"show_default": True, "metavar": "|".join(option.choices)}
         case Several():
             words, kind = option.flag, {"multiple": True, "metavar": option.metavar}
         case _:

@@ -19,7 +19,7 @@ featgeom trajectory series/step-*.safetensors digits -o trajectory
 @click.argument("checkpoints", nargs=-1, required=True)
 @click.argument("images")
 @out_option
-@click.option("--arch", help="Architecture of state dicts: a built-in name, or FILE.py:FUNCTION.")
+@click.option("--arch", help="Architecture of state dicts: a built-in name, or FILE.py:NAME.")
 @click.option("--split", default="train", show_default=True, help="Which part of the images.")
 @click.option("--classes", help="A subset of the classes, as NAME,NAME,...")
 @device_option
@@ -39,28 +39,28 @@ def trajectory(
 
     Writes trajectory.json and a plot against log t, with the theoretical rate beside it.
     """
+    from featgeom.data.words import read_names
     from featgeom.figures.style import svg
     from featgeom.figures.trajectory import draw
-    from featgeom.files import write_json, write_whole
+    from featgeom.files import claimed_folder, write_json, write_whole
     from featgeom.studies.trajectory import trajectory as follow
 
-    chosen = tuple(classes.split(",")) if classes else ()
-    followed = follow(
-        checkpoints,
-        images,
-        arch=arch,
-        split=split,
-        classes=chosen,
-        seed=seed,
-        device=device,
-        progress=console.progress,
-    )
-    record = STUDIES["trajectory"].named(followed)
     folder = out or Path("runs") / "trajectory"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "trajectory.json", record.to_json())
-    for drawing in draw(record):
-        write_whole(folder / f"{drawing.name}.svg", svg(drawing.figure).encode())
+    with claimed_folder(folder, "trajectory.json", "trajectory"):
+        followed = follow(
+            checkpoints,
+            images,
+            arch=arch,
+            split=split,
+            classes=read_names(classes),
+            seed=seed,
+            device=device,
+            progress=console.progress,
+        )
+        record = STUDIES["trajectory"].named(followed)
+        write_json(folder / "trajectory.json", record.to_json())
+        for drawing in draw(record):
+            write_whole(folder / f"{drawing.name}.svg", svg(drawing.figure).encode())
     console.result(f"{record.to_text()}\n\nIn {folder}", {"folder": str(folder), **record.to_json()})
 
 

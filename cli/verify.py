@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from featgeom_cli.common import Console, featgeom_command, run_argument
 
 
 @featgeom_command("featgeom verify RUN")
 @run_argument
-def verify(console: Console, run: Path) -> int:
-    """Re-check every claim of a run from its stored features, head and evidence, in exact arithmetic.
+@click.option("--statements", is_flag=True, help="Print what each claim states, in words.")
+def verify(console: Console, run: Path, statements: bool) -> int:
+    """Re-check everything that a run calls proved, in exact arithmetic, from its stored features and head.
 
-    Prints how many statements of each claim are proved, refuted or undecided, with the reason for each that
-    is not proved. The exit status is 1 if any is refuted.
+    First the features, by their digests; then every claim, found by the words that say what it is about; then
+    every sentence, table and figure that is called proved, each made again from the claims and compared with
+    what is stored; then whether the report shows that. What is missing, refuted, undecided or said without
+    proof is named, with the reason, and the exit status is 1, as it is where nothing is called proved; else
+    it is 0. RUN may be the report in a run's folder.
     """
     from featgeom.analysis import open_run
 
+    run = run.parent if run.name == "report.html" else run
     found = open_run(run).verify()
-    console.result(found.to_text(), found.to_json(), run)
-    return 0 if found.refuted == 0 else 1
+    console.result(found.to_text(statements), found.to_json(), run)
+    return 0 if found.holds else 1
 
 
 command = verify

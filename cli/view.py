@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from featgeom_cli.common import Console, featgeom_command, run_argument
+from featgeom_cli.common import Console, UserPath, featgeom_command, run_argument, trust_option
 
 EXAMPLE = """
 featgeom view RUN                                a window
@@ -21,17 +21,13 @@ PROJECTIONS = ("decision", "slice", "pca", "lda")
 
 @featgeom_command(EXAMPLE)
 @run_argument
-@click.option(
-    "--png", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (also .jpg, .webp, .tif)."
-)
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one self-contained page."
-)
-@click.option(
-    "--spin", type=click.Path(path_type=Path, dir_okay=False), help="Write one turn as .gif, .webp or .mp4."
-)
+@click.option("--png", type=UserPath(dir_okay=False), help="Write a picture (also .jpg, .webp, .tif).")
+@click.option("--html", type=UserPath(dir_okay=False), help="Write one self-contained page.")
+@click.option("--spin", type=UserPath(dir_okay=False), help="Write one turn as .gif, .webp or .mp4.")
 @click.option("--serve", is_flag=True, help="Serve a live page on localhost until Ctrl-C.")
-@click.option("--port", default=0, show_default="any free one", help="Port of --serve.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default="any free one", help="Port of --serve."
+)
 @click.option("--classes", help="Names or numbers, separated by commas.  [default: the four most confused]")
 @click.option(
     "--projection",
@@ -43,10 +39,11 @@ PROJECTIONS = ("decision", "slice", "pca", "lda")
 @click.option("--split", help="Whose samples to draw.  [default: the part that is asked about]")
 @click.option("--size", help="Pixels of a picture, as WIDTHxHEIGHT.  [default: 1600x1200, spins 800x600]")
 @click.option("--camera", type=click.Choice(["iso", "x", "y", "z"]), default="iso", show_default=True)
+@trust_option
 @click.option("--dark", is_flag=True, help="A dark ground for window, --png and --spin.")
 def view(
-    console: Console, run: Path, classes: str | None, projection: str, split: str | None, size: str | None,
-    camera: str, dark: bool, serve: bool, port: int, **files: Path | None,
+    console: Console, run: Path, classes: str | None, projection: str, split: str | None,
+    serve: bool, port: int, arch: str | None, **picture: Any,
 ) -> None:  # fmt: skip
     """See a run in three dimensions: class hulls, samples, cells, boundaries, flip points.
 
@@ -56,17 +53,17 @@ def view(
 
     from featgeom.runs.run import Run
 
-    opened = Run(run)
-    pixels = as_size(size)
+    opened = Run(run, arch=arch)
+    pixels, camera, dark = as_size(picture["size"]), picture["camera"], picture["dark"]
     wanted = [word.strip() for word in projection.split(",")]
-    if len(wanted) > 1 and (files["png"] or files["spin"] or serve or not files["html"]):
+    if len(wanted) > 1 and (picture["png"] or picture["spin"] or serve or not picture["html"]):
         raise click.UsageError("--projection: several views go into one page, so with --html alone")
     with ExitStack() as stack:
         renderers: dict[str, Any] = {}
-        if files["png"] or files["spin"]:
+        if picture["png"] or picture["spin"]:
             from featgeom.figures.scene_pyvista import OffScreen
 
-            made = [kind for kind in ("png", "spin") if files[kind]]
+            made = [kind for kind in ("png", "spin") if picture[kind]]
             renderers = {kind: stack.enter_context(OffScreen()) for kind in made}  # which load VTK meanwhile
         if serve:
             return served(console, opened, port, projection, classes, split)
@@ -74,25 +71,25 @@ def view(
 
         scene, *others = [scene_of_run(opened, as_view(word), names(classes), split) for word in wanted]
         written: dict[str, str] = {}
-        if files["html"]:
+        if picture["html"]:
             from featgeom.report.view import write_view
 
-            written["html"] = str(write_view(scene, opened, files["html"], others))
+            written["html"] = str(write_view(scene, opened, picture["html"], others))
         if not renderers and not written:
             from featgeom.figures.scene_pyvista import show_scene
 
             show_scene(scene, camera, dark)
-        if files["png"]:
+        if picture["png"]:
             from featgeom.figures.scene_pyvista import save_picture
 
             shape = pixels or (1600, 1200)
-            written["png"] = str(save_picture(renderers["png"], scene, files["png"], shape, camera, dark))
-        if files["spin"]:
+            written["png"] = str(save_picture(renderers["png"], scene, picture["png"], shape, camera, dark))
+        if picture["spin"]:
             from featgeom.figures.scene_pyvista import save_spin
 
-            console.note(f"drawing a turn into {files['spin']}; about a quarter of a second a picture")
+            console.note(f"drawing a turn into {picture['spin']}; about a quarter of a second a picture")
             shape = pixels or (800, 600)
-            written["spin"] = str(save_spin(renderers["spin"], scene, files["spin"], shape, dark))
+            written["spin"] = str(save_spin(renderers["spin"], scene, picture["spin"], shape, dark))
     document: dict[str, Any] = {"view": scene.view, "notes": scene.notes, "files": written}
     document["views"] = [one.view for one in (scene, *others)]
     document["classes"] = [scene.names[c] for c in scene.chosen]
@@ -133,12 +130,14 @@ def as_view(projection: str) -> Any:
         return projection
     import numpy as np
 
-    from featgeom.errors import BadData
+    from featgeom.data.npz import array_bytes, damaged
+    from featgeom.limits import require_memory
 
-    try:
-        return np.load(projection, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BadData(f"{projection}: no array of directions ({error})") from None
+    path = Path(projection).expanduser()
+    with damaged(path), open(path, "rb") as file:
+        require_memory(array_bytes(file, path.stat().st_size, projection), projection)
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def as_size(size: str | None) -> tuple[int, int] | None:

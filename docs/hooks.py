@@ -17,11 +17,12 @@ ROOMS = {
     "regions": "Cells and guarantees",
     "boundaries": "Boundaries",
     "margins": "Margins and the last layer",
+    "formulations": "Convex programs",
     "collapse": "Neural collapse",
     "pixels": "Back to pixels",
     "spaces": "Feature space against pixel space",
     "training": "Training",
-    "guard": "The guard",
+    "answers": "Answers",
     "figures": "Pictures",
 }
 
@@ -58,6 +59,7 @@ def public_places() -> set[str]:
 
     found = {getattr(featgeom, name) for name in featgeom.__all__ if not name.startswith("__")}
     found |= set(Result.__subclasses__())
+    found |= {thing for thing in vars(featgeom.formulations).values() if inspect.isfunction(thing)}
     found = {thing for thing in found if inspect.isclass(thing) or inspect.isfunction(thing)}
     return {f"{thing.__module__}.{thing.__qualname__}" for thing in found}
 

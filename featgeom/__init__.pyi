@@ -1,8 +1,19 @@
 # The names that users type, one line a module. `featgeom/__init__.py` loads them from here on first use.
+from . import formulations as formulations
 from ._version import __version__ as __version__
 from .analysis import OpenedRun as OpenedRun
 from .analysis import analyze as analyze
 from .analysis import open_run as open_run
+from .answers.calibrating import fit_guard as fit_guard
+from .answers.explaining import Explanation as Explanation
+from .answers.explaining import explain as explain
+from .answers.exporting import export as export
+from .answers.guard import Guard as Guard
+from .answers.networks import Networks as Networks
+from .answers.networks import networks as networks
+from .answers.samples import sample_columns as sample_columns
+from .answers.suspecting import Suspects as Suspects
+from .answers.suspecting import suspects as suspects
 from .boundaries.ambiguity import Ambiguity as Ambiguity
 from .boundaries.ambiguity import ambiguity as ambiguity
 from .boundaries.arrangement import Arrangement as Arrangement
@@ -18,6 +29,8 @@ from .boundaries.slices import SlicePartition as SlicePartition
 from .boundaries.slices import slice_cells as slice_cells
 from .boundaries.solids import SolidPartition as SolidPartition
 from .boundaries.solids import slice_cells_3d as slice_cells_3d
+from .boundaries.sparse import SparseFlips as SparseFlips
+from .boundaries.sparse import sparse_flips as sparse_flips
 from .boundaries.ties import FlipPoints as FlipPoints
 from .boundaries.ties import tie_points as tie_points
 from .boundaries.views import DecisionView as DecisionView
@@ -36,7 +49,6 @@ from .figures.scene import Scene as Scene
 from .figures.scene_of import scene_of as scene_of
 from .figures.scene_of import scene_of_run as scene_of_run
 from .figures.style import class_colours as class_colours
-from .guard import Guard as Guard
 from .head import AffineHead as AffineHead
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
@@ -50,6 +62,7 @@ from .models.checkpoints import save_checkpoint as save_checkpoint
 from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
+from .norms import mahalanobis as mahalanobis
 from .pixels.flips import PixelFlips as PixelFlips
 from .pixels.flips import pixel_flips as pixel_flips
 from .pixels.inversion import Inversion as Inversion
@@ -58,11 +71,13 @@ from .pixels.lower_bounds import PixelLowerBounds as PixelLowerBounds
 from .pixels.lower_bounds import pixel_lower_bounds as pixel_lower_bounds
 from .pixels.morphs import Morph as Morph
 from .pixels.morphs import morph as morph
+from .pixels.natural import Natural as Natural
 from .pixels.segments import ClassPath as ClassPath
 from .pixels.slices import PixelSlice as PixelSlice
 from .pixels.slices import slice_pixels as slice_pixels
 from .regions.cells import Cells as Cells
 from .regions.domains import Box as Box
+from .regions.running import as_run as as_run
 from .spaces.comparison import SpaceComparison as SpaceComparison
 from .spaces.comparison import compare_spaces as compare_spaces
 from .spaces.measures import SpaceMeasures as SpaceMeasures

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from featgeom.catalog import find_studies
+from featgeom.proofs.verification import Verification, verify_run
 from featgeom.report.page import facts, write_report
+from featgeom.report.shown import check_report
 from featgeom.runs.record import Record, Table
 from featgeom.runs.run import Run
-from featgeom.runs.verification import Verification, verify_run
 
 if TYPE_CHECKING:
     from featgeom.figures.scene import Scene
-    from featgeom.models.pixel_spec import PixelSpec
-    from featgeom.runs.making import Images, Network
+    from featgeom.formulations.crosscheck import Crosscheck
+    from featgeom.runs.making import Images, Network, Reading
 
 
 class OpenedRun(Run):
@@ -44,8 +46,20 @@ class OpenedRun(Run):
         return self.result(study).table(name)
 
     def verify(self) -> Verification:
-        """Check every claim of every study again, exactly, from the stored features and head."""
-        return verify_run(self)
+        """Check everything that is called proved again, exactly, and whether the report shows it.
+
+        From the stored features and head: every claim; from the claims: every sentence, table and figure.
+        """
+        found = verify_run(self)
+        return replace(found, said=(*found.said, *check_report(self)))
+
+    def check(
+        self, samples: int = 50, seed: int = 0, solver: str = "CLARABEL", progress: bool = False
+    ) -> Crosscheck:
+        """Solve samples of every kind of statement again, as convex programs in a generic solver."""
+        from featgeom.formulations.crosscheck import crosscheck
+
+        return crosscheck(self, samples, seed, solver, progress)
 
     def report(self) -> Path:
         """Write RUN/report.html from the stored results, and return its path."""
@@ -58,8 +72,11 @@ class OpenedRun(Run):
         return scene_of_run(self, view, classes, split)
 
 
-def open_run(folder: Path | str) -> OpenedRun:
+def open_run(folder: Path | str, arch: str | None = None) -> OpenedRun:
     """Open a run folder that `featgeom analyze` or `featgeom extract` made.
+
+    ``arch``, FILE.py:FUNCTION, says that the code in this file is trusted, where the run's network is built
+    by it and somebody else made the run.
 
     Raises BadData where the folder is no run, or is damaged.
 
@@ -67,7 +84,7 @@ def open_run(folder: Path | str) -> OpenedRun:
     Traceback (most recent call last):
     featgeom.errors.BadData: no/such/folder: no run there (no run.json); `featgeom analyze` makes one
     """
-    return OpenedRun(folder)
+    return OpenedRun(folder, arch=arch)
 
 
 def analyze(
@@ -76,20 +93,20 @@ def analyze(
     out: Path | str = "run",
     studies: str | Iterable[str] = "overview",
     *,
-    arch: str | None = None,
-    pixels: PixelSpec | None = None,
-    split: str = "both",
-    classes: tuple[str, ...] = (),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: bool = False,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
+    **reading: Unpack[Reading],
 ) -> OpenedRun:
     """Put a network's features into the folder ``out``, make studies of them, and write the report.
 
     ``network`` is a checkpoint, a classifier, a torch module, or an .npz file of arrays, which needs no
-    ``images``; these are a source, an `ImageSet`, or sets by the name of their split. ``studies`` are names,
-    or "all" for every study of feature space; ``options`` are a study's own, by its name. A run that was
+    ``images``; these are a source, an `ImageSet`, a torch Dataset or DataLoader, a tuple (images,
+    labels), or such by the name of their split. ``studies`` are names, or "all" for every study of feature
+    space; ``options`` are a study's own, by its name. ``reading``, how network and images are to be read, is
+    ``arch`` and ``pixels`` (see `load_classifier`), ``split`` ("train", "test" or "both"), ``classes`` (the
+    names of those to keep) and ``class_map`` (which class is which, see `match_classes`). A run that was
     interrupted goes on where it stopped: stored features and studies made with the same options are kept.
 
     Raises BadArgument for an unknown study or option before anything is computed, and what `load_classifier`,
@@ -109,10 +126,7 @@ def analyze(
     given = options or {}
     for study in find_studies(studies):  # what is wrong is said before anything is computed
         study.chosen(given.get(study.name, {}))
-    made = make_run(
-        Path(out), network, images, arch=arch, pixels=pixels, split=split, classes=classes, seed=seed,
-        device=device, progress=progress,
-    )  # fmt: skip
+    made = make_run(Path(out), network, images, seed=seed, device=device, progress=progress, **reading)
     for _ in make_studies(made, studies, device=device, progress=progress, options=given):
         pass
     run = OpenedRun(made.folder, made.held)

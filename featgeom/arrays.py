@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,6 +113,18 @@ def as_labels(
     return labels
 
 
+def is_ordinary(*arrays: NDArray[Any]) -> bool:
+    """Whether float64 can square and sum these numbers without nearing its limits.
+
+    The largest of each array is 0, or between 1e-60 and 1e60.
+
+    >>> is_ordinary(np.ones(3), np.array([1e-300, 2.0])), is_ordinary(np.array([1e-150, 0.0]))
+    (True, False)
+    """
+    largest = [float(np.abs(part).max()) for array in arrays for part in blocks(array) if part.size]
+    return all(top == 0 or 1e-60 <= top <= 1e60 for top in largest)
+
+
 def blocks(array: NDArray[Any], block_bytes: int = BLOCK_BYTES) -> Iterator[NDArray[Any]]:
     """Consecutive row blocks (views) of at most about ``block_bytes`` each.
 
@@ -153,3 +166,14 @@ def read_only(array: Any) -> Any:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def is_expression(value: object) -> bool:
+    """Whether it is an expression of cvxpy (a variable, say), told without importing cvxpy.
+
+    >>> import cvxpy
+    >>> is_expression(cvxpy.Variable(3)), is_expression(np.zeros(3))
+    (True, False)
+    """
+    cvxpy = sys.modules.get("cvxpy")
+    return cvxpy is not None and isinstance(value, cvxpy.Expression)

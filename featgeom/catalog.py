@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from featgeom.errors import BadArgument, nearest_name
-from featgeom.options import Count, Option, Several, Switch
+from featgeom.errors import BadArgument, BadData, FeatgeomError, nearest_name
+from featgeom.options import Count, OneOf, Option, Several, Switch
+from featgeom.text import visible
 
 if TYPE_CHECKING:
     from featgeom.figures.style import Drawing
-    from featgeom.runs.record import Record
+    from featgeom.runs.record import Finding, Record
     from featgeom.runs.run import Run
 
 
@@ -47,6 +48,16 @@ def descent(value: Any) -> str:
     if value not in METHODS:
         raise BadArgument(f"unknown method '{value}'{nearest_name(str(value), list(METHODS))}")
     return str(value)
+
+
+def _unlabelled(splits: tuple[str, ...]) -> Finding:
+    """What is said first of a study whose labels are the network's own predictions."""
+    from featgeom.runs.record import Finding
+
+    return Finding(
+        f"The labels of the images ({', '.join(splits)}) are unknown: the network's own predictions stand "
+        "for them, so that accuracy, errors and confusions mean nothing here."
+    )
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,8 @@ class Study:
         started = time.perf_counter()
         study = importlib.import_module(f"featgeom.{self.study}").study
         record: Record = study(run, device=device, progress=progress, **options)
+        if run.unlabelled:
+            record = replace(record, findings=(_unlabelled(run.unlabelled), *record.findings))
         seconds = time.perf_counter() - started
         return replace(self.named(record), made=made_with(options), seconds=seconds)
 
@@ -97,7 +110,32 @@ class Study:
     def drawings(self, record: Record, classes: tuple[str, ...]) -> list[Drawing]:
         """The pictures of a stored record."""
         draw = importlib.import_module(f"featgeom.{self.draw}").draw if self.draw else lambda *_: ()
-        return list(draw(record, classes))
+        from featgeom.figures.style import names_as_text
+
+        try:
+            with names_as_text():
+                return list(draw(as_drawn(record), tuple(map(visible, classes))))
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, FeatgeomError):
+                raise
+            raise BadData(
+                f"results/{self.name}.json: does not hold what this study stores ({type(error).__name__}: "
+                f"{error}); `featgeom {self.name} RUN` makes it again"
+            ) from error
+
+
+def as_drawn(record: Record) -> Record:
+    """The record with names whose every letter can be drawn."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, str):
+            return visible(value)
+        if isinstance(value, Mapping):
+            return {shown(key): shown(one) for key, one in value.items()}
+        return type(value)(map(shown, value)) if isinstance(value, list | tuple) else value
+
+    tables = tuple(replace(table, rows=shown(table.rows)) for table in record.tables)
+    return replace(record, tables=tables, values=shown(record.values))
 
 
 FEATURES = (
@@ -158,6 +196,12 @@ FEATURES = (
                 word="slice",
             ),
             Switch("traces", True, "Draw where the class hulls cut the slices."),
+            OneOf(
+                "norm",
+                "2",
+                "How far a boundary is: in L1, L2, Linf, or in standard deviations of the classes.",
+                choices=("1", "2", "inf", "mahalanobis"),
+            ),
         ),
         examples=("RUN", "RUN --slice cat,dog,deer --slice cat,dog,#17"),
     ),

@@ -92,6 +92,54 @@ def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralColla
     )
 
 
+def variance_by_distance(x: ArrayLike, y: ArrayLike) -> float:
+    """CDNV: the variance within two classes beside the distance of their means, averaged over all pairs.
+
+    x: features (n, d); y: labels (n,). Of classes i ≠ j it is (v_i + v_j) / (2 ‖μ_i − μ_j‖²) with v the mean
+    squared distance from the class's mean; 0 where classes have collapsed to points, ``inf`` where two means
+    are the same or fewer than two classes are there.
+
+    Source: Galanti, György, Hutter, On the role of neural collapse in transfer learning, 2022, section 3.
+
+    >>> variance_by_distance([[1.0, 0.0], [3.0, 0.0], [-2.0, 1.0], [-2.0, -1.0]], [0, 0, 1, 1])
+    0.0625
+    """
+    points = as_points(x, "x")
+    classes, slot, counts = np.unique(as_labels(y, "y", len(points)), return_inverse=True, return_counts=True)
+    means = class_means(points, slot, len(classes))
+    within, start = np.zeros(len(classes)), 0
+    for block in blocks(points):
+        rows = slot[start : start + len(block)]
+        start += len(block)
+        away = block.astype(np.float64, copy=False) - means[rows]
+        within += np.bincount(rows, np.einsum("ij,ij->i", away, away), len(classes))
+    within /= counts
+    i, j = np.triu_indices(len(classes), 1)
+    apart = ((means[i] - means[j]) ** 2).sum(axis=1)
+    if len(apart) == 0 or not apart.all():
+        return np.inf
+    return float(((within[i] + within[j]) / (2 * apart)).mean())
+
+
+def foreign_alignment(x: ArrayLike, y: ArrayLike, foreign: ArrayLike) -> float:
+    """NC5: the mean over classes of |cos| between the class's mean and the mean of foreign features.
+
+    x: features (n, d); y: labels (n,); foreign: features of images that are of none of the classes (m, d). 0
+    where the means are orthogonal to it; ``inf`` where one of them is the zero vector.
+
+    Source: Ben Ammar et al., NECO: neural collapse based out-of-distribution detection, 2024, section 4.
+
+    >>> foreign_alignment([[1.0, 0.0], [0.0, 2.0]], [0, 1], [[3.0, 0.0], [1.0, 0.0]])
+    0.5
+    """
+    points = as_points(x, "x")
+    classes, slot = np.unique(as_labels(y, "y", len(points)), return_inverse=True)
+    means = class_means(points, slot, len(classes))
+    away = as_points(foreign, "foreign", points.shape[1]).mean(axis=0, dtype=np.float64)
+    lengths = np.linalg.norm(means, axis=1) * np.linalg.norm(away)
+    return float((np.abs(means @ away) / lengths).mean()) if lengths.all() else np.inf
+
+
 def class_means(points: Floats, labels: Ints, classes: int) -> Float64:
     """The mean of each class, (C, d) in float64; NaN for a class without points. A label of −1 is in none.
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from featgeom.arrays import Float64, Ints, as_float64, as_vector
+from featgeom.arrays import Float64, Ints, as_float64, as_numpy, as_vector, is_expression
 from featgeom.errors import BadArgument
+
+if TYPE_CHECKING:
+    from cvxpy import Expression
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +35,10 @@ class AffineHead:
     def __init__(self, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
         w = as_float64(weight, "head weight").copy()
         if len(w) < 2:
-            raise BadArgument(f"head weight: a classifier needs two classes or more, got {len(w)}")
+            raise BadArgument(
+                "head weight: a classifier needs two classes or more, got 1; for one logit l with a sigmoid "
+                "give two rows, the first zero: its logits are then (0, l)"
+            )
         b = np.zeros(len(w)) if bias is None else as_vector(bias, "head bias", len(w)).copy()
         w.setflags(write=False)
         b.setflags(write=False)
@@ -51,11 +58,50 @@ class AffineHead:
     def __repr__(self) -> str:
         return f"<AffineHead: {self.dimension:,} features → {self.classes:,} classes>"
 
-    def logits(self, features: ArrayLike) -> Float64:
-        """Logits (n, C) of features (n, d), computed in float64."""
+    @overload
+    def logits(self, features: ArrayLike) -> Float64: ...
+    @overload
+    def logits(self, features: Expression) -> Expression: ...
+    def logits(self, features: Any) -> Any:
+        """Logits (n, C) of features (n, d), computed in float64, beyond which they are infinite or NaN.
+
+        Those of a cvxpy expression (d,) are one (C,), for convex programs.
+        """
+        if is_expression(features):
+            if features.shape != (self.dimension,):
+                raise BadArgument(
+                    f"features: expected an expression of shape ({self.dimension},), got {features.shape}"
+                )
+            return self.weight @ features + self.bias
         z = as_float64(features, "features", self.dimension, allow_empty=True)
-        return z @ self.weight.T + self.bias
+        with np.errstate(over="ignore", invalid="ignore"):
+            return z @ self.weight.T + self.bias
 
     def classify(self, features: ArrayLike) -> Ints:
         """The class of largest logit, (n,); the lowest index where several tie in float64."""
         return self.logits(features).argmax(axis=1)
+
+
+def two_rows(weight: ArrayLike, bias: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
+    """Weight (1, d) or (d,) and bias of one logit l as the head of the two logits (0, l); others as they are.
+
+    >>> two_rows([[1.0, 2.0]], [3.0])
+    (array([[0., 0.],
+           [1., 2.]]), array([0., 3.]))
+    """
+    w = as_numpy(weight, "head weight")
+    if w.ndim != 1 and w.shape[:1] != (1,):
+        return weight, bias
+    b = as_numpy(bias, "head bias").reshape(-1)
+    return np.vstack([np.zeros_like(w, shape=(1, w.shape[-1])), w.reshape(1, -1)]), np.append(
+        np.zeros_like(b), b
+    )
+
+
+def two_columns(logits: ArrayLike) -> ArrayLike:
+    """Logits (n, 1) or (n,) of one logit l as the two logits (0, l); others as they are."""
+    given = as_numpy(logits, "logits")
+    if given.ndim != 1 and given.shape[1:] != (1,):
+        return logits
+    column = given.reshape(-1, 1)
+    return np.hstack([np.zeros_like(column), column])

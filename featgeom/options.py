@@ -9,6 +9,26 @@ from typing import Any
 from featgeom.errors import BadArgument
 
 MANY = 10_000_000  # more of anything is a slip of the finger
+SEEDS = 2**32 - 1
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed of everything random: a whole number that every generator takes. Raises BadArgument.
+
+    >>> checked_seed(-1)
+    Traceback (most recent call last):
+    featgeom.errors.BadArgument: seed: expected a whole number from 0 to 4,294,967,295, got -1
+    """
+    return checked_count("seed", seed, 0, SEEDS)
+
+
+def checked_count(name: str, value: Any, least: int = 1, most: int = MANY) -> int:
+    """A whole number in its range, or BadArgument with what would be right."""
+    whole = not isinstance(value, bool) and hasattr(value, "__index__")
+    if not whole or not least <= value <= most:
+        said = str(value) if len(str(value)) <= 40 else f"{str(value)[:37]}..."
+        raise BadArgument(f"{name}: expected a whole number from {least} to {most:,}, got {said}")
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -45,11 +65,7 @@ class Count(Option):
 
     def checked(self, value: Any) -> int:
         """The number, in its range."""
-        whole = not isinstance(value, bool) and hasattr(value, "__index__")
-        if not whole or not self.least <= value <= MANY:
-            asked = f"expected a whole number from {self.least} to {MANY:,}, got {value}"
-            raise BadArgument(f"{self.flag}: {asked}")
-        return int(value)
+        return checked_count(self.flag, value, self.least)
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,25 @@ class Switch(Option):
         if value not in (True, False):
             raise BadArgument(f"{self.flag}: expected true or false, got {value}")
         return bool(value)
+
+
+@dataclass(frozen=True)
+class OneOf(Option):
+    """One of some words.
+
+    >>> OneOf("norm", "2", "The norm.", choices=("1", "2", "inf")).checked("3")
+    Traceback (most recent call last):
+    featgeom.errors.BadArgument: --norm: expected one of 1, 2, inf, got '3'
+    """
+
+    choices: tuple[str, ...] = ()
+
+    def checked(self, value: Any) -> str:
+        """The word, which may be given as the number that it names."""
+        word = f"{value:g}" if isinstance(value, float) else str(value)
+        if word not in self.choices:
+            raise BadArgument(f"{self.flag}: expected one of {', '.join(self.choices)}, got {value!r}")
+        return word
 
 
 @dataclass(frozen=True)

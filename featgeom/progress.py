@@ -1,14 +1,44 @@
-"""A long question asked a few rows at a time, so that a person sees how far it is."""
+"""How far a long question is: a bar at a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 Result = TypeVar("Result")
+EVERY = 10.0  # seconds between two lines where there is no terminal
+LINE = "{desc}: {n_fmt} of {total_fmt} ({percentage:.0f} %), {elapsed} gone, {remaining} left"
+
+
+class _Lines:
+    """A stream on which every state of a bar is a line of its own."""
+
+    def write(self, text: str) -> None:
+        """One state; clearing the bar says nothing."""
+        if said := text.strip():
+            print(said, file=sys.stderr)
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        sys.stderr.flush()
+
+
+def bar(items: Iterable[Any] | None = None, *, desc: str, disable: bool, **more: Any) -> Any:
+    """A tqdm bar over ``items`` on standard error; without a terminal a line every ten seconds of it.
+
+    >>> list(bar(range(3), desc="three", disable=True))
+    [0, 1, 2]
+    """
+    from tqdm import tqdm
+
+    if not sys.stderr.isatty():
+        more |= {"file": _Lines(), "mininterval": EVERY, "maxinterval": EVERY, "delay": EVERY, "leave": False}
+        more |= {"bar_format": LINE} if "total" in more or hasattr(items, "__len__") else {}
+    return tqdm(items, desc=desc, disable=disable, **more)
 
 
 def in_batches(
@@ -22,9 +52,7 @@ def in_batches(
     >>> in_batches(lambda rows: ClassPath(np.arange(5)[rows], np.ones(5)[rows]), 5, 2, "rows").classes
     array([0, 1, 2, 3, 4])
     """
-    from tqdm import tqdm
-
-    starts = tqdm(range(0, count, size), desc=what, disable=not progress)
+    starts = bar(range(0, count, size), desc=what, disable=not progress)
     parts = [ask(slice(i, min(i + size, count))) for i in starts]
     names = [f.name for f in fields(parts[0]) if f.name != "stats"]  # type: ignore[arg-type]
     joined: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from featgeom.decimals import bounded, no_less
 from featgeom.status import Stats, Status, tally
 
 
@@ -127,8 +128,7 @@ def _of_array(array: NDArray[Any]) -> str:
 def _of_interval(interval: Interval) -> str:
     lower, upper = np.asarray(interval.lower, float), np.asarray(interval.upper, float)
     if lower.ndim == 0:
-        low, high = f"{lower[()]:.6g}", f"{upper[()]:.6g}"
-        return low if low == high else f"{low} to {high}"
+        return bounded(float(lower), float(upper), 6)
     gap = np.asarray(interval.width)[np.isfinite(upper)]
-    widest = f", known to {gap.max():.2g}" if gap.size else ""
+    widest = f", known to {no_less(gap.max(), 2)}" if gap.size else ""
     return f"{_of_array(upper)}{widest}"

@@ -1,6 +1,8 @@
 """The plan of the house, held against the code."""
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,20 +15,25 @@ PACKAGE = ROOT / "featgeom"
 
 # Floors from the ground up; a file may import from its own folder and from floors that stand lower.
 FLOORS = [
-    ["errors", "_version"],
-    ["options"],
-    ["arrays", "status", "files", "parallel", "progress"],
+    ["errors", "_version", "decimals", "imagenet", "quiet", "text"],
+    ["options", "limits"],
+    ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks"],
+    ["locks", "kernels"],
     ["results"],
     ["statistics"],
-    ["head"],
+    ["head", "norms"],
     ["exact"],
     ["certificates"],
+    ["reading"],
+    ["programs"],
     ["models", "data"],
     ["features"],
     ["runs"],
+    ["proofs"],
     ["hulls"],
     ["regions", "collapse"],
     ["boundaries", "margins"],
+    ["formulations"],
     ["training"],
     ["pixels"],
     ["spaces"],
@@ -34,7 +41,8 @@ FLOORS = [
     ["figures"],
     ["catalog"],
     ["report"],
-    ["analysis", "guard"],
+    ["analysis"],
+    ["answers"],
     ["papers"],
 ]
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
@@ -61,6 +69,24 @@ def test_a_floor_imports_only_from_floors_below(path):
         assert other == room or HEIGHT[other] < HEIGHT[room], f"{room} must not import {other}"
 
 
+def functions_of(path):
+    """Every function of a file."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("room", ["featgeom", "cli", "benchmarks"])
+def test_a_function_can_be_seen_whole(room):
+    for path in sorted((ROOT / room).rglob("*.py")):
+        for function in functions_of(path):
+            said = function.args
+            taken = [*said.posonlyargs, *said.args, *said.kwonlyargs]
+            lines = function.end_lineno - function.lineno + 1
+            lines -= len((ast.get_docstring(function) or "").splitlines())
+            assert len(taken) <= 10, f"{path}: {function.name} takes {len(taken)} arguments"
+            assert lines <= 80, f"{path}: {function.name} has {lines} lines"
+
+
 def test_every_room_is_on_the_plan():
     assert {room_of(path) for path in FILES} == set(HEIGHT)
 
@@ -69,6 +95,66 @@ def test_every_folder_is_installed():
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {"featgeom"} | {f"featgeom.{p.parent.name}" for p in PACKAGE.glob("*/__init__.py")}
     assert set(listed) == folders | {"featgeom_cli"}
+
+
+def imports(path):
+    """(module, names) of every import from the package, wherever in a file it stands."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("featgeom."):
+            yield node.module.split("."), [name.name for name in node.names]
+
+
+def test_solvers_take_kinds_of_claims_from_the_checks_and_nothing_else():
+    from featgeom.certificates.claim import Claim
+
+    for path in FILES:
+        if room_of(path) in ("certificates", "runs"):  # which reads, stores and decides them
+            continue
+        for module, names in imports(path):
+            if module[1] == "certificates":
+                for name in names:
+                    kind = getattr(importlib.import_module(".".join(module)), name)
+                    assert isinstance(kind, type), (path, name)
+                    assert issubclass(kind, Claim), (path, name)
+
+
+def test_checks_import_no_more_than_the_kernel():
+    for room, allowed in (
+        ("exact", {"exact", "arrays", "errors"}),
+        ("certificates", {"exact", "arrays", "decimals", "status"}),
+    ):
+        for path in (PACKAGE / room).glob("*.py"):
+            assert set(rooms_imported(path)) <= allowed | {room}, path
+
+
+def test_the_second_checker_shares_nothing_and_is_short():
+    path = ROOT / "featgeom_check.py"
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            top = name.split(".")[0]
+            assert top == "numpy" or top in sys.stdlib_module_names, name
+    lines = len(path.read_text("utf-8").splitlines())
+    assert lines <= 500
+    for page in ("README.md", "CHANGELOG.md", "docs/certificates.md", "docs/trust.md"):
+        text = (ROOT / page).read_text("utf-8").replace("\n", " ")
+        assert re.findall(r"one file of (\d+) lines", text) == [str(lines)], page
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert listed["py-modules"] == ["featgeom_check"]
+
+
+def test_who_shares_the_kernel_is_told():
+    rows = re.findall(
+        r"^ *\| `(\w+)` \| ((?:`\w+` ?)+)\|$", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.M
+    )
+    told = {room: set(re.findall(r"`(\w+)`", names)) for room, names in rows}
+    found = {}
+    for path in FILES:
+        for module, _ in imports(path):
+            if module[1] == "exact" and room_of(path) not in ("exact", "certificates"):
+                found.setdefault(room_of(path), set()).add(module[2])
+    assert told == found
 
 
 HEAVY = (

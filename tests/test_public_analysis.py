@@ -26,7 +26,7 @@ def test_studies_tables_and_frames(arrays, tmp_path):
     frame = table.to_frame()
     assert list(frame.columns)[:2] == ["class", "samples"]
     assert frame.shape == (len(table.rows), len(table.columns))
-    assert frame["diameter [feature distance]"].tolist() == table.column("diameter")
+    assert frame["diameter, at most [feature distance]"].tolist() == table.column("diameter")
     assert run.verify().refuted == 0
     assert run.report().is_file()
 

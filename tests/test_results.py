@@ -7,8 +7,8 @@ import pytest
 from torch import nn
 
 import featgeom as fg
+from featgeom.answers.guard import Guard
 from featgeom.boundaries.directions import direction_spectrum
-from featgeom.guard import Guard
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.results import Interval, Result, ranged
 from featgeom.status import Status
@@ -48,7 +48,7 @@ def results(tmp_path_factory):
         cells.facets(0), boxed.shares(1000, seed=0), flips, fg.tie_points(head, z[:5], [0, 1, 2]),
         fg.crossings(head, z[:60], z[60:120]), fg.slice_cells(head, plane, window),
         fg.slice_cells_3d(head, solid, solid.window(z[[0, 60, 120, 180]])),
-        fg.arrangement(head, plane, window), fg.slice_hull(z, plane),
+        fg.sparse_flips(head, z, "orthant"), fg.arrangement(head, plane, window), fg.slice_hull(z, plane),
         fg.ambiguity(flips.distance, head.logits(z), y),
         direction_spectrum(z, flips.point, y)[None], fg.decision_view(head, [0, 1, 2]), machine,
         fg.compare_head(head, machine, z[right], y[right]), fg.neural_collapse(z, y, head),
@@ -58,7 +58,8 @@ def results(tmp_path_factory):
         fg.slice_pixels(clf, images[0], images[1], images[2], resolution=16),
         fg.compare_spaces(clf, sets["train"], sets["test"], test_samples=5, flip_samples=2),
         guard.distances(asked), guard.inspect(asked), run.results["overview"],
-        run.results["overview"].tables[0], run.verify(),
+        run.results["overview"].tables[0], run.verify(), fg.suspects(run, 5), fg.networks([run, run]),
+        *fg.explain(run, ["test:0", "train:1"]),
     ]  # fmt: skip
     compared = next(one for one in found if isinstance(one, fg.SpaceComparison))
     return [*found, *compared.measures.values()]
@@ -77,6 +78,7 @@ def test_every_public_result_type_is_tried(results):
     others = {
         "FeatgeomError",
         "MaxMarginClassifier",
+        "Natural",
         "PixelSpec",
         "Status",
         "TrainingRun",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.arrays import Float64, Ints
-from featgeom.exact.rounding import UNIT, gamma
+from featgeom.exact.rounding import TINY, UNIT, gamma, lengths_above
 
 
 def logit_error(weight: Float64, bias: Float64, points: Float64) -> Float64:
@@ -14,8 +14,9 @@ def logit_error(weight: Float64, bias: Float64, points: Float64) -> Float64:
     >>> bool((logit_error(np.eye(2), np.zeros(2), np.ones((1, 2))) < 1e-15).all())
     True
     """
-    size = np.abs(points) @ np.abs(weight).T + np.abs(bias)
-    return gamma(weight.shape[1] + 2, "float64") * 1.0000001 * size + np.finfo(np.float64).tiny
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.abs(points) @ np.abs(weight).T + np.abs(bias)
+        return gamma(weight.shape[1] + 2, "float64") * 1.0000001 * size + TINY
 
 
 def tie_error(weight: Float64, bias: Float64, points: Float64, tied: Ints) -> Float64:
@@ -26,16 +27,18 @@ def tie_error(weight: Float64, bias: Float64, points: Float64, tied: Ints) -> Fl
     >>> float(tie_error(np.eye(2), np.zeros(2), np.array([[2.0, 1.0]]), np.array([[0, 1]]))[0])
     1.00...
     """
-    logits = points @ weight.T + bias
-    error = logit_error(weight, bias, points)
     rows = np.arange(len(points))
-    ref = logits[rows, tied[:, 0]][:, None]
-    slack = error + error[rows, tied[:, 0]][:, None]
-    over = np.maximum(logits - ref, 0.0) + slack  # what a class may have over the reference
-    among = np.abs(np.take_along_axis(logits, tied, 1) - ref) + np.take_along_axis(slack, tied, 1)
-    np.put_along_axis(over, tied, among, 1)
-    over[rows, tied[:, 0]] = 0.0
-    return over.max(axis=1) * (1 + 4 * UNIT)
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = points @ weight.T + bias
+        error = logit_error(weight, bias, points)
+        ref = logits[rows, tied[:, 0]][:, None]
+        slack = error + error[rows, tied[:, 0]][:, None]
+        over = np.maximum(logits - ref, 0.0) + slack  # what a class may have over the reference
+        among = np.abs(np.take_along_axis(logits, tied, 1) - ref) + np.take_along_axis(slack, tied, 1)
+        np.put_along_axis(over, tied, among, 1)
+        over[rows, tied[:, 0]] = 0.0
+        worst = over.max(axis=1) * (1 + 4 * UNIT)
+    return np.where(np.isnan(worst), np.inf, worst)
 
 
 def dual_bound(
@@ -78,6 +81,7 @@ def _dual_bound(
     a_error = gamma(2 * classes + 4, "float64") * (
         size.sum(axis=1)[:, None] * np.abs(weight[ref]) + size @ np.abs(weight)
     )
+    a_error += 2 * classes * TINY
     delta = np.clip(a, lo - z, hi - z)  # the clipped difference is a rounded one; paid for in `terms`
     terms = delta * (0.5 * delta - a)
     linear = multipliers * margins
@@ -88,6 +92,7 @@ def _dual_bound(
         + (2 * UNIT * np.abs(z) * (np.abs(delta) + np.abs(a)) * (delta != a)).sum(axis=1)
         + gamma(d + classes + 6, "float64") * (np.abs(terms).sum(axis=1) + np.abs(linear).sum(axis=1))
         + (size * slack).sum(axis=1)
+        + 4 * (d + classes) * TINY
     )
     return np.sqrt(np.maximum(2 * (value - 1.0000001 * doubt), 0.0)) * (1 - 4 * UNIT)
 
@@ -98,5 +103,7 @@ def distance_above(points: Float64, z: Float64) -> Float64:
     >>> bool(distance_above(np.array([[3.0, 4.0]]), np.zeros((1, 2)))[0] >= 5)
     True
     """
-    distance = np.linalg.norm(points - z, axis=1)
-    return distance * (1 + 2 * gamma(z.shape[1] + 4, "float64"))
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = points - z
+        distance = lengths_above(apart) * (1 + 4 * UNIT)
+    return np.where(apart.any(axis=1), distance, 0.0)

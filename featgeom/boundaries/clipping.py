@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.arrays import Float64
+from featgeom.kernels import kernel
 
 
-@numba.njit(cache=True)
+@kernel()
 def clip(heights: Any, m: int, inner: Any, outer: Any, share: Any) -> int:
     """Where a ring of ``m`` corners is cut to the part whose height is not negative; its number of corners.
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -18,6 +17,7 @@ from featgeom.errors import BadArgument
 from featgeom.exact.heads import ExactHead
 from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
+from featgeom.kernels import kernel
 from featgeom.parallel import in_threads
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
@@ -115,7 +115,7 @@ def _walk_chunk(head: AffineHead, a: Float64, b: Float64) -> tuple[Ints, Float64
     return cells, enter, counts, error
 
 
-@numba.njit(cache=True)
+@kernel()
 def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[int, float]:
     """Walk the envelope of (1 − t) a_k + t b_k; how far off its parameters are, inf where classes may be."""
     classes = len(at_a)
@@ -126,7 +126,7 @@ def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[i
             current = k
     certain, error = True, 0.0
     for k in range(classes):
-        if k != current and at_a[current] - at_a[k] <= noise:
+        if k != current and not at_a[current] - at_a[k] > noise:  # nor where they are no numbers
             certain = False
     cells[0], enter[0] = current, 0.0
     count = 1
@@ -154,12 +154,12 @@ def _walk(at_a: Any, at_b: Any, noise: float, cells: Any, enter: Any) -> tuple[i
         cells[count], enter[count] = current, best
         count += 1
     for k in range(classes):
-        if k != current and at_b[current] - at_b[k] <= noise:
+        if k != current and not at_b[current] - at_b[k] > noise:
             certain = False
     return count, error if certain else np.inf
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _walk_some(
     at_a: Any, at_b: Any, noise: Any, start: int, stop: int, cells: Any, enter: Any, counts: Any, error: Any
 ) -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.clipping import clip
+from featgeom.kernels import kernel
 
 
-@numba.njit(cache=True)
+@kernel()
 def _winner(slopes: Any, values: Any, x: float, y: float) -> int:
     best, winner = -np.inf, 0
     for k in range(len(values)):
@@ -27,7 +27,7 @@ def _winner(slopes: Any, values: Any, x: float, y: float) -> int:
     return winner
 
 
-@numba.njit(cache=True)
+@kernel()
 def _cut(
     slopes: Any,
     values: Any,
@@ -61,7 +61,7 @@ def _cut(
     return count
 
 
-@numba.njit(cache=True)
+@kernel()
 def _cell(
     slopes: Any,
     values: Any,

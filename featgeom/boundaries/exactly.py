@@ -13,6 +13,7 @@ from featgeom.exact.heads import ExactHead
 from featgeom.exact.numbers import any_solution, fraction, scaled
 
 ROUNDS = 24
+LARGEST = Fraction(2) ** 1000  # coordinates and distances that float64 holds
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def settle(
     """The closest point to z (d,) at which the tied and active classes tie on the fixed sides of the box.
 
     A class that beats them there becomes active, and a coordinate that leaves the box is fixed, until there
-    is none. None where the conditions contradict each other.
+    is none. None where the conditions contradict each other, or the point is beyond float64.
 
     >>> head = ExactHead(np.eye(2), np.zeros(2))
     >>> settle(head, np.array([2.0, 1.0]), np.array([0, 1]), np.array([1]), {},
@@ -67,6 +68,8 @@ def settle(
             others.append(worst)
             continue
         far2 = sum((x - y) ** 2 for x, y in zip(p, start, strict=True))
+        if far2 >= LARGEST**2 or max(abs(x) for x in p) >= LARGEST:
+            return None
         point = np.clip(np.array([float(x) for x in p]), lo, hi)
         return ExactTie(point, root_above(Fraction(far2)), np.array(others), fixed)
     return None

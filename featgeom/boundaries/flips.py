@@ -9,20 +9,29 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Ints, as_float64, as_numpy
-from featgeom.boundaries.bounds import dual_bound, logit_error
+from featgeom.boundaries.bounds import dual_bound, logit_error, tie_error
 from featgeom.boundaries.domain import domain_bounds
-from featgeom.boundaries.ties import RTOL, Answers, FlipPoints, certified, empty_claim, join, solve_ties
+from featgeom.boundaries.held import RTOL, held
+from featgeom.boundaries.ties import Answers, FlipPoints, certified, empty_claim, join, solve_ties
 from featgeom.certificates.ties import NearestTie
-from featgeom.errors import BadArgument
-from featgeom.exact.rounding import UNIT, gamma
+from featgeom.errors import BadArgument, Unsupported
+from featgeom.exact.heads import exact_classes
+from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
+from featgeom.norms import Norm, as_norm
 from featgeom.regions.contest import highest_sum
 from featgeom.regions.domains import Box
-from featgeom.status import Stats, Status
+from featgeom.regions.gaps import pair_norms
+from featgeom.regions.norm_radius import nearest_change
+from featgeom.status import Stats, Status, status_array
 
 
 def flip_points(
-    head: AffineHead, z: ArrayLike, target: ArrayLike | str | None = None, domain: object = "space"
+    head: AffineHead,
+    z: ArrayLike,
+    target: ArrayLike | str | None = None,
+    domain: object = "space",
+    norm: object = 2,
 ) -> FlipPoints:
     """The closest point at which a sample's class ties with another and no third class beats them.
 
@@ -34,7 +43,12 @@ def flip_points(
     one class, classes (n,) or (n, t), or "every" (each class but the sample's own, in order: t = C − 1);
     ``domain`` "space", "orthant" or a box. Returns FlipPoints of batch shape (n,) or (n, t).
 
-    Raises BadArgument where the target of a sample is its own class.
+    ``norm`` 1, inf or `mahalanobis(…)` measures otherwise, for the nearest flip over all classes and samples
+    within the domain: ``distance`` and its bounds are in that norm, ``point`` is a rounding beyond the
+    boundary, so that the other class is no lower there.
+
+    Raises BadArgument where the target of a sample is its own class, Unsupported for a target in another norm
+    than 2 (`featgeom.formulations.flip` has those).
 
     Source: Yousefzadeh and O'Leary, arXiv 1903.08789, in feature space.
 
@@ -48,7 +62,10 @@ def flip_points(
     start = time.perf_counter()
     queries = as_float64(z, "z", head.dimension, allow_empty=True)
     lo, hi = domain_bounds(domain, head.dimension)
-    source = head.classify(queries)
+    measure = as_norm(norm, head.dimension)
+    if not measure.plain:
+        return _nearest_in(measure, head, queries, target, Box(lo, hi), start)
+    source = exact_classes(queries, head.weight, head.bias)
     if target is None:
         return _nearest(head, queries, source, lo, hi, start)
     rivals = _as_rivals(target, source, head.classes)
@@ -58,6 +75,39 @@ def flip_points(
     tied = np.stack([source[owner], rivals.ravel()], axis=1)
     answers = solve_ties(head, queries, owner, tied, lo, hi)
     return certified(head, queries, owner, tied, lo, hi, answers, batch, start)
+
+
+def _nearest_in(
+    norm: Norm, head: AffineHead, z: Float64, target: object, box: Box, start: float
+) -> FlipPoints:
+    """The nearest flip over all classes in a norm that is not the Euclidean one."""
+    if target is not None:
+        raise Unsupported(
+            f"target: flips to a class of choice are offered in L2; for {norm.name} take target=None, or "
+            "featgeom.formulations.flip"
+        )
+    found = nearest_change(head, z, box, norm)
+    tied = np.stack([found.classes, found.rival], axis=1)
+    known = np.isfinite(found.upper)
+    error = np.full(len(z), np.inf)
+    error[known] = tie_error(head.weight, head.bias, found.points[known], tied[known])
+    with np.errstate(invalid="ignore"):
+        close = found.upper - found.lower <= RTOL * found.upper + 1e-12 * norm.length(np.abs(z))
+    status = status_array(len(z), Status.PRECISION_LIMIT)
+    status[known & close] = Status.SOLVED
+    status[~known] = Status.UNDECIDED
+    status[np.isinf(found.lower)] = Status.INFEASIBLE
+    return FlipPoints(
+        point=found.points,
+        distance=found.upper,
+        lower_bound=found.lower,
+        error=error,
+        classes=tied,
+        status=status,
+        certificate=found.certificate,
+        certificate_empty=empty_claim(head, {}, 2, box.lo, box.hi),
+        stats=Stats(1, 0, time.perf_counter() - start),
+    )
 
 
 def _as_rivals(target: ArrayLike | str, source: Ints, classes: int) -> Ints:
@@ -92,19 +142,16 @@ def hyperplane_bounds(head: AffineHead, z: Float64, source: Ints) -> Float64:
     array([[     inf, 0.707107]])
     """
     rows = np.arange(len(z))
-    logits = head.logits(z)
-    error = logit_error(head.weight, head.bias, z)
-    margin = np.abs(logits[rows, source][:, None] - logits)
-    margin -= error + error[rows, source][:, None] + 2 * UNIT * margin
-    gaps = np.ones((head.classes, head.classes))
-    for c in np.unique(source):
-        gaps[c] = np.sqrt(np.square(head.weight - head.weight[c]).sum(axis=1))
-    same = gaps == 0
-    gaps *= 1 + 4 * gamma(head.dimension + 4, "float64")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bounds = np.maximum(margin, 0.0) / gaps[source] * (1 - 4 * UNIT)
+    gaps = pair_norms(head)
+    same = (gaps == 0)[source]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        logits = head.logits(z)
+        error = logit_error(head.weight, head.bias, z)
+        margin = np.abs(logits[rows, source][:, None] - logits)
+        margin = np.nan_to_num(margin - error - error[rows, source][:, None] - 2 * UNIT * margin)
+        bounds = np.nan_to_num(np.maximum(margin, 0.0) / gaps[source] * (1 - 4 * UNIT))
     differ = head.bias[source][:, None] != head.bias
-    bounds[same[source]] = np.where(differ, np.inf, 0.0)[same[source]]
+    bounds[same] = np.where(differ, np.inf, 0.0)[same]
     bounds[rows, source] = np.inf
     return bounds
 
@@ -132,8 +179,9 @@ def _nearest(
     bounds = hyperplanes.copy()
     bounds[owner, rival] = np.maximum(bounds[owner, rival], proved)
     lower = np.where(status == Status.INFEASIBLE, np.inf, bounds.min(axis=1, initial=np.inf))
-    shortfall = np.where(missing, 0.0, answers.lower_bound[best]) - lower
-    exposed = (status == Status.SOLVED) & (shortfall > RTOL * distance)
+    with np.errstate(invalid="ignore"):
+        shortfall = np.where(missing, 0.0, answers.lower_bound[best]) - lower
+        exposed = (status == Status.SOLVED) & (shortfall > RTOL * distance)
     status[exposed] = Status.PRECISION_LIMIT
 
     found = np.flatnonzero(~missing)
@@ -154,6 +202,8 @@ def _nearest(
         rival=rival[kept],
         rival_multipliers=multipliers[kept],
     )
+    claim, status[found] = held(claim, status[found])
+    distance[found], lower[found] = claim.upper, claim.lower
     return FlipPoints(
         point=answers.point[best],
         distance=distance,
@@ -209,8 +259,8 @@ def _stretch_rays(
     box = Box(lo, hi)
     for i in np.flatnonzero(np.isinf(answers.distance) & np.isfinite(distance[owner])):
         ray = multipliers[[i]].toarray()[0]
-        depth = max(-highest_sum(head, box, int(tied[i, 0]), ray), 1e-300)
         with np.errstate(over="ignore", invalid="ignore"):
+            depth = max(-highest_sum(head, box, int(tied[i, 0]), ray), 1e-300)
             rays = ray * (distance[owner[i]] ** 2 / depth * 4.0 ** np.arange(-2, 20))[:, None]
         rays = np.where(np.isfinite(rays).all(axis=1)[:, None], rays, 0.0)
         at = np.full(len(rays), owner[i])

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, as_float64, as_vector
 from featgeom.boundaries.bounds import logit_error
-from featgeom.errors import BadArgument
+from featgeom.errors import BadArgument, Unsupported
 from featgeom.head import AffineHead
 
 FLAT = 1e-10  # sine below which directions count as dependent
@@ -115,8 +115,12 @@ class Plane:
         """A bound on the rounding of logits computed from `restrict` inside a window."""
         k = self.dimension
         reach = np.abs(np.array(window).reshape(2, k)).max(axis=0)
-        size = np.abs(self.origin) + 2 * reach @ np.abs(self.basis)
-        return 4 * float(logit_error(head.weight, head.bias, size[None]).max())
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = np.abs(self.origin) + 2 * reach @ np.abs(self.basis)
+            bound = 4 * float(logit_error(head.weight, head.bias, size[None]).max())
+        if not np.isfinite(bound):
+            raise Unsupported("the logits on this window are beyond float64: rescale the head and the window")
+        return bound
 
 
 def _orthonormal(rows: Float64) -> Float64 | None:

@@ -12,10 +12,7 @@ the program was solved.
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -25,9 +22,9 @@ from featgeom.arrays import Float64, Floats, Ints, blocks
 from featgeom.boundaries.planes import Plane
 from featgeom.errors import DidNotConverge
 from featgeom.exact.rounding import gamma
+from featgeom.quiet import without_output
 
 ENTER = 24  # columns priced in at once
-SILENCE = Lock()
 FEASIBLE = 1e-10  # of HiGHS, for a program scaled to size one
 
 
@@ -46,31 +43,22 @@ class Extreme:
 
 
 def silent_solver() -> Any:
-    """A HiGHS solver; its constructor writes a banner to file descriptor 1, which belongs to the command.
-
-    Safe among threads that write nothing there themselves.
-    """
+    """A HiGHS solver; its constructor writes a banner."""
     import highspy
 
-    sys.stdout.flush()
-    with SILENCE, open(os.devnull, "wb") as nowhere:
-        try:
-            kept = os.dup(1)
-        except OSError:  # there is no standard output
-            return highspy.Highs()
-        try:
-            os.dup2(nowhere.fileno(), 1)
-            return highspy.Highs()
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
+    with without_output():
+        return highspy.Highs()
+
+
+class OutOfPivots(Exception):
+    """The pivots that a section may take are spent."""
 
 
 class Section:
-    """The program, kept warm between directions."""
+    """The program, kept warm between directions; it may take so many pivots of the simplex method in all."""
 
-    def __init__(self, points: Floats, plane: Plane) -> None:
-        self.points, self.plane = points, plane
+    def __init__(self, points: Floats, plane: Plane, pivots: int) -> None:
+        self.points, self.plane, self.left = points, plane, pivots
         self.passes = 0
         d = points.shape[1]
         self.across = qr(plane.basis.T)[0][:, plane.dimension :].T  # (d − k, d): the complement of the plane
@@ -79,7 +67,7 @@ class Section:
         self.solver: Any = silent_solver()
         for name, value in (
             ("output_flag", False),
-            ("threads", 1),
+            ("parallel", "off"),  # "threads" is refused once anything in this process ran HiGHS with more
             ("primal_feasibility_tolerance", FEASIBLE),
             ("dual_feasibility_tolerance", FEASIBLE),
         ):
@@ -114,9 +102,12 @@ class Section:
         return np.concatenate([(b.astype(np.float64) - origin) @ normal for b in blocks(self.points)])
 
     def _solve(self) -> tuple[Float64, float, Float64]:
-        """Price columns in until none helps: the normal, its offset rounded up, the solver's values."""
+        """Price columns in until none helps: the normal, its offset rounded up, the solver's values.
+
+        Raises OutOfPivots.
+        """
         for _ in range(200):
-            self.solver.run()
+            self._run()
             solution = self.solver.getSolution()
             dual = np.asarray(solution.row_dual)
             normal = dual[:-1] @ self.across + self.theta @ self.plane.basis
@@ -131,10 +122,19 @@ class Section:
             self._add(better)
         raise DidNotConverge("slice_hull: pricing did not end after 200 rounds; scale the points to size one")
 
+    def _run(self) -> None:
+        from highspy import HighsModelStatus
+
+        self.solver.setOptionValue("simplex_iteration_limit", self.left)
+        self.solver.run()
+        self.left -= max(1, self.solver.getInfo().simplex_iteration_count)
+        if self.left <= 0 or self.solver.getModelStatus() == HighsModelStatus.kIterationLimit:
+            raise OutOfPivots
+
     def exclude(self) -> tuple[Float64, float] | None:
         """A normal and offset that keep the hull off the plane, or None where the two meet.
 
-        To be called once, before the first direction.
+        To be called once, before the first direction. Raises OutOfPivots.
         """
         normal, offset, values = self._solve()
         if values[: self.slacks].sum() > 1e-8:
@@ -145,7 +145,10 @@ class Section:
         return None
 
     def farthest(self, theta: Float64) -> Extreme:
-        """The farthest point of the section in a direction (2,) of the plane, with its bound."""
+        """The farthest point of the section in a direction (2,) of the plane, with its bound.
+
+        Raises OutOfPivots.
+        """
         self.theta = theta
         chosen = self.points[self.columns].astype(np.float64) - self.plane.origin
         costs = -(chosen @ self.plane.basis.T) @ theta / self.reach

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from featgeom.arrays import Float64, Ints
+from featgeom.arrays import Float64, Ints, is_ordinary
 from featgeom.boundaries.envelope import envelope
 from featgeom.boundaries.equals import SNAP, merge_equal
 from featgeom.boundaries.exact_envelope import exact_cells
@@ -23,6 +23,8 @@ from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.results import Result
 from featgeom.status import Stats, Status
+
+NO_CORNERS = np.zeros((0, 2))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +53,7 @@ class SlicePartition(Result):
     stats: Stats
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def slice_cells(head: AffineHead, plane: Plane, window: ArrayLike) -> SlicePartition:
     """The exact partition of a window of a plane in feature space into the cells of a head.
 
@@ -72,15 +75,7 @@ def slice_cells(head: AffineHead, plane: Plane, window: ArrayLike) -> SliceParti
     if plane.dimension != 2:
         raise BadArgument(f"plane: expected two dimensions, got {plane.dimension} (use slice_cells_3d)")
     bounds = as_window(window, 2)
-    low, high = np.array(bounds[:2]), np.array(bounds[2:])
-    centre, half = (low + high) / 2, (high - low) / 2
-    slopes, values = plane.restrict(head, centre)
-    rounding = plane.rounding(head, bounds)
-    kept, tied = merge_equal(slopes, values, half, rounding)
-    corners, across, owners = envelope(slopes[kept], values[kept], half, 4 * rounding)
-    classes = kept[owners]
-    neighbours = [np.where(a >= 0, kept[np.maximum(a, 0)], a) for a in across]
-    rings = _snap([ring + centre for ring in corners], neighbours, classes, low, high)
+    rings, neighbours, classes, tied = _in_float64(head, plane, bounds)
     polygons, graph, claim = _assemble(head, plane, bounds, rings, neighbours, classes)
     if claim.check().status[0] is not Status.PROVED:  # rounding has confused cells or corners
         tied = {}
@@ -92,6 +87,24 @@ def slice_cells(head: AffineHead, plane: Plane, window: ArrayLike) -> SliceParti
     return SlicePartition(polygons, graph, shown, claim.error, plane, bounds, status, claim, stats)
 
 
+def _in_float64(
+    head: AffineHead, plane: Plane, window: Window
+) -> tuple[list[Float64], list[Ints], Ints, dict[int, tuple[int, ...]]]:
+    """Rings, neighbours and classes of the cells, and the classes that equal each; none at extreme scales."""
+    low, high = np.array(window[:2]), np.array(window[2:])
+    if not is_ordinary(head.weight, head.bias, plane.origin, np.array(window), high - low):
+        return [], [], np.zeros(0, np.int64), {}
+    centre, half = (low + high) / 2, (high - low) / 2
+    slopes, values = plane.restrict(head, centre)
+    rounding = plane.rounding(head, window)
+    kept, tied = merge_equal(slopes, values, half, rounding)
+    corners, across, owners = envelope(slopes[kept], values[kept], half, 4 * rounding)
+    classes = kept[owners]
+    neighbours = [np.where(a >= 0, kept[np.maximum(a, 0)], a) for a in across]
+    rings = _snap([ring + centre for ring in corners], neighbours, classes, low, high)
+    return rings, neighbours, classes, tied
+
+
 def _snap(
     rings: list[Float64], neighbours: list[Ints], classes: Ints, low: Float64, high: Float64
 ) -> list[Float64]:
@@ -99,7 +112,7 @@ def _snap(
 
     A corner is known by the three cells or sides of the window that meet in it; where more meet, by place.
     """
-    points = np.concatenate(rings)
+    points = np.concatenate([NO_CORNERS, *rings])
     owner = np.repeat(classes, [len(ring) for ring in rings])
     leaving = np.concatenate(neighbours)
     arriving = np.concatenate([np.roll(a, 1) for a in neighbours])
@@ -158,11 +171,11 @@ def _claim(
 ) -> SliceCells:
     """The claim of these polygons, with what rounding may have left at their corners."""
     first = np.cumsum([0, *(len(shapely.get_coordinates(p)) - 1 for p in polygons.values())])
-    points = np.concatenate([shapely.get_coordinates(p)[:-1] for p in polygons.values()])
+    points = np.concatenate([NO_CORNERS, *(shapely.get_coordinates(p)[:-1] for p in polygons.values())])
     names = np.fromiter(polygons, np.int64, len(polygons))
     logits = head.logits(plane.lift(points))
     own = logits[np.arange(len(points)), np.repeat(names, np.diff(first))]
-    error = float((logits.max(axis=1) - own).max()) + plane.rounding(head, window)
+    error = float((logits.max(axis=1) - own).max(initial=0.0)) + plane.rounding(head, window)
     return SliceCells(
         head.weight, head.bias, plane.origin, plane.basis, np.array(window), names, first, points, error
     )

@@ -12,15 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, vstack
 
 from featgeom.arrays import Float64, Ints, as_float64
+from featgeom.boundaries.active_set import EMPTY
 from featgeom.boundaries.bounds import distance_above, dual_bound, logit_error, tie_error
-from featgeom.boundaries.closest import EMPTY, Closest, closest_ties
+from featgeom.boundaries.closest import Closest, closest_ties
 from featgeom.boundaries.domain import domain_bounds
 from featgeom.boundaries.exactly import settle
+from featgeom.boundaries.held import RTOL, held
 from featgeom.boundaries.tied import as_tied
 from featgeom.certificates.farkas import EmptyTie
+from featgeom.certificates.norms import NearestInNorm
 from featgeom.certificates.ties import NearestTie, Tie
 from featgeom.exact.heads import ExactHead
-from featgeom.exact.rounding import UNIT
+from featgeom.exact.rounding import UNIT, lengths_above
 from featgeom.head import AffineHead
 from featgeom.regions.contest import to_be_solved
 from featgeom.regions.domains import Box, ground
@@ -28,7 +31,6 @@ from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 CHUNK_NUMBERS = 1 << 24  # how many float64 of points and multipliers are solved for in one step
-RTOL = 1e-9  # relative width of the interval of a distance that counts as solved
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,7 +60,7 @@ class FlipPoints(Result):
     error: Float64
     classes: Ints
     status: StatusArray
-    certificate: Tie | NearestTie
+    certificate: Tie | NearestTie | NearestInNorm
     certificate_empty: EmptyTie
     stats: Stats
 
@@ -143,7 +145,8 @@ def _solve_chunk(
     w, b = head.weight, head.bias
     solved = closest_ties(w, b, z, owner, tied, lo, hi)
     points, found, own = solved.points, solved.outcome != EMPTY, z[owner]
-    distance = np.where(found, distance_above(points, own) + solved.off, np.inf) * (1 + 4 * UNIT)
+    with np.errstate(over="ignore", invalid="ignore"):
+        distance = np.where(found, distance_above(points, own) + solved.off, np.inf) * (1 + 4 * UNIT)
     active, fixed = solved.active & found[:, None], np.where(found[:, None], solved.fixed, 0)
     for i in np.flatnonzero(found & ~_certain(head, solved, tied, lo, hi)):
         sides = {int(j): int(fixed[i, j]) for j in np.flatnonzero(fixed[i])}
@@ -160,14 +163,14 @@ def _solve_chunk(
     lower = dual_bound(w, b, own, tied, multipliers, lo, hi)
     rows = np.arange(len(owner))
     ref = tied[:, 0]
-    lengths = np.linalg.norm(w[ref][:, None] - w[tied[:, 1:]], axis=2).min(axis=1)
-    noise = logit_error(w, b, points)[rows, ref] + logit_error(w, b, own)[rows, ref]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(w[ref][:, None] - w[tied[:, 1:]], axis=2).min(axis=1)
+        noise = logit_error(w, b, points)[rows, ref] + logit_error(w, b, own)[rows, ref]
         resolution = np.where(lengths > 0, 8 * noise / lengths, 0.0)
         close = distance - lower <= rtol * distance + resolution
     status = status_array(len(owner), Status.PRECISION_LIMIT)
     status[(solved.outcome != EMPTY) & (solved.outcome != 0)] = Status.ITERATION_LIMIT
-    status[known & close] = Status.SOLVED
+    status[known & close & np.isfinite(error)] = Status.SOLVED
     status[found & ~known] = Status.UNDECIDED
     empty = _prove_empty(head, tied, multipliers, ~found, lo, hi, status)
     lower[status == Status.INFEASIBLE] = np.inf
@@ -198,7 +201,7 @@ def _certain(head: AffineHead, found: Closest, tied: Ints, lo: Float64, hi: Floa
     with np.errstate(over="ignore", invalid="ignore"):
         logits = head.logits(np.where(np.isfinite(found.points), found.points, 0.0))
         error = logit_error(head.weight, head.bias, found.points)
-        lengths = np.sqrt(np.einsum("ij,ij->i", head.weight, head.weight)) * (1 + 1e-12)
+        lengths = lengths_above(head.weight)
         moved = found.off[:, None] * (lengths + lengths[ref][:, None])
         clear = logits[rows, ref][:, None] - logits > 1.01 * (error + error[rows, ref][:, None] + moved)
         inside = (found.points - lo > found.off[:, None]) & (hi - found.points > found.off[:, None])
@@ -257,13 +260,17 @@ def certified(
         upper=answers.distance[said],
         multipliers=answers.multipliers[said],
     )
+    distance, lower = answers.distance.copy(), answers.lower_bound.copy()
+    status = answers.status.copy()
+    claim, status[said] = held(claim, status[said])
+    distance[said], lower[said] = claim.upper, claim.lower
     return FlipPoints(
         point=answers.point.reshape(*batch, head.dimension),
-        distance=answers.distance.reshape(batch),
-        lower_bound=answers.lower_bound.reshape(batch),
+        distance=distance.reshape(batch),
+        lower_bound=lower.reshape(batch),
         error=answers.error.reshape(batch),
         classes=np.array(tied).reshape(*batch, tied.shape[1]),
-        status=answers.status.reshape(batch),
+        status=status.reshape(batch),
         certificate=claim,
         certificate_empty=empty_claim(head, answers.empty, tied.shape[1], lo, hi),
         stats=Stats(answers.iterations, 0, time.perf_counter() - start),

@@ -120,6 +120,13 @@ class Claim(ABC):
     def decide(self, i: int) -> Verdict:
         """Decide statement ``i`` exactly."""
 
+    def _decided(self, i: int) -> Verdict:
+        """`decide`, where what ends by an error proves nothing, and stops no other statement."""
+        try:
+            return self.decide(i)
+        except Exception as error:
+            return undecided(f"the check ended with {type(error).__name__}: {error}")
+
     def check(self) -> Verdicts:
         """Decide every statement. It never raises on false evidence: what does not fit is a refutation."""
         count = max(1, len(self))
@@ -135,5 +142,5 @@ class Claim(ABC):
         status, reasons = status_array(len(claim), Status.PROVED), [""] * len(claim)
         for i in np.flatnonzero(~proved).tolist():
             fault = refuted("a value is not a number, or out of range")
-            status[i], reasons[i] = fault if faulty[i] else claim.decide(i)
+            status[i], reasons[i] = fault if faulty[i] else claim._decided(i)
         return Verdicts(status, tuple(reasons))

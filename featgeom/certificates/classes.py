@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import PROVED, Claim, Verdict, refuted, undecided
 from featgeom.certificates.hulls import row_of
+from featgeom.decimals import no_more
 from featgeom.exact.domains import ExactDomain
 from featgeom.exact.fields import floats, sparse, stored, truths, whole
 from featgeom.exact.float32 import float32_needs
@@ -55,9 +56,10 @@ class ClassMargin(_OfFeatures):
     def statement(self, i: int) -> str:
         """Statement ``i`` in words."""
         also = ", also when evaluated in float32" if self.float32[i] else ""
-        return (
-            f"{self._of(i)} has class {self.own[i]} by a margin of at least {self.margin[i]:.6g} logits{also}"
-        )
+        if self.margin[i] == 0:
+            return f"at {self._of(i)} no logit exceeds that of class {self.own[i]}; one may be as large{also}"
+        margin = no_more(self.margin[i], 6)
+        return f"{self._of(i)} has class {self.own[i]} by a margin of at least {margin} logits{also}"
 
     def screened(self) -> NDArray[np.bool_]:
         """Margins beyond what is claimed and, where claimed, beyond what float32 can change."""
@@ -107,9 +109,11 @@ class ClassBall(_OfFeatures):
 
     def statement(self, i: int) -> str:
         """Statement ``i`` in words."""
+        if self.radius[i] == 0:
+            return f"at {self._of(i)} no logit exceeds that of class {self.own[i]}; one may be as large"
         where = self.called("domain", ExactDomain(self.lo, self.hi, self.points[:0]).name)
         return (
-            f"at every point of {where} closer than {self.radius[i]:.6g} to {self._of(i)} class "
+            f"at every point of {where} closer than {no_more(self.radius[i], 6)} to {self._of(i)} class "
             f"{self.own[i]} has the largest logit; nothing is said of images"
         )
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import Claim, Verdict, proved_if, refuted
+from featgeom.decimals import exactly, no_less
 from featgeom.exact.fields import floats, stored, whole
 from featgeom.exact.heads import ExactHead
 from featgeom.exact.numbers import fraction
@@ -42,9 +43,12 @@ class SegmentCells(Claim):
         """The statement in words."""
         part = slice(int(self.first[i]), int(self.first[i + 1]))
         names = " → ".join(str(int(k)) for k in self.cells[part])
-        at = ", ".join(f"{t:.6g}" for t in self.enter[part][1:])
-        changes = f", changing at t = {at} (within {self.error[i]:.2g})" if at else ""
-        return f"segment {i} runs through the cells {names}{changes}"
+        at = ", ".join(exactly(t) for t in self.enter[part][1:])
+        changes = f", changing at t = {at} (within {no_less(self.error[i], 2)})" if at else ""
+        start, end = self.called("start", "the starts"), self.called("end", "the ends")
+        return (
+            f"from number {i} of {start} to that of {end} runs a segment through the cells {names}{changes}"
+        )
 
     def misfit(self) -> str:
         """Every piece belongs to a segment, and every segment has one."""

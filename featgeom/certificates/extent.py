@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted, undecided
+from featgeom.decimals import between
 from featgeom.exact.fields import floats, sparse, stored, whole
 from featgeom.exact.numbers import apart2, at_most, fraction, mean, square
 from featgeom.exact.rounding import TINY, U, gamma, lengths_above
@@ -44,7 +45,7 @@ class HullSupport(_OfPoints):
 
     def statement(self, i: int) -> str:
         """The interval, in words."""
-        bounds = f"between {self.lower[i]:.9g} and {self.upper[i]:.9g}"
+        bounds = between(self.lower[i], self.upper[i], 9)
         return f"along direction {i} the hull of {self._whose()} reaches {bounds}"
 
     @cached_property
@@ -71,7 +72,7 @@ class EnclosingBall(_OfPoints):
 
     def statement(self, i: int) -> str:
         """The interval, in words."""
-        bounds = f"between {self.lower:.9g} and {self.upper:.9g}"
+        bounds = between(self.lower, self.upper, 9)
         return f"the smallest ball around {self._whose()} has a radius {bounds}"
 
     def decide(self, i: int) -> Verdict:
@@ -110,7 +111,7 @@ class HullDiameter(_OfPoints):
 
     def statement(self, i: int) -> str:
         """The interval, in words."""
-        return f"the diameter of {self._whose()} is between {self.lower:.9g} and {self.upper:.9g}"
+        return f"the diameter of {self._whose()} is {between(self.lower, self.upper, 9)}"
 
     def decide(self, i: int) -> Verdict:
         """The two points, and all pairs."""

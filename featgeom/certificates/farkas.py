@@ -25,7 +25,7 @@ from featgeom.exact.domains import ExactDomain
 from featgeom.exact.fields import sparse, whole
 from featgeom.exact.heads import ExactHead
 from featgeom.exact.numbers import fraction, solve
-from featgeom.exact.rounding import TINY, U, gamma
+from featgeom.exact.rounding import TINY, gamma
 
 ENTRIES_AT_ONCE = 1 << 21
 SLIGHT = 1 << 30
@@ -85,7 +85,8 @@ class _Nowhere(OnDomain):
     def screened(self) -> NDArray[np.bool_]:
         """Rows that are negative in the whole domain by more than float64 can have rounded.
 
-        A sum over C classes is off by γ_{2C+4} times the sum of the magnitudes, and by underflow.
+        A sum over C classes is off by γ_{C+1} times the sum of the magnitudes, and by underflow; adding this
+        to it is off by u, and a rounded sum is below 0 only where the sum is. γ_{2C+4} is more than both.
         """
         proved = np.zeros(len(self), dtype=bool)
         factor = 1.001 * gamma(2 * len(self.weight) + 4, np.float64)
@@ -108,9 +109,7 @@ class _Nowhere(OnDomain):
                 height = total[:, 0] * self.bias[mine] - sums @ self.bias
                 doubt_h = factor * (size[:, 0] * np.abs(self.bias[mine]) + sizes @ np.abs(self.bias))
                 reach = self.domain.highest_above(slope, doubt)
-                highest = (
-                    height + doubt_h + reach + 4 * U * (np.abs(height) + np.abs(reach)) + len(sums[0]) * TINY
-                )
+                highest = height + doubt_h + reach + len(sums[0]) * TINY
             as_stored = np.diff(self.solved[rows].indptr) == 0
             proved[rows] = as_stored & ~wrong.any(axis=1) & (highest < 0)
         return proved

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted
+from featgeom.decimals import no_more
 from featgeom.exact.fields import floats, stored, whole
-from featgeom.exact.heads import ExactHead, least_margins
+from featgeom.exact.heads import ExactHead, least_margin_bounds, least_margins
 from featgeom.exact.numbers import fraction
+from featgeom.exact.rounding import TINY, UNIT, U, gamma, lengths_above
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +46,9 @@ class GuaranteedHull(_OfAHull):
         """The statement in words."""
         return (
             f"every point of the hull of {self._whose()} has class {self.own} with a margin of at least "
-            f"{self.margin:.6g} logits, by the head in exact arithmetic, and stays in its cell if scaled by "
-            f"{self.inflation:.6g} about its centre; nothing is said of which features images can reach"
+            f"{no_more(self.margin, 6)} logits, by the head in exact arithmetic, and stays in its cell if "
+            f"scaled by {no_more(self.inflation, 6)} about its centre; nothing is said of which features "
+            "images can reach"
         )
 
     def misfit(self) -> str:
@@ -52,19 +56,40 @@ class GuaranteedHull(_OfAHull):
         return "" if self.margin > 0 else "there is no margin"
 
     def decide(self, i: int) -> Verdict:
-        """The least margins over all points, and those of the centre."""
-        least = least_margins(self.points, self.weight, self.bias, self.own)
-        middle = ExactHead(self.weight, self.bias).leads(self.centre, self.own)
-        for k in np.flatnonzero(np.arange(len(least)) != self.own):
-            if least[k] < fraction(self.margin):
-                return refuted(f"the margin over class {k} is {float(least[k]):.6g} at some point")
+        """The margins of points and centre; exactly, where a screen leaves them open."""
+        rivals = np.flatnonzero(self._open())
+        rows = [self.own, *rivals]
+        middles = ExactHead(self.weight[rows], self.bias[rows]).leads(self.centre, 0)[1:]
+        leasts = least_margins(self.points, self.weight, self.bias, self.own, rivals)
+        for k, least, middle in zip(rivals, leasts, middles, strict=True):
+            if least < fraction(self.margin):
+                return refuted(f"the margin over class {k} is {float(least):.6g} at some point")
             if self.inflation == np.inf:
-                stays = least[k] >= middle[k] >= 0
+                stays = least >= middle >= 0
             else:
-                stays = min(middle[k], middle[k] + fraction(self.inflation) * (least[k] - middle[k])) >= 0
+                stays = min(middle, middle + fraction(self.inflation) * (least - middle)) >= 0
             if not stays:
                 return refuted(f"scaled by that factor, the hull meets the cell of class {k}")
         return PROVED
+
+    def _open(self) -> NDArray[np.bool_]:
+        """The rivals (C,) for which float64 does not prove all that is claimed.
+
+        With the least margin m and the centre's c inside their bounds, c + t (m − c) = t m + (1 − t) c is at
+        least t m⁻ + (1 − t) c⁻ (c⁺ for t > 1): two products, a difference and a sum are rounded.
+        """
+        low, _ = least_margin_bounds(self.points, self.weight, self.bias, self.own)
+        centre_low, centre_high = least_margin_bounds(self.centre[None], self.weight, self.bias, self.own)
+        t = self.inflation
+        with np.errstate(over="ignore", invalid="ignore"):
+            if t == np.inf:
+                stays = low >= centre_high
+            else:
+                hull, centre = t * low, (1 - t) * (centre_low if t <= 1 else centre_high)
+                stays = hull + centre > 8 * UNIT * (np.abs(hull) + np.abs(centre)) + TINY
+            is_open = ~((low >= self.margin) & (centre_low >= 0) & stays)
+        is_open[self.own] = False
+        return is_open
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +110,22 @@ class BrokenHull(_OfAHull):
             f"number {self.breakers[i]} of {self._whose()} does not lie strictly inside the cell of class "
             f"{self.own}: class {self.rivals[i]} has as large a logit"
         )
+
+    def screened(self) -> NDArray[np.bool_]:
+        """The points at which float64 proves that another class has the larger logit.
+
+        A logit is off by `product_error`, and by u of its size for the bias.
+        """
+        z = self.points[self.breakers].astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            lead, doubt = np.zeros(len(z)), np.zeros(len(z))
+            for sign, k in ((1.0, np.full(len(z), self.own)), (-1.0, self.rivals)):
+                w, b = self.weight[k], self.bias[k]
+                logit = np.einsum("ij,ij->i", z, w) + b
+                size = gamma(z.shape[1] + 1, np.float64) * lengths_above(z) * lengths_above(w)
+                doubt += size + z.shape[1] * TINY + U * np.abs(logit)
+                lead += sign * logit
+            return np.asarray(lead < -1.001 * (doubt + U * np.abs(lead)) - TINY)
 
     def decide(self, i: int) -> Verdict:
         """The margin of a point over its rival, exactly."""

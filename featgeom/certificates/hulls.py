@@ -13,9 +13,10 @@ from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted
+from featgeom.decimals import between
 from featgeom.exact.fields import floats, sparse, stored, truths, whole
 from featgeom.exact.numbers import at_least, at_most, dot, fraction, mean, norm2, shares_of_zero, square
-from featgeom.exact.rounding import TINY, U, gamma, lengths_above
+from featgeom.exact.rounding import U, gamma, lengths_above
 from featgeom.exact.screens import heights_above, lowest_under
 
 
@@ -54,8 +55,9 @@ class HullDistance(Claim):
     def statement(self, i: int) -> str:
         """The interval, in words."""
         return (
-            f"number {i} of {self.called('queries', 'the queries')} is between {self.lower[i]:.9g} and "
-            f"{self.upper[i]:.9g} from the hull of {self.called('points', f'{len(self.points):,} points')}"
+            f"number {i} of {self.called('queries', 'the queries')} is "
+            f"{between(self.lower[i], self.upper[i], 9)} from the hull of "
+            f"{self.called('points', f'{len(self.points):,} points')}"
         )
 
     @cached_property
@@ -96,22 +98,31 @@ class HullDistance(Claim):
 def distances_above(weights: csr_array, points: Floats, queries: Floats) -> Float64:
     """Upper bounds on the distance of each query from its weighted mean of points, (q,); inf where unknown.
 
+    Subtracting the query is off by u, beside the doubt of `means_near`.
+    """
+    near, doubt = means_near(weights, points, np.zeros(points.shape[1]))
+    with np.errstate(all="ignore"):
+        found = (lengths_above(near - queries) * (1 + 4 * U) + 1.001 * doubt) * (1 + 4 * U)
+    return np.where(np.isnan(found), np.inf, found)
+
+
+def means_near(weights: csr_array, points: Floats, centre: Float64) -> tuple[Float64, Float64]:
+    """Weighted means of points about a centre (q, d), and how far each is off at most, (q,); inf if unknown.
+
     With m weights, the sum Σ w x and its division by the sum of weights are off by γ_{2m+4} times the mean
-    length of the points, and by m underflows; subtracting the query is off by u. Weights whose sum is far
-    from 1 could underflow and are left to exact arithmetic.
+    length of the points, and by m underflows, which are less than that, as no length is given below √(d t);
+    subtracting the centre is off by u of each length. Weights whose sum is far from 1 could underflow and are
+    left to exact arithmetic.
     """
     used, place = np.unique(weights.indices, return_inverse=True)
     shares = csr_array((weights.data, place, weights.indptr), shape=(weights.shape[0], len(used)))
-    x = points[used].astype(np.float64)
+    with np.errstate(over="ignore"):
+        x = points[used].astype(np.float64) - centre
     total, most = shares.sum(axis=1), int(np.diff(shares.indptr).max(initial=0))
     with np.errstate(all="ignore"):
-        apart = (shares @ x) / total[:, None] - queries
-        doubt = (
-            gamma(2 * most + 6, np.float64) * (shares @ lengths_above(x)) / total
-            + 4 * most * x.shape[1] * TINY
-        )
-        found = (lengths_above(apart) * (1 + 4 * U) + 1.001 * doubt) * (1 + 4 * U)
-    return np.where((total > 0.5) & (total < 2) & ~np.isnan(found), found, np.inf)
+        near = (shares @ x) / total[:, None]
+        doubt = gamma(2 * most + 6, np.float64) * (shares @ lengths_above(x)) / total
+    return near, np.where((total > 0.5) & (total < 2) & ~np.isnan(doubt), doubt, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +132,10 @@ class _InOrOut(Claim):
     counted: ClassVar[str] = "m"
 
     points: Floats = stored("n", "d", some=True)
-    rows: Ints = whole("m", rising=True)
+    rows: Ints = whole("m", below="n", rising=True)
     inside: NDArray[np.bool_] = truths("m")
     support: csr_array = sparse("m", "n")
     normal: Float64 = floats("m", "d")
-
-    def misfit(self) -> str:
-        """Every number is one of the queries."""
-        return "" if self.rows.max(initial=-1) < len(self._asked()[1]) else "a query that is not there"
 
     def _asked(self) -> tuple[Floats, Floats, Ints, Ints | None]:
         """Points, queries, the numbers asked about, and the row that is left out of the hull for each."""
@@ -169,6 +176,7 @@ class HullMembership(_InOrOut):
 
     subjects: ClassVar = {"points": ("points",), "queries": ("queries",)}
 
+    rows: Ints = whole("m", below="q", rising=True)
     queries: Floats = stored("q", "d")
 
     def statement(self, i: int) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import Claim, Verdict, proved_if, refuted, undecided
+from featgeom.decimals import between, exactly
 from featgeom.exact.fields import floats, stored, whole, word
 from featgeom.exact.heads import screened_margins
 from featgeom.exact.numbers import dots, fraction, integers, norm2, scaled, shares_of_zero
@@ -47,11 +48,11 @@ class Machine(Claim):
 
     def statement(self, i: int) -> str:
         """The bounds in words."""
-        kind = "hard-margin" if np.isinf(self.c) else f"C = {self.c:g}"
+        kind = "hard-margin" if np.isinf(self.c) else f"C = {exactly(self.c)}"
         return (
             f"the least objective of the {kind} machine with {self.freedom} bias over "
-            f"{self.called('samples', f'{len(self.x):,} samples')} lies between {self.lower:.12g} "
-            f"and {self.upper:.12g}"
+            f"{self.called('samples', f'{len(self.x):,} samples')} lies "
+            f"{between(self.lower, self.upper, 12)}"
         )
 
     def misfit(self) -> str:

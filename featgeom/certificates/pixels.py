@@ -13,6 +13,7 @@ import numpy as np
 
 from featgeom.arrays import Float64, Floats
 from featgeom.certificates.claim import Claim, Verdict, proved_if, refuted
+from featgeom.decimals import exactly, no_less
 from featgeom.exact.fields import floats, stored
 from featgeom.exact.numbers import apart2, fraction, norm2
 
@@ -36,8 +37,8 @@ class MovedImage(Claim):
     def statement(self, i: int) -> str:
         """The statement in words."""
         which = f"number {i} of {self.called('images', 'the images')}"
-        far = f"at most {self.distance[i]:.9g} from that of {self.called('start', 'the starts')}"
-        return f"{which} lies in [{self.low:g}, {self.high:g}], {far}"
+        far = f"at most {no_less(self.distance[i], 9)} from that of {self.called('start', 'the starts')}"
+        return f"{which} lies in [{exactly(self.low)}, {exactly(self.high)}], {far}"
 
     def decide(self, i: int) -> Verdict:
         """Every value, and the distance."""
@@ -65,7 +66,10 @@ class ReachedFeatures(Claim):
     def statement(self, i: int) -> str:
         """The statement in words."""
         which = f"number {i} of {self.called('targets', 'the targets')}"
-        return f"the features found for {which} are within {self.residual[i]:.9g} of its length"
+        residual = no_less(self.residual[i], 9)
+        if not self.targets[i].any():
+            return f"the features found for {which}, which is zero, are within {residual} of it"
+        return f"the features found for {which} are within {residual} of its length"
 
     def decide(self, i: int) -> Verdict:
         """The distance, beside the length of the target."""

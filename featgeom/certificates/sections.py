@@ -13,6 +13,7 @@ from featgeom.arrays import Float64, Floats
 from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted
 from featgeom.certificates.extent import all_within
 from featgeom.certificates.hulls import row_of
+from featgeom.decimals import exactly, no_less
 from featgeom.exact.fields import floats, sparse, stored
 from featgeom.exact.numbers import at_most, dot, fraction, mean, square
 from featgeom.exact.screens import lowest
@@ -58,8 +59,9 @@ class HullSection(_OnAPlane):
         a, b = self.basis @ self.normals[i]
         u, v = self.places[i]
         return (
-            f"on the plane {self._hull()} satisfies {a:.6g} u + {b:.6g} v ≤ {self.offsets[i]:.9g}, and the "
-            f"point ({u:.9g}, {v:.9g}) is within {self.errors[i]:.2g} of it"
+            f"on the plane {self._hull()} satisfies {a:.6g} u + {b:.6g} v ≤ "
+            f"{no_less(self.offsets[i], 9)}, and the point ({exactly(u)}, {exactly(v)}) is within "
+            f"{no_less(self.errors[i], 2)} of it"
         )
 
     @cached_property

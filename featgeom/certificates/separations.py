@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted
-from featgeom.certificates.hulls import holds_zero
+from featgeom.certificates.hulls import holds_zero, means_near
+from featgeom.decimals import between
 from featgeom.exact.fields import floats, sparse, stored, whole
 from featgeom.exact.numbers import at_least, at_most, mean, norm2, square
-from featgeom.exact.screens import lowest
+from featgeom.exact.rounding import U, lengths_above
+from featgeom.exact.screens import lowest, lowest_above
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,28 @@ class HullSeparation(_TwoHulls):
 
     def statement(self, i: int) -> str:
         """The interval, in words."""
-        return f"{self._names()} are between {self.lower:.9g} and {self.upper:.9g} apart"
+        return f"{self._names()} are {between(self.lower, self.upper, 9)} apart"
+
+    def screened(self) -> NDArray[np.bool_]:
+        """Both bounds, as far as float64 can tell.
+
+        8u of the gap is more than the sum of both reaches and the two products round; what these lose to
+        underflow is in the reaches. The second half of the doubt, γ_8 of the lengths at least, is more than
+        the difference of the points and the sum of its length with the doubt round.
+        """
+        sides = (self.weights_a, self.points_a), (self.weights_b, self.points_b)
+        centre = self.points_a[0].astype(np.float64)  # any will do: neither bound depends on it
+        near, doubt = zip(*(means_near(weights, points, centre) for weights, points in sides), strict=True)
+        with np.errstate(all="ignore"):
+            centre = centre + np.nan_to_num((near[0] + near[1])[0] / 2)
+            first, other = (
+                lowest_above(points, along, centre)
+                for (_, points), along in zip(sides, (self.normal, -self.normal), strict=True)
+            )
+            wide = (first + other) * (1 - 8 * U) > self.lower * lengths_above(self.normal[None])[0]
+            apart = lengths_above(near[0] - near[1])[0] + 2 * (doubt[0] + doubt[1])[0]
+            close = apart <= self.upper
+        return np.array([(wide or self.lower == 0) and (close or self.upper == np.inf)])
 
     def decide(self, i: int) -> Verdict:
         """The gap along the normal, then the distance of the weighted points."""

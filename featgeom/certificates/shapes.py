@@ -15,6 +15,7 @@ from featgeom.certificates.cells import WithBases
 from featgeom.certificates.claim import PROVED, Claim, Verdict, refuted, undecided
 from featgeom.certificates.farkas import completed
 from featgeom.certificates.hulls import row_of
+from featgeom.decimals import no_less, no_more
 from featgeom.exact.domains import ExactDomain
 from featgeom.exact.fields import floats, sparse, truths, whole
 from featgeom.exact.heads import ExactHead
@@ -42,7 +43,7 @@ class InscribedBall(WithBases):
 
     def statement(self, i: int) -> str:
         """Statement ``i`` in words."""
-        bounds = f"at least {self.radius[i]:.6g} and at most {self.upper[i]:.6g}"
+        bounds = f"at least {no_more(self.radius[i], 6)} and at most {no_less(self.upper[i], 6)}"
         if self.domain.is_hull:
             ball = (
                 f"the largest ball with its centre in {self.where} in which class {self.own[i]} always wins"

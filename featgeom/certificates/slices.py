@@ -11,6 +11,7 @@ import numpy as np
 
 from featgeom.arrays import Float64, Ints
 from featgeom.certificates.claim import PROVED, Claim, Verdict, refuted
+from featgeom.decimals import no_less
 from featgeom.exact.fields import floats, whole
 from featgeom.exact.heads import ExactHead
 from featgeom.exact.numbers import Integers, fraction, integers, scaled
@@ -47,8 +48,8 @@ class SliceCells(Claim):
     def statement(self, i: int) -> str:
         """The statement in words."""
         return (
-            f"{len(self.classes)} polygons tile the window of the slice, and on each its class wins, "
-            f"to {self.error:.2g} logits"
+            f"{len(self.classes)} polygons tile the window of the slice, and on each no logit exceeds that "
+            f"of its class by more than {no_less(self.error, 2)}"
         )
 
     def misfit(self) -> str:

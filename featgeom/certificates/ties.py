@@ -15,28 +15,23 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64, Floats, Ints
-from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted, undecided
+from featgeom.arrays import Float64, Ints
+from featgeom.certificates.claim import PROVED, Verdict, proved_if, refuted, undecided
 from featgeom.certificates.hulls import row_of
-from featgeom.exact.domains import ExactDomain
-from featgeom.exact.fields import floats, sparse, stored, whole
-from featgeom.exact.heads import ExactHead, gaps_above, row_blocks, screened_margins
+from featgeom.certificates.samples import SamplesInBox
+from featgeom.decimals import between
+from featgeom.exact.fields import floats, sparse, whole
+from featgeom.exact.heads import gaps_above, row_blocks, screened_margins
 from featgeom.exact.numbers import Integers, any_solution, at_least, at_most, fraction, integers, scaled
 from featgeom.exact.rounding import U, lengths_above
 
 
 @dataclass(frozen=True, eq=False)
-class _ClosestTies(Claim):
-    """The head, the box and the samples that claims about ties stand on, and their two kinds of proof."""
+class _ClosestTies(SamplesInBox):
+    """Ties of the classes ``tied`` nearest to the sample ``owner``, and their two kinds of proof."""
 
     counted: ClassVar[str] = "m"
-    subjects: ClassVar = {"head": ("weight", "bias"), "domain": ("lo", "hi"), "points": ("features",)}
 
-    weight: Float64 = floats("c", "d")
-    bias: Float64 = floats("c")
-    lo: Float64 = floats("d", infinite="-")
-    hi: Float64 = floats("d", infinite="+")
-    features: Floats = stored("n", "d")
     owner: Ints = whole("m", below="n")
     tied: Ints = whole("m", "k", below="c")
     active: csr_array = sparse("m", "c")
@@ -44,22 +39,9 @@ class _ClosestTies(Claim):
     lower: Float64 = floats("m", low=0)
     upper: Float64 = floats("m", low=0, infinite="+")
 
-    @cached_property
-    def head(self) -> ExactHead:
-        """The head in integers."""
-        return ExactHead(self.weight, self.bias)
-
-    @cached_property
-    def domain(self) -> ExactDomain:
-        """The box, exactly."""
-        return ExactDomain(self.lo, self.hi, self.features[:0])
-
     def misfit(self) -> str:
         """The box has points, and a tie is of two classes or more."""
         return self.domain.misfit or ("" if self.tied.shape[1] > 1 else "one class does not tie")
-
-    def _whose(self, i: int) -> str:
-        return f"number {self.owner[i]} of {self.called('points', 'the samples')}"
 
     def _within(self, i: int) -> Verdict:
         """Whether there is such a tie within ``upper``: the one that the active classes and bounds determine.
@@ -97,7 +79,7 @@ class _ClosestTies(Claim):
             lead = np.dot(head.weight[own] - head.weight[k], p) + (head.bias[own] - head.bias[k]) * (
                 share << -low
             )
-            if lead < 0 or (lead and k in tied):
+            if lead < 0:  # the tied ones tie, by the equations
                 return refuted(f"class {k} beats the tie")
         far2 = scaled(int(((p - start * share) ** 2).sum()), 2 * low) / share**2
         return proved_if(at_most(far2, self.upper[i]), "the tie is farther away than stated")
@@ -128,12 +110,11 @@ class _ClosestTies(Claim):
 
         Let a = Σ λ_k (w_r − w_k) and c = Σ λ_k (b_r − b_k), with λ_k ≥ 0 for all k that need not tie. At a
         tie z + δ the sum a·(z + δ) + c is not negative, so half its squared distance is at least min over the
-        box of Σ (½ δ_j² − a_j δ_j) − a·z − c: coordinate by coordinate, a_j brought into the box.
+        box of Σ (½ δ_j² − a_j δ_j) − a·z − c: coordinate by coordinate, a_j brought into the box. No
+        multiplier at all leaves the distance of the box.
         """
         classes, values = row
-        if any(m < 0 and int(k) not in tied for k, m in zip(classes, values, strict=True)) or not len(
-            classes
-        ):
+        if any(m < 0 and int(k) not in tied for k, m in zip(classes, values, strict=True)):
             return False
         factors, power = integers(values)
         head, own = self.head, tied[0]
@@ -165,10 +146,10 @@ class Tie(_ClosestTies):
 
     def statement(self, i: int) -> str:
         """The statement in words."""
-        names = ", ".join(str(int(k)) for k in self.tied[i])
+        names, whose = ", ".join(str(int(k)) for k in self.tied[i]), self.whose(int(self.owner[i]))
         return (
-            f"{self._whose(i)}: the closest tie of classes {names} that no other class beats is between "
-            f"{self.lower[i]:.9g} and {self.upper[i]:.9g} away"
+            f"{whose}: the closest point of {self.where} at which the classes {names} tie and no "
+            f"other beats them is {between(self.lower[i], self.upper[i], 9)} away"
         )
 
     def decide(self, i: int) -> Verdict:
@@ -197,10 +178,11 @@ class NearestTie(_ClosestTies):
 
     def statement(self, i: int) -> str:
         """The statement in words."""
+        whose = self.whose(int(self.owner[i]))
         return (
-            f"{self._whose(i)} has class {int(self.tied[i, 0])}, and its closest tie with any class is "
-            f"between {self.lower[i]:.9g} and {self.upper[i]:.9g} away, so far with class "
-            f"{int(self.tied[i, 1])}"
+            f"at {whose} no logit exceeds that of class {int(self.tied[i, 0])}, whose closest tie "
+            f"in {self.where} with any class is {between(self.lower[i], self.upper[i], 9)} away, so "
+            f"far with class {int(self.tied[i, 1])}"
         )
 
     def misfit(self) -> str:
@@ -242,7 +224,7 @@ class NearestTie(_ClosestTies):
             if lead < 0:
                 return refuted(f"class {k} beats class {own} at the sample itself")
             gap2 = self.head.gap2(own, k)
-            if self.lower[i] == 0 or (at_least(lead, self.lower[i], gap2) and (lead or gap2)):
+            if self.lower[i] == 0 or (lead and at_least(lead, self.lower[i], gap2)):
                 continue
             row = self._rows[i].get(k)
             if row is None or not self._none_nearer(i, [own, k], row_of(self.rival_multipliers, row)):

@@ -3,90 +3,74 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featgeom.data.pictures import Picture, read_header, read_pixels
 from featgeom.errors import BadData
+from featgeom.preprocess import Way
+from featgeom.remarks import remark
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-GREY, COLOUR = {"1", "L"}, {"P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "PA"}
 IN_MEMORY = 2 << 30  # bytes; a larger array lies in a temporary file
-MARGIN = 0.875  # share of the resized short side that the central square keeps, as is usual in evaluation
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture that is not decoded yet: what to call it, and how to open it."""
-
-    name: str
-    open: Callable[[], Image]
-
-
-def decode(pictures: Sequence[Picture], size: int | None = None) -> NDArray[np.uint8]:
+def decode(pictures: Sequence[Picture], preprocess: Way | None = None) -> NDArray[np.uint8]:
     """All pictures as uint8 (n, c, h, w); one channel where every one is grey, else three.
 
-    With ``size`` each is resized (bicubic) until its shorter side is size/0.875, and its central square of
-    that size kept; without, all must have one size. Sizes and modes are compared before any is decoded.
+    With ``preprocess`` each is resized and cropped; without, all must have one size. Sizes and modes are
+    compared before any is decoded. Pictures are turned as their EXIF orientation says; 16 bits become 8,
+    transparency and further frames are dropped, each with a remark that counts them.
 
-    Raises BadData, naming the picture, for one that is damaged, of another size, or not of 8 bits.
+    Raises BadData, naming the picture, for one that is damaged, of another size, larger than Pillow's limit,
+    of a format that is not in `FORMATS`, or of pixels without a known range.
 
     >>> from PIL import Image
-    >>> decode([Picture("a", lambda: Image.new("L", (30, 40)))], size=8).shape
+    >>> from featgeom.preprocess import square
+    >>> decode([Picture("a", lambda: Image.new("L", (30, 40)))], square(8)).shape
     (1, 1, 8, 8)
     """
-    modes: set[str] = set()
-    first: tuple[int, int] | None = None
+    said: Counter[str] = Counter()
+    headers = []
     for picture in pictures:
-        image = _opened(picture, lambda image: image)
-        modes.add(image.mode)
-        if image.mode not in GREY | COLOUR:
-            raise BadData(f"{picture.name}: pixels of mode {image.mode} are not 8-bit grey or colour")
-        if size is None and first is not None and image.size != first:
-            raise BadData(
-                f"images must have one size: {pictures[0].name} is {first[0]}x{first[1]}, {picture.name} is "
-                f"{image.size[0]}x{image.size[1]}; write @SIZE after the source to resize and crop them"
-            )
-        first = first or image.size
-    assert first is not None  # there is a picture
-    mode = "L" if modes <= GREY else "RGB"
-    width, height = first if size is None else (size, size)
+        headers.append(read_header(picture, said))
+    height, width = _one_size(pictures, [header.size for header in headers], preprocess)
+    grey = sum(header.grey for header in headers)
+    mode = "L" if grey == len(headers) else "RGB"
+    if mode == "RGB" and grey:
+        remark(
+            f"{grey:,} of {len(headers):,} pictures are grey among coloured ones: their channel is repeated"
+        )
+    for sentence, count in said.items():
+        remark(f"{count:,} of {len(headers):,} pictures {sentence}")
     result = _array((len(pictures), 1 if mode == "L" else 3, height, width))
     for row, picture in enumerate(pictures):
-        pixels = _opened(picture, lambda image: np.asarray(_square(image.convert(mode), size)))
+        pixels = read_pixels(picture, mode, preprocess.apply if preprocess else lambda image: image)
         result[row] = pixels.reshape(height, width, -1).transpose(2, 0, 1)
     return result
 
 
-def _opened(picture: Picture, read: Callable[[Image], Any]) -> Any:
-    """What ``read`` makes of a picture, with one clear line where that fails."""
-    from PIL import UnidentifiedImageError
-
-    try:
-        with picture.open() as image:
-            return read(image)
-    except UnidentifiedImageError:
-        raise BadData(f"{picture.name}: not an image, or damaged") from None
-    except (OSError, SyntaxError) as error:
-        raise BadData(f"{picture.name}: not an image, or damaged ({error})") from None
-
-
-def _square(image: Image, size: int | None) -> Image:
-    if size is None:
-        return image
-    from PIL.Image import Resampling
-
-    short = round(size / MARGIN)
-    scale = short / min(image.size)
-    width, height = (max(short, round(length * scale)) for length in image.size)
-    left, top = (width - size) // 2, (height - size) // 2
-    resized = image.resize((width, height), Resampling.BICUBIC)
-    return resized.crop((left, top, left + size, top + size))
+def _one_size(
+    pictures: Sequence[Picture],
+    sizes: Sequence[tuple[int, int]],
+    preprocess: Way | None,
+) -> tuple[int, int]:
+    """The (height, width) of all pictures, whose (width, height) are given, once they are preprocessed."""
+    made = {
+        size: preprocess.size_of(*size[::-1]) if preprocess else size[::-1] for size in dict.fromkeys(sizes)
+    }
+    first = made[sizes[0]]
+    for picture, size in zip(pictures, sizes, strict=True):
+        if made[size] != first:
+            resized = f" when {preprocess.describe()}" if preprocess else ""
+            raise BadData(
+                f"images must have one size: {pictures[0].name} is {first[1]}x{first[0]}, {picture.name} is "
+                f"{made[size][1]}x{made[size][0]}{resized}; write @SIZE after the source to resize and crop "
+                "them"
+            )
+    return first
 
 
 def _array(shape: tuple[int, ...]) -> NDArray[np.uint8]:

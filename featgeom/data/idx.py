@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from featgeom.data.images import ImageSet
 from featgeom.errors import BadData
+from featgeom.limits import require_memory
 
 DIGITS = tuple("0123456789")
 FASHION = (
@@ -61,15 +63,19 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """The bytes of an idx file (big-endian header: type, number of dimensions, lengths) as an array."""
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with opened(path, "rb") as file:
+            header = file.read(4 + 4 * dimensions)
+            if len(header) < 4 + 4 * dimensions or header[:4] != bytes([0, 0, 8, dimensions]):
+                raise BadData(f"{path}: not an idx file of bytes in {dimensions} dimension(s)")
+            shape = struct.unpack(f">{dimensions}I", header[4:])
+            wanted = prod(shape)
+            require_memory(wanted, path)
+            content = file.read(wanted + 1)  # what follows shows that the header is wrong
     except (OSError, EOFError, zlib.error) as error:
         raise BadData(f"{path}: truncated or damaged ({error})") from None
-    header = 4 + 4 * dimensions
-    if len(content) < header or content[:4] != bytes([0, 0, 8, dimensions]):
-        raise BadData(f"{path}: not an idx file of bytes in {dimensions} dimension(s)")
-    shape = struct.unpack(f">{dimensions}I", content[4:header])
-    wanted = header + int(np.prod(shape, dtype=np.int64))
     if len(content) != wanted:
-        raise BadData(f"{path}: truncated or damaged, it holds {len(content):,} bytes of {wanted:,}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+        held = f"{len(content):,}" if len(content) < wanted else "more"
+        raise BadData(f"{path}: truncated or damaged, it holds {held} bytes of {wanted:,}")
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from featgeom.arrays import Ints, as_labels
+from featgeom.arrays import Ints, as_labels, blocks
 from featgeom.errors import BadArgument, BadData, nearest_name
+
+UNKNOWN = -1  # the label of an image that has none
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,9 @@ class ImageSet:
 
     ``images`` (n, c, h, w) is uint8, which means value/255, or float32; ``labels`` (n,) is int64 and counts
     into ``classes``, the names. ``name`` says where they came from, without the folder; ``split`` is
-    "train", "test" or "all". ``source`` is what `load_images` read it from, if that gives it again.
+    "train", "test" or "all". ``source`` is what `load_images` read it from, if that gives it again. With
+    ``by_name``, the classes are counted in the order of their names alone, as folders are, which says nothing
+    of a network's order. Labels that are unknown (None is given) are all -1.
 
     Raises BadData for NaN, no images, or labels out of range.
 
@@ -35,15 +39,17 @@ class ImageSet:
     name: str
     split: str
     source: str | None
+    by_name: bool
 
     def __init__(
         self,
         images: NDArray[Any],
-        labels: ArrayLike,
+        labels: ArrayLike | None,
         classes: tuple[str, ...],
         name: str,
         split: str,
         source: str | None = None,
+        by_name: bool = False,
     ) -> None:
         if images.ndim != 4 or 0 in images.shape:
             raise BadData(f"{name}: expected images of shape (n, c, h, w), got {images.shape}")
@@ -55,16 +61,21 @@ class ImageSet:
                 first = int((~np.isfinite(images)).any(axis=(1, 2, 3)).argmax())
                 raise BadData(f"{name}: image {first} of {split} contains NaN or infinity")
         try:
-            checked = as_labels(labels, "labels", len(images), len(classes))
+            checked = _labels(labels, len(images), len(classes))
         except BadArgument as error:
             raise BadData(f"{name}, {split}: {error}") from None
         for key, value in (("images", images), ("labels", checked), ("classes", tuple(classes))):
             object.__setattr__(self, key, value)
-        for key, text in (("name", name), ("split", split), ("source", source)):
-            object.__setattr__(self, key, text)
+        for key, word in (("name", name), ("split", split), ("source", source), ("by_name", by_name)):
+            object.__setattr__(self, key, word)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the labels are known."""
+        return bool(self.labels[0] >= 0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -75,7 +86,7 @@ class ImageSet:
     def take(self, rows: ArrayLike | slice) -> ImageSet:
         """These rows alone (indices, a mask or a slice), in the order given."""
         chosen = rows if isinstance(rows, slice) else np.asarray(rows)
-        return ImageSet(self.images[chosen], self.labels[chosen], self.classes, self.name, self.split)
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen], source=None)
 
     def pixels(self, rows: ArrayLike | slice = slice(None)) -> NDArray[np.float32]:
         """Rows as float32 in pixel space: uint8 becomes value/255."""
@@ -88,8 +99,9 @@ class ImageSet:
     def hash(self) -> str:
         """SHA-256 over shape, type, images and labels."""
         digest = hashlib.sha256(f"{self.images.dtype} {self.images.shape}\n".encode())
-        digest.update(np.ascontiguousarray(self.images).data)
-        digest.update(np.ascontiguousarray(self.labels).data)
+        for array in (self.images, self.labels):
+            for block in blocks(array):
+                digest.update(np.ascontiguousarray(block).data)
         return digest.hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -102,21 +114,51 @@ class ImageSet:
             "dtype": str(self.images.dtype),
             "classes": list(self.classes),
             "sha256": self.hash,
-        }
+        } | ({} if self.labelled else {"labelled": False})
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
         return f"<ImageSet {self.name} {self.split}: {len(self)} of {shape}, {len(self.classes)} classes>"
 
 
+def _labels(labels: ArrayLike | None, n: int, classes: int) -> Ints:
+    """Labels (n,) in [0, classes), or -1 for all of them where they are unknown."""
+    unknown = np.full(n, UNKNOWN)
+    if labels is None or np.array_equal(np.asarray(labels), unknown):
+        return unknown
+    return as_labels(labels, "labels", n, classes)
+
+
+def channels_first(images: NDArray[Any], where: str) -> NDArray[Any]:
+    """Images (n, h, w), (n, h, w, c) or (n, c, h, w) as (n, c, h, w), for one or three channels.
+
+    >>> channels_first(np.zeros((5, 8, 6, 3), np.uint8), "x").shape
+    (5, 3, 8, 6)
+    """
+    if images.ndim == 3:
+        return images[:, None]
+    if images.ndim == 4:
+        first, last = images.shape[1] in (1, 3), images.shape[3] in (1, 3)
+        if first and last and images.shape[1] != images.shape[2] != images.shape[3]:
+            raise BadData(f"{where}: shape {images.shape} can be read as (n, c, h, w) and as (n, h, w, c)")
+        if first:
+            return images
+        if last:
+            return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    raise BadData(
+        f"{where}: expected (n, h, w), (n, h, w, c) or (n, c, h, w) with 1 or 3 channels, got {images.shape}"
+    )
+
+
 def concatenate(parts: list[ImageSet], split: str) -> ImageSet:
-    """One set of several of one source, in order."""
+    """One set of several of one source, in order; where the labels of one are unknown, all are."""
     first = parts[0]
     if len(parts) == 1:
-        return ImageSet(first.images, first.labels, first.classes, first.name, split)
+        return replace(first, split=split, source=None)
     images = np.concatenate([part.images for part in parts])
-    labels = np.concatenate([part.labels for part in parts])
-    return ImageSet(images, labels, first.classes, first.name, split)
+    known = all(part.labelled for part in parts)
+    labels = np.concatenate([part.labels for part in parts]) if known else np.full(len(images), UNKNOWN)
+    return replace(first, images=images, labels=labels, split=split, source=None)
 
 
 def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
@@ -130,6 +172,8 @@ def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
     """
     if not classes:
         return images
+    if not images.labelled:
+        raise BadArgument(f"classes: the labels of {images.name} {images.split} are unknown")
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise BadArgument(f"classes: name two or more different ones, got {', '.join(classes)}")
     place = np.full(len(images.classes), -1)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError  # of numpy, for headers of old versions
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.data.images import ImageSet
+from featgeom.data.images import ImageSet, channels_first
 from featgeom.errors import BadData
+from featgeom.limits import require_memory
 
 KEYS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test"), "all": ("images", "labels")}
 
@@ -21,42 +25,84 @@ KEYS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test"), "all": ("
 def read_arrays(path: Path, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file, or ``only`` those of these names that it has.
 
-    Objects, whose pickle could run code, are refused.
+    Objects, whose pickle could run code, are refused, and so is a file whose arrays would take more memory
+    than `featgeom.limits` allows, before any is taken.
     """
-    with _open(path) as archive:
-        return {key: archive[key] for key in archive.files if only is None or key in only}
+    with _open(path) as file:
+        return arrays_of(file, path, only)
+
+
+def arrays_of(
+    file: IO[bytes], path: Path | str, only: Sequence[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """The arrays of an opened .npz file; ``path`` is its name in errors. Raises BadData."""
+    with damaged(path), zipfile.ZipFile(file) as archive:
+        members = _members(archive)
+        chosen = {name: info for name, info in members.items() if only is None or name in only}
+        total = 0
+        for name, info in chosen.items():
+            with archive.open(info) as member:
+                total += array_bytes(member, info.file_size, f"{path}: {name}")
+        require_memory(total, path)
+        found: dict[str, NDArray[Any]] = {}
+        for name, info in chosen.items():
+            with archive.open(info) as member:
+                found[name] = np.lib.format.read_array(member, allow_pickle=False)
+        return found
+
+
+def array_bytes(file: IO[bytes], size: int, what: str) -> int:
+    """How many bytes an array takes, from the header of its .npy file, which must fit to its ``size``.
+
+    Raises BadData where it does not, and for Python objects.
+    """
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError("unknown version")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise BadData(f"{what}: holds Python objects, which are refused: reading them runs code")
+    wanted = prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or wanted + file.tell() != size:
+        raise BadData(f"{what}: damaged, its header says {shape} of {dtype}, which is not its length")
+    return wanted
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The arrays of an archive, by name."""
+    return {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """The archive; whatever is wrong with it becomes BadData."""
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """The file, where there is one."""
     if not path.is_file():
         raise BadData(f"{path}: no such file")
+    with open(path, "rb") as file:
+        yield file
+
+
+@contextmanager
+def damaged(path: Path | str) -> Iterator[None]:
+    """Whatever the libraries find wrong with an .npz file becomes BadData."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise BadData(f"{path}: a single array, not an .npz file")
-            yield archive
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        if "Object arrays" in str(error):
-            raise BadData(
-                f"{path}: holds Python objects, which are refused: reading them runs code"
-            ) from None
+        yield
+    except zipfile.BadZipFile:
         raise BadData(f"{path}: not an .npz file, or damaged") from None
+    except (
+        OSError, ValueError, EOFError, TypeError, AttributeError, KeyError, SyntaxError, OverflowError,
+        NotImplementedError, RuntimeError, RecursionError, TokenError,
+        zlib.error, lzma.LZMAError, UnicodeError,
+    ) as error:  # fmt: skip
+        words = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
+        raise BadData(f"{path}: not a file of arrays, or damaged ({words})") from None
 
 
 def npz_splits(path: Path) -> list[str]:
     """Which splits the keys of the file make up."""
-    with _open(path) as archive:
-        names = set(archive.files)
+    with _open(path) as file, damaged(path), zipfile.ZipFile(file) as archive:
+        names = set(_members(archive))
     splits = [split for split, keys in KEYS.items() if names.issuperset(keys)]
     if not splits:
         raise BadData(
@@ -74,7 +120,7 @@ def read_npz(path: Path, split: str) -> ImageSet:
     image_key, label_key = KEYS[split]
     label_keys = [keys[1] for keys in KEYS.values()]
     arrays = read_arrays(path, [image_key, *label_keys, "classes"])
-    images = _channels_first(arrays[image_key], f"{path}: {image_key}")
+    images = _pixels(arrays[image_key], f"{path}: {image_key}")
     labels = {key: _flat_labels(arrays[key], f"{path}: {key}") for key in label_keys if key in arrays}
     count = 1 + max(int(column.max(initial=0)) for column in labels.values())
     classes = tuple(map(str, arrays.get("classes", np.arange(count))))
@@ -87,7 +133,7 @@ def _flat_labels(labels: NDArray[Any], where: str) -> NDArray[Any]:
     return labels.ravel()
 
 
-def _channels_first(images: NDArray[Any], where: str) -> NDArray[Any]:
+def _pixels(images: NDArray[Any], where: str) -> NDArray[Any]:
     if images.dtype.kind == "f":
         if images.size and not (images.min() >= 0 and images.max() <= 1):
             if not np.isfinite(images).all():
@@ -97,16 +143,4 @@ def _channels_first(images: NDArray[Any], where: str) -> NDArray[Any]:
             )
     elif images.dtype != np.uint8:
         raise BadData(f"{where}: expected uint8 or floats in [0, 1], got {images.dtype}")
-    if images.ndim == 3:
-        return images[:, None]
-    if images.ndim == 4:
-        first, last = images.shape[1] in (1, 3), images.shape[3] in (1, 3)
-        if first and last and images.shape[1] != images.shape[2] != images.shape[3]:
-            raise BadData(f"{where}: shape {images.shape} can be read as (n, c, h, w) and as (n, h, w, c)")
-        if first:
-            return images
-        if last:
-            return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    raise BadData(
-        f"{where}: expected (n, h, w), (n, h, w, c) or (n, c, h, w) with 1 or 3 channels, got {images.shape}"
-    )
+    return channels_first(images, where)

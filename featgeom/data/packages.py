@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import io
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -12,14 +13,16 @@ from typing import Any
 
 from PIL import Image
 
-from featgeom.data.decoding import Picture, decode
+from featgeom.data.decoding import decode
 from featgeom.data.images import ImageSet
+from featgeom.data.pictures import Picture, open_picture
 from featgeom.errors import BadArgument, BadData, Unsupported, nearest_name
+from featgeom.preprocess import Way
 
 TEST_NAMES = ("test", "validation", "val")
 
 
-def read_torchvision(operand: Path, split: str, size: int | None = None) -> ImageSet:
+def read_torchvision(operand: Path, split: str, preprocess: Way | None = None) -> ImageSet:
     """A dataset of torchvision, NAME:DIR, from files already in DIR; nothing is downloaded.
 
     Datasets whose class takes ``train=`` or ``split=`` and that give (picture, class index) pairs.
@@ -45,7 +48,7 @@ def read_torchvision(operand: Path, split: str, size: int | None = None) -> Imag
         raise BadData(f"torchvision:{operand}: cannot be read ({_words(error)})") from error
     classes = tuple(map(str, getattr(dataset, "classes", range(max(labels) + 1))))
     pictures = [Picture(f"{name} {split} {row}", partial(_item, dataset, row)) for row in range(len(dataset))]
-    return ImageSet(decode(pictures, size), labels, classes, f"torchvision:{name}", split)
+    return ImageSet(decode(pictures, preprocess), labels, classes, f"torchvision:{name}", split)
 
 
 def _item(dataset: Any, row: int) -> Image.Image:
@@ -62,7 +65,7 @@ def hub_splits(operand: Path) -> list[str]:
     return found or ["all"]
 
 
-def read_hub(operand: Path, split: str, size: int | None = None) -> ImageSet:
+def read_hub(operand: Path, split: str, preprocess: Way | None = None) -> ImageSet:
     """A dataset that the package `datasets` loads by name, or from a folder.
 
     It must have one column of pictures and one of class labels.
@@ -76,15 +79,16 @@ def read_hub(operand: Path, split: str, size: int | None = None) -> ImageSet:
     picture, label = columns["Image"], columns["ClassLabel"]
     labels = part[label][:]
     classes = tuple(part.features[label].names)
+    part = part.cast_column(picture, type(part.features[picture])(decode=False))
     pictures = [
         Picture(f"{operand} {split} {row}", partial(_cell, part, row, picture)) for row in range(len(part))
     ]
-    return ImageSet(decode(pictures, size), labels, classes, f"hf:{operand.name}", split)
+    return ImageSet(decode(pictures, preprocess), labels, classes, f"hf:{operand.name}", split)
 
 
 def _cell(part: Any, row: int, column: str) -> Image.Image:
-    picture: Image.Image = part[row][column]
-    return picture
+    stored = part[row][column]
+    return open_picture(stored["path"] if stored["bytes"] is None else io.BytesIO(stored["bytes"]))
 
 
 def _hub(operand: Path) -> Any:
@@ -103,7 +107,13 @@ def _hub_part(parts: Any, split: str) -> str | None:
 def _package(name: str, module: str = "") -> ModuleType:
     if importlib.util.find_spec(name) is None:
         raise Unsupported(f"this source needs the package {name}: python -m pip install {name}")
-    return importlib.import_module(f"{name}.{module}" if module else name)
+    try:
+        return importlib.import_module(f"{name}.{module}" if module else name)
+    except Exception as error:  # torchvision beside a torch of another build, above all
+        raise Unsupported(
+            f"the package {name} does not load ({_words(error)}); where torch came from an index of its own, "
+            f"install {name} from the same one"
+        ) from error
 
 
 def _words(error: BaseException) -> str:

@@ -16,6 +16,8 @@ from featgeom.data.npz import npz_splits, read_npz
 from featgeom.data.packages import hub_splits, read_hub, read_torchvision
 from featgeom.data.synthetic import read_synthetic
 from featgeom.errors import BadArgument, BadData, nearest_name
+from featgeom.preprocess import Way, parse_preprocess
+from featgeom.remarks import remark
 
 BOTH = ["train", "test"]
 
@@ -24,7 +26,7 @@ BOTH = ["train", "test"]
 class Source:
     """A kind of source: what stands after its colon ("" for nothing), its splits, and how one is read.
 
-    One that ``resizes`` takes @SIZE after its operand, and a third argument in ``read``.
+    One that ``resizes`` takes @SIZE after its operand, and a `Preprocess` as third argument in ``read``.
     """
 
     operand: str
@@ -35,20 +37,21 @@ class Source:
 
 @dataclass(frozen=True)
 class Asked:
-    """A source that was asked for: its kind, what stands after the colon, and the size to bring images to."""
+    """A source that was asked for: its kind, what stands after the colon, and how pictures are resized."""
 
     kind: Source
     operand: Path
-    size: int | None
+    preprocess: Way | None
 
     @property
     def splits(self) -> list[str]:
         """The splits it has."""
         return self.kind.splits(self.operand)
 
-    def read(self, split: str) -> ImageSet:
-        """One of them."""
-        return self.kind.read(self.operand, split, *([self.size] if self.size else []))
+    def read(self, split: str, own: Way | None = None) -> ImageSet:
+        """One of them; pictures in the network's ``own`` way, unless the source says another."""
+        way = (self.preprocess or own) if self.kind.resizes else None
+        return self.kind.read(self.operand, split, *([way] if way else []))
 
 
 SOURCES = {
@@ -65,12 +68,15 @@ SOURCES = {
 }
 
 
-def load_images(source: str, split: str | None = None) -> ImageSet:
+def load_images(source: str, split: str | None = None, preprocess: Way | None = None) -> ImageSet:
     """Load labelled images of one source.
 
     ``source`` is digits, cifar10:DIR, cifar100:DIR, mnist:DIR, fashion-mnist:DIR, folder:DIR (one folder a
     class), npz:FILE, torchvision:NAME:DIR, hf:NAME or synthetic:NAME (simulated points of the plane).
-    Pictures of folder, torchvision and hf are resized and cropped to a square by @SIZE: folder:DIR@224.
+    Pictures of folder, torchvision and hf are resized and cropped as ``preprocess`` says (that of a published
+    network is ``clf.pixels.preprocess``), or as stands after an @: folder:DIR@224, which is bicubic until the
+    shorter side is 224/0.875 and then the central square, or
+    folder:DIR@resize=256,crop=224,interpolation=bilinear.
     ``split`` is "train", "test", or "both" for all in one; without it, the test images
     where the source has them, else all.
 
@@ -85,14 +91,14 @@ def load_images(source: str, split: str | None = None) -> ImageSet:
     available = parse_source(source).splits
     if split is None:
         split = "test" if "test" in available else "both"
-    parts = load_splits(source, split)
+    parts = load_splits(source, split, preprocess)
     return next(iter(parts.values())) if len(parts) == 1 else concatenate(list(parts.values()), "all")
 
 
-def load_splits(source: str, split: str = "both") -> dict[str, ImageSet]:
+def load_splits(source: str, split: str = "both", preprocess: Way | None = None) -> dict[str, ImageSet]:
     """Load the splits of a source apart: {"train": ..., "test": ...}, or {"all": ...} where it has none.
 
-    "both" takes whatever the source has.
+    "both" takes whatever the source has. ``preprocess`` is as for `load_images`.
 
     >>> {name: len(images) for name, images in load_splits("digits").items()}
     {'train': 1297, 'test': 500}
@@ -101,9 +107,12 @@ def load_splits(source: str, split: str = "both") -> dict[str, ImageSet]:
     available = asked.splits
     if split not in ("both", "all", *available):
         raise BadArgument(f"{source}: no split '{split}'; it has {', '.join(available)}")
+    way = asked.preprocess or preprocess
+    if way is not None and asked.kind.resizes:
+        remark(f"{source}: pictures are {way.describe()}")
     chosen = available if split in ("both", "all") else [split]
-    parts = {name: replace(asked.read(name), source=source) for name in chosen}
-    if len({part.classes for part in parts.values()}) > 1:
+    parts = {name: replace(asked.read(name, preprocess), source=source) for name in chosen}
+    if len({part.classes for part in parts.values() if part.labelled}) > 1:
         raise BadData(f"{source}: its splits have different classes")
     return parts
 
@@ -117,9 +126,17 @@ def parse_source(source: str) -> Asked:
     if bool(operand) != bool(kind.operand):
         right = f"{name}:{kind.operand}" if kind.operand else name
         raise BadArgument(f"images '{source}': write {right}")
-    size = re.search(r"@([1-9]\d*)$", operand) if kind.resizes else None
-    place = operand[: size.start()] if size else operand
-    return Asked(kind, Path(place).expanduser(), int(size[1]) if size else None)
+    place, way = _with_way(operand) if kind.resizes else (operand, "")
+    return Asked(kind, Path(place).expanduser(), parse_preprocess(way) if way else None)
+
+
+def _with_way(operand: str) -> tuple[str, str]:
+    """What stands before and after the @ of an operand; a path that exists with that ending has none."""
+    place, _, way = operand.rpartition("@")
+    exists = any(Path(path).expanduser().exists() for path in (operand, operand.partition(":")[2]) if path)
+    if exists or not re.fullmatch(r"[1-9]\d*|[a-z]+=.*", way):
+        return operand, ""
+    return place, way
 
 
 def absolute_source(source: str) -> str:
@@ -129,6 +146,7 @@ def absolute_source(source: str) -> str:
     ('digits', 'synthetic:moons', 'folder:no-such')
     """
     kind, colon, rest = source.rpartition(":")
-    place, at, size = rest.rpartition("@") if re.search(r"@\d+$", rest) else (rest, "", "")
+    place, way = _with_way(rest)
     path = Path(place).expanduser()
-    return f"{kind}:{path.resolve()}{at}{size}" if colon and path.exists() else source
+    at = f"@{way}" if way else ""
+    return f"{kind}:{path.resolve()}{at}" if colon and path.exists() else source

@@ -88,7 +88,7 @@ def admit(claim: Any, counted: str) -> tuple[dict[str, Any], NDArray[np.bool_]]:
 
     ``counted`` is the dimension of the statements, "" where there is one. Raises Refused.
     """
-    lengths: dict[str, int] = {}
+    lengths = _lengths(claim)
     result: dict[str, Any] = {}
     faults: list[NDArray[np.bool_]] = []
     for name, spec in specs(claim):
@@ -113,6 +113,19 @@ def admit(claim: Any, counted: str) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     if not counted:
         return result, np.zeros(1, dtype=bool)
     return result, np.logical_or.reduce(faults)
+
+
+def _lengths(claim: Any) -> dict[str, int]:
+    """The length of each named dimension, by the first array that has it."""
+    lengths: dict[str, int] = {}
+    for name, spec in specs(claim):
+        value = getattr(claim, name)
+        names = spec.mixed if spec.mixed and not isinstance(value, np.ndarray) else spec.shape
+        if spec.type == "sparse" or isinstance(value, np.ndarray):
+            for have, dimension in zip(getattr(value, "shape", ()), names):
+                if isinstance(dimension, str) and isinstance(have, int):
+                    lengths.setdefault(dimension, have)
+    return lengths
 
 
 def _fit(shape: tuple[int, ...], names: tuple[str | int, ...], lengths: dict[str, int]) -> None:
@@ -184,8 +197,6 @@ def _typed(array: NDArray[Any], wanted: str) -> NDArray[Any]:
 
 
 def _in_range(array: NDArray[Any], spec: Spec, lengths: dict[str, int]) -> NDArray[np.bool_]:
-    if array.dtype == bool:
-        return np.ones(array.shape, dtype=bool)
     fine = array >= spec.low
     fine &= array < lengths[spec.high] if isinstance(spec.high, str) else array <= spec.high
     if "+" not in spec.infinite:

@@ -124,19 +124,47 @@ def gaps_above(weight: Float64, own: int) -> Float64:
     return np.where((weight == weight[own]).all(axis=1), 0.0, lengths)
 
 
-def least_margins(points: Floats, weight: Float64, bias: Float64, own: int) -> list[Fraction]:
-    """For every class k the exact minimum over points of l_own − l_k, (C,); zero for ``own`` itself.
+def least_margin_bounds(
+    points: Floats, weight: Float64, bias: Float64, own: int, times: float = 1.0
+) -> tuple[Float64, Float64]:
+    """Bounds below and above on the least of l_own − l_k over points, for every class k, (C,) each.
+
+    They come from `screened_margins`, block by block, and cost one float64 product of points and head; what
+    that may be off by is taken off ``times`` over, at least once.
+
+    >>> low, high = least_margin_bounds(np.array([[1.0], [3.0]]), np.eye(2)[:, :1], np.array([0.0, 0.5]), 1)
+    >>> bool(low[0] <= -2.5 <= high[0] < -2.49)
+    True
+    """
+    low, high = np.full(len(weight), np.inf), np.full(len(weight), np.inf)
+    for block in row_blocks(len(points), max(weight.shape)):
+        some = points[block]
+        margins, error = screened_margins(some, weight, bias, np.full(len(some), own))
+        low = np.minimum(low, (margins - times * error).min(axis=0))
+        high = np.minimum(high, (margins + times * error).min(axis=0))
+    low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    low[own] = high[own] = 0.0
+    return low, high
+
+
+def least_margins(
+    points: Floats, weight: Float64, bias: Float64, own: int, rivals: Ints | None = None
+) -> list[Fraction]:
+    """For every class k, or those of ``rivals`` alone, the exact minimum over points of l_own − l_k.
+
+    It is zero for ``own`` itself.
 
     >>> least_margins(np.array([[1.0], [3.0]]), np.array([[1.0], [0.0]]), np.array([0.0, 0.5]), 0)
     [Fraction(0, 1), Fraction(1, 2)]
     """
     # (z, −z, 1, −1)·(w_own, w_k, b_own, b_k) needs no difference of rows, which would be rounded.
-    rivals = np.delete(np.arange(len(weight)), own)
-    mine = np.broadcast_to(np.append(weight[own], bias[own]), (len(rivals), weight.shape[1] + 1))
-    directions = np.hstack([mine, weight[rivals], bias[rivals, None]])
+    asked = np.arange(len(weight)) if rivals is None else np.asarray(rivals)
+    others = asked[asked != own]
+    mine = np.broadcast_to(np.append(weight[own], bias[own]), (len(others), weight.shape[1] + 1))
+    directions = np.hstack([mine, weight[others], bias[others, None]])
     parts = []
     for block in row_blocks(len(points), directions.shape[1]):
         z = np.hstack([points[block].astype(np.float64), np.ones((block.stop - block.start, 1))])
         parts.append(lowest(np.hstack([z, -z]), directions))
-    least = [min(values) for values in zip(*parts, strict=True)]
-    return [*least[:own], Fraction(0), *least[own:]]
+    least = dict(zip(others.tolist(), (min(values) for values in zip(*parts, strict=True)), strict=True))
+    return [least.get(k, Fraction(0)) for k in asked.tolist()]

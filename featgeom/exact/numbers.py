@@ -126,15 +126,6 @@ def at_least(value: Fraction, bound: float, squared: Fraction) -> bool:
     return value >= 0 and value * value >= side
 
 
-def root_at_most(squared: Fraction, value: Fraction) -> bool:
-    """Whether √squared ≤ value, exactly.
-
-    >>> root_at_most(Fraction(9), Fraction(3)), root_at_most(Fraction(9), Fraction(-3))
-    (True, False)
-    """
-    return value >= 0 and squared <= value * value
-
-
 def root_below(squared: Fraction) -> Fraction:
     """A rational number not above √squared, and close to it.
 

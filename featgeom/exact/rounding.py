@@ -46,6 +46,24 @@ def rounded_up(lengths: Float64, terms: int) -> Float64:
     return np.asarray(lengths * (1 + 4 * gamma(terms + 8, "float64")))
 
 
+def over(value: float) -> float:
+    """No less than what a number ≥ 0 of two or three operations in float64 would be without rounding.
+
+    >>> over(1 / np.sqrt(2 * 3.0)) ** 2 > 1 / 6
+    True
+    """
+    return float(value) * (1 + 2**-50)
+
+
+def under(value: float) -> float:
+    """No more than what a number ≥ 0 of two or three operations in float64 would be without rounding.
+
+    >>> under(1 / np.sqrt(2 * 3.0)) ** 2 < 1 / 6
+    True
+    """
+    return float(value) * (1 - 2**-50)
+
+
 def lengths_above(rows: Floats) -> Float64:
     """Upper bounds on the lengths of rows (n, d), whatever squaring rounds or loses to underflow, (n,).
 

@@ -59,6 +59,24 @@ def lowest_under(
     return result
 
 
+def lowest_above(points: Floats, direction: Float64, centre: Float64) -> float:
+    """A number no greater than any ⟨point − centre, direction⟩ over points (n, d), tight to rounding.
+
+    Subtracting the centre is one rounding more of every term of the product, which γ_{d+1} counts.
+
+    >>> 0.09999 < lowest_above(np.array([[0.1], [0.2]]), np.array([1.0]), np.zeros(1)) <= 0.1
+    True
+    """
+    least = np.inf
+    step = max(1, TILE_ENTRIES // points.shape[1])
+    for start in range(0, len(points), step):
+        with np.errstate(over="ignore", invalid="ignore"):
+            some = points[start : start + step].astype(np.float64) - centre
+            low = some @ direction - 1.001 * product_error(some, direction[None], np.float64)[:, 0]
+        least = min(least, float(np.where(np.isnan(low), -np.inf, low).min()))
+    return float(np.nextafter(least, -np.inf))
+
+
 def heights_above(points: Floats, directions: Float64) -> Float64:
     """Upper bounds on ⟨point, direction⟩ row by row, tight to rounding, (m,).
 

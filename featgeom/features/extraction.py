@@ -5,43 +5,59 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from featgeom._version import __version__
 from featgeom.arrays import Ints
-from featgeom.data.images import ImageSet
-from featgeom.errors import BadArgument, BadData, NoAffineHead
-from featgeom.features.features import LOGIT_TOLERANCE, FeatureSet
-from featgeom.features.store import StoreWriter, block_rows, open_features
+from featgeom.data.given import as_image_set
+from featgeom.data.images import UNKNOWN, ImageSet
+from featgeom.errors import BadArgument, BadData
+from featgeom.features.class_map import Given
+from featgeom.features.features import FeatureSet
+from featgeom.features.matching import match_classes
+from featgeom.features.store import StoreWriter, block_rows, kept_from_others, open_features
+from featgeom.models.channels import fit_channels
 from featgeom.models.classifier import BATCH, Classifier
+from featgeom.models.self_check import SelfCheck, check_head, require
+from featgeom.progress import bar as shown_bar
+from featgeom.remarks import caution, remark
 
-Part = tuple[NDArray[np.float32], NDArray[np.float32], float]
+Part = tuple[NDArray[np.float32], NDArray[np.float32], SelfCheck]
 
 
 def extract(
     clf: Classifier,
-    images: ImageSet,
+    images: Any,
     device: str | None = None,
     store: str | Path | None = None,
     batch_size: int = BATCH,
     progress: bool = False,
     overwrite: bool = False,
+    class_map: Given | None = None,
 ) -> FeatureSet:
-    """Run a classifier over labelled images and keep the features, the logits and the head.
+    """Run a classifier over images and keep the features, the logits and the head.
+
+    ``images`` are an `ImageSet`, a torch Dataset or DataLoader, a tuple (images, labels), or images alone;
+    see `as_image_set`.
 
     With ``store`` they go to that folder and come back as memory maps; a run that was killed goes on where
     it was and ends in the same bytes, and a finished store of the same classifier and images is opened
-    without computing anything. On every batch W·φ(x) + b is compared with the logits. ``device`` is the
+    without computing anything. On every batch W·φ(x) + b is compared with the logits, and the images
+    on which both choose another class are counted (``disagreements``). ``device`` is the
     classifier's own unless given. ``progress`` shows a bar on standard error if it takes over two seconds.
+    Labels become the classifier's numbers by the names of the classes, or as ``class_map`` says (see
+    `match_classes`); where they are unknown, the predictions stand for them. Grey images are repeated for a
+    network of colours.
 
-    Raises BadData for images that do not fit the classifier, labels out of its range, or a store made from
-    something else (``overwrite`` replaces it); NoAffineHead if the head's check fails on some batch.
+    Raises BadData for images that do not fit the classifier, classes that cannot be told, or a store made
+    from something else (``overwrite`` replaces it); NoAffineHead if the head's check fails on some batch.
 
     >>> from torch import nn
     >>> from featgeom.data.sources import load_images
@@ -53,7 +69,9 @@ def extract(
     """
     if batch_size < 1:
         raise BadArgument(f"batch_size: must be at least 1, got {batch_size}")
-    labels, classes = match_classes(clf, images)
+    images = fit_images(clf, as_image_set(images))
+    images = match_classes(clf, images, class_map).apply(images)
+    labels, classes = images.labels, images.classes
     clf.pixels.check_shape(images.images.shape)
     if device is not None and torch.device(device) != clf.device:
         clf = clf.to(device)
@@ -61,11 +79,11 @@ def extract(
     del classifier["name"]  # a renamed file is the same classifier
     made_from = {
         "classifier": {**classifier, "dtype": str(clf.dtype)},
-        "images": images.to_json() if store is not None else {"name": images.name, "split": images.split},
+        "images": images.to_json() if store is not None else _origin(images),
         "classes": list(classes),
     }
     if store is None:
-        return _in_memory(clf, images, labels, classes, made_from, batch_size, progress)
+        return _cautioned(_in_memory(clf, images, labels, classes, made_from, batch_size, progress))
     circumstances = {
         "batch_size": batch_size,
         "device": clf.device.type,
@@ -76,10 +94,37 @@ def extract(
     }
     folder = Path(store).expanduser()
     block = block_rows(batch_size)
-    writer = StoreWriter(folder, made_from, circumstances, clf.head, labels, block, overwrite)
-    if not writer.complete:
-        writer.fill(_batches(clf, images, batch_size, writer.rows_done, progress))
-    return open_features(folder)
+    with kept_from_others(folder):
+        writer = StoreWriter(folder, made_from, circumstances, clf.head, labels, block, overwrite)
+        if not writer.complete:
+            writer.fill(_batches(clf, images, batch_size, writer.rows_done, progress))
+    return _cautioned(open_features(folder))
+
+
+def _cautioned(features: FeatureSet) -> FeatureSet:
+    if features.disagreements:
+        caution(
+            f"head and network choose another class on {features.disagreements:,} of {len(features):,} "
+            f"images of {features.name} {features.split}: there two logits are as near as rounding"
+        )
+    return features
+
+
+def fit_images(clf: Classifier, images: ImageSet) -> ImageSet:
+    """The images with as many channels as the classifier takes; what is changed is said."""
+    fitted = fit_channels(images.images, clf.channels)
+    if fitted is images.images:
+        return images
+    how = "their channel is repeated" if images.shape[0] == 1 else "their three channels are weighed into one"
+    takes = "colours" if images.shape[0] == 1 else "grey images"
+    remark(f"{images.name} {images.split}: {clf.name} takes {takes}, so {how}")
+    return replace(images, images=fitted)
+
+
+def _origin(images: ImageSet) -> dict[str, Any]:
+    """What features in memory say of their images."""
+    unknown = {} if images.labelled else {"labelled": False}
+    return {"name": images.name, "split": images.split, **unknown}
 
 
 def _in_memory(
@@ -93,18 +138,20 @@ def _in_memory(
 ) -> FeatureSet:
     parts = list(_batches(clf, images, batch_size, 0, progress))
     features, logits = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    labels = np.where(labels == UNKNOWN, logits.argmax(axis=1), labels)
     result = FeatureSet(
         features, labels, logits, logits.argmax(axis=1), clf.head, classes, images.name, images.split
     )
-    return replace(result, residual=max(part[2] for part in parts), made_from=made_from)
+    check = reduce(or_, (part[2] for part in parts))
+    return replace(result, residual=check.residual, disagreements=check.disagreements, made_from=made_from)
 
 
 def _batches(
     clf: Classifier, images: ImageSet, batch_size: int, start: int, progress: bool
 ) -> Iterator[Part]:
-    """(features, logits, residual of the head) of each batch from row ``start`` on."""
-    weight, bias = clf.head.weight, clf.head.bias
-    bar = tqdm(
+    """(features, logits, self-check) of each batch from row ``start`` on."""
+    unit = torch.finfo(clf.dtype).eps
+    bar = shown_bar(
         total=len(images), initial=start, desc=f"features, {images.split}", unit=" images",
         delay=2, disable=not progress, leave=False,
     )  # fmt: skip
@@ -116,39 +163,8 @@ def _batches(
                 raise BadData(
                     f"{clf.name}: NaN or infinite features for images {row} to {end} of {images.name}"
                 )
-            residual = float(np.abs(features @ weight.T + bias - logits).max())
-            if residual > LOGIT_TOLERANCE * max(1.0, float(np.abs(logits).max())):
-                raise NoAffineHead(
-                    f"{clf.name}: on images {row} to {end} of {images.name} W·φ(x) + b misses the logits "
-                    f"by {residual:.3g}"
-                )
+            check = check_head(features, logits, clf.head, unit)
+            require(check, f"{clf.name} on images {row} to {end} of {images.name}")
             row = end
             bar.update(len(features))
-            yield features, logits, residual
-
-
-def match_classes(clf: Classifier, images: ImageSet) -> tuple[Ints, tuple[str, ...]]:
-    """Labels in the classifier's numbering, and the names of its classes.
-
-    Where both name their classes with the same words, labels follow the words; where one of them only
-    numbers them, the numbers count. Raises BadData where neither can be.
-    """
-    count = clf.head.classes
-    numbers = tuple(str(index) for index in range(max(count, len(images.classes))))
-    numbered = images.classes == numbers[: len(images.classes)]
-    if set(images.classes) <= set(clf.classes):
-        order = np.array([clf.classes.index(name) for name in images.classes])
-        return order[images.labels].astype(np.int64), clf.classes
-    if images.labels.max() >= count:
-        raise BadData(
-            f"labels of {images.name} reach {images.labels.max()}, out of range for the {count} classes "
-            f"of {clf.name}"
-        )
-    if len(images.classes) != count and not numbered:
-        raise BadData(
-            f"{images.name} has {len(images.classes)} classes ({', '.join(images.classes[:3])}, ...), "
-            f"{clf.name} has {count}"
-        )
-    if len(images.classes) == count and clf.classes == numbers[:count]:
-        return images.labels, images.classes
-    return images.labels, clf.classes
+            yield features, logits, check

@@ -15,9 +15,8 @@ from numpy.typing import ArrayLike
 from featgeom.arrays import Floats, Ints, as_labels, as_points, blocks
 from featgeom.data.npz import read_arrays
 from featgeom.errors import BadArgument, BadData
-from featgeom.head import AffineHead
-
-LOGIT_TOLERANCE = 1e-4  # of the largest logit: what float32 may do to W·z + b
+from featgeom.head import AffineHead, two_columns, two_rows
+from featgeom.models.self_check import check_head
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +25,8 @@ class FeatureSet:
 
     ``features`` (n, d) and ``logits`` (n, C) are float32 (as the network computed them) and may be memory
     maps; ``labels`` and ``predictions`` (n,) are int64; ``classes`` are the C names. ``residual`` is
-    max |W·z + b − logits| over all samples. ``made_from`` tells classifier and images, with their hashes,
+    max |W·z + b − logits| over all samples, ``disagreements`` on how many of them head and network choose
+    another class. ``made_from`` tells classifier and images, with their hashes,
     and ``store`` the folder, where there is one.
     """
 
@@ -39,6 +39,7 @@ class FeatureSet:
     name: str
     split: str
     residual: float = 0.0
+    disagreements: int = 0
     made_from: dict[str, Any] | None = None
     store: Path | None = None
 
@@ -71,6 +72,11 @@ class FeatureSet:
     def dimension(self) -> int:
         """The dimension of feature space, d."""
         return self.features.shape[1]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the labels were known; else the network's own predictions stand for them."""
+        return bool((self.made_from or {}).get("images", {}).get("labelled", True))
 
     @property
     def accuracy(self) -> float:
@@ -116,7 +122,8 @@ def load_features(file: str | Path, split: str | None = None) -> FeatureSet:
     Keys: ``features`` (n, d), ``labels`` (n,), ``weight`` (C, d), ``bias`` (C,), and optionally ``logits``
     (n, C) and ``classes`` (C,). With ``split``, the first two and logits end in it: ``features_train``;
     ``y`` and ``y_train`` stand for labels, ``fc_weight`` and ``fc_bias`` for the head as well. float32 and
-    float64 keep their precision.
+    float64 keep their precision. A head of one row, whose one logit l goes into a sigmoid, is read as the two
+    rows (0, w), (0, b): its logits are (0, l).
 
     Raises BadData for missing keys, shapes that do not fit, NaN, labels out of range, or logits that are not
     W·z + b.
@@ -140,19 +147,19 @@ def load_features(file: str | Path, split: str | None = None) -> FeatureSet:
 
     try:
         points = as_points(find(f"features{end}"), "features")
-        head = AffineHead(find("weight", "fc_weight"), find("bias", "fc_bias"))
+        head = AffineHead(*two_rows(find("weight", "fc_weight"), find("bias", "fc_bias")))
         if head.dimension != points.shape[1]:
             raise BadArgument(f"features have dimension {points.shape[1]}, the head {head.dimension}")
         labels = as_labels(find(f"labels{end}", f"y{end}"), "labels", len(points), head.classes)
         computed = head.logits(points)
-        logits = as_points(arrays.get(f"logits{end}", computed), "logits", head.classes)
+        logits = as_points(two_columns(arrays.get(f"logits{end}", computed)), "logits", head.classes)
         if len(logits) != len(points):
             raise BadArgument(f"{len(points)} features but {len(logits)} rows of logits")
     except BadArgument as error:
         raise BadData(f"{path}: {error}") from None
-    residual = float(np.abs(computed - logits).max())
-    if residual > LOGIT_TOLERANCE * max(1.0, float(np.abs(logits).max())):
-        raise BadData(f"{path}: the logits are not weight·features + bias, they differ by {residual:.3g}")
+    check = check_head(points, logits, head)
+    if not check.passes:
+        raise BadData(f"{path}: the logits are not weight·features + bias ({check.describe()})")
     classes = tuple(map(str, arrays.get("classes", np.arange(head.classes))))
     if len(classes) != head.classes:
         raise BadData(f"{path}: {len(classes)} class names for a head of {head.classes} classes")
@@ -165,5 +172,6 @@ def load_features(file: str | Path, split: str | None = None) -> FeatureSet:
         classes,
         f"npz:{path.name}",
         split or "all",
-        residual,
+        check.residual,
+        check.disagreements,
     )

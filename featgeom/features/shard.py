@@ -8,16 +8,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.errors import BadData
+from featgeom.files import parsed
 
 DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
+HEADER = 1_000_000  # bytes; the six arrays of a store take a thousand
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**60)]
+
+
+class Entry(msgspec.Struct, forbid_unknown_fields=True):
+    """What the header of a file says of one array."""
+
+    dtype: Literal["F32", "F64", "I64"]
+    shape: Annotated[list[Size], msgspec.Meta(max_length=2)]
+    data_offsets: tuple[Size, Size]
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Array:
     @property
     def nbytes(self) -> int:
         """Its length in bytes."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -71,16 +84,15 @@ class Layout:
             size = path.stat().st_size
             with open(path, "rb") as file:
                 start = file.read(8)
-                text = file.read(min(int.from_bytes(start, "little"), size))
-            record: dict[str, Any] = json.loads(text)
-            record.pop("__metadata__", None)
-            base = 8 + len(text)
-            arrays: dict[str, Array] = {
-                name: Array(DTYPES[a["dtype"]], tuple(a["shape"]), base + a["data_offsets"][0])
-                for name, a in record.items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadData(f"{path}: damaged or missing ({type(error).__name__}: {error})") from None
+                text = file.read(min(int.from_bytes(start, "little"), size, HEADER))
+        except OSError as error:
+            raise BadData(f"{path}: cannot be read ({error.strerror})") from None
+        record = parsed(text, dict[str, Entry], path)
+        base = 8 + len(text)
+        arrays = {
+            name: Array(DTYPES[entry.dtype], tuple(entry.shape), base + entry.data_offsets[0])
+            for name, entry in record.items()
+        }
         layout = cls(start + text, arrays)
         if size != layout.nbytes:
             raise BadData(f"{path}: truncated or damaged, it has {size:,} bytes of {layout.nbytes:,}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,24 @@ from numpy.typing import DTypeLike, NDArray
 
 from featgeom.errors import BadData
 from featgeom.features.features import FeatureSet
+from featgeom.features.manifest import (
+    FORMAT,
+    JOURNAL,
+    MANIFEST,
+    SHARD,
+    DamagedStore,
+    Journal,
+    read_form,
+    read_manifest,
+)
 from featgeom.features.shard import Layout
-from featgeom.files import read_json, write_json
+from featgeom.files import digest_of, named, write_json
 from featgeom.head import AffineHead
+from featgeom.locks import owned
+from featgeom.models.self_check import SelfCheck, check_head
+from featgeom.remarks import caution
 
-MANIFEST, JOURNAL = "manifest.json", "progress.json"
-SHARD, PARTIAL = "features.safetensors", "features.safetensors.partial"
-FORMAT = 1
+PARTIAL = f"{SHARD}.partial"
 BLOCK_ROWS = 4096
 BY_ROW = ("features", "logits", "labels", "predictions")
 
@@ -34,12 +46,26 @@ def block_rows(batch_size: int) -> int:
     return batch_size * -(-BLOCK_ROWS // batch_size)
 
 
+@contextmanager
+def kept_from_others(folder: Path) -> Iterator[None]:
+    """A folder for a store, made where there is none, into which nobody else writes meanwhile.
+
+    Raises BadData where another process fills it, or it holds something that is no store.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+    if names and not names & {MANIFEST, JOURNAL, SHARD}:
+        raise BadData(f"{folder}: is not empty and holds no features; choose another folder")
+    with owned(folder):
+        yield
+
+
 class StoreWriter:
-    """Fills a store from the first row that it does not have yet.
+    """Fills a store from the first row that it does not have yet, in a folder `kept_from_others`.
 
     ``made_from`` is what the features depend on; ``circumstances`` (versions, device, batch size) is what
     only their last digits depend on. A store made from something else is never touched, unless
-    ``overwrite``; one that was interrupted under other circumstances is begun again.
+    ``overwrite``; one that was interrupted under other circumstances, or is damaged, is begun again.
     """
 
     def __init__(
@@ -70,23 +96,35 @@ class StoreWriter:
         self.circumstances = circumstances
         self.hashes: list[str] = []
         self.residual = 0.0
+        self.disagreements: list[int] = []  # of each block
         self.complete = False
-        folder.mkdir(parents=True, exist_ok=True)
         if overwrite:
-            for name in (MANIFEST, JOURNAL, SHARD, PARTIAL):
-                (folder / name).unlink(missing_ok=True)
-        if (folder / MANIFEST).exists():
-            _refuse_other(folder, read_manifest(folder), self.identity)
-            self.complete = True
-        elif (folder / JOURNAL).exists():
-            self._resume()
+            self._clear()
+        self._take_over()
+
+    def _clear(self) -> None:
+        for name in (MANIFEST, JOURNAL, SHARD, PARTIAL):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _take_over(self) -> None:
+        """Find out what there is: a whole store, blocks of an interrupted run, or nothing of use."""
+        try:
+            if (self.folder / MANIFEST).exists():
+                _refuse_other(self.folder, read_manifest(self.folder), self.identity)
+                open_features(self.folder)
+                self.complete = True
+            elif (self.folder / JOURNAL).exists():
+                self._resume()
+        except DamagedStore as error:
+            caution(f"{error}; computed again")
+            self._clear()
 
     def _resume(self) -> None:
         """Take over the blocks of an interrupted run that are still what their hashes say."""
-        journal = read_json(self.folder / JOURNAL)
+        journal = read_form(self.folder / JOURNAL, Journal)
         _refuse_other(self.folder, journal, self.identity)
         partial = self.folder / PARTIAL
-        if journal.get("circumstances") != self.circumstances or not partial.exists():
+        if journal["circumstances"] != self.circumstances or not partial.exists():
             return
         if partial.stat().st_size != self.layout.nbytes:
             return
@@ -95,33 +133,38 @@ class StoreWriter:
                 break
             self.hashes.append(digest)
         self.residual = float(journal["residual"])
+        self.disagreements = journal["disagreements"][: len(self.hashes)]
 
     @property
     def rows_done(self) -> int:
         """How many rows are on disk and need not be computed."""
         return self.n if self.complete else min(self.n, len(self.hashes) * self.block)
 
-    def fill(self, batches: Iterator[tuple[NDArray[Any], NDArray[Any], float]]) -> None:
-        """Write (features, logits, residual) of consecutive batches, from row `rows_done` on, to the end."""
+    def fill(self, batches: Iterator[tuple[NDArray[Any], NDArray[Any], SelfCheck]]) -> None:
+        """Write (features, logits, self-check) of consecutive batches, from row `rows_done` to the end."""
         partial = self.folder / PARTIAL
         if not self.hashes:
             write_json(self.folder / JOURNAL, self._journal())
-            with open(partial, "wb") as file:
+            with named(partial), open(partial, "wb") as file:
                 file.write(self.layout.header)
                 file.truncate(self.layout.nbytes)
-        row = self.rows_done
-        with open(partial, "r+b") as file:
+        row, disagreements = self.rows_done, 0
+        with named(partial), open(partial, "r+b") as file:
             self.layout.write_rows(file, "weight", 0, self.head.weight)
             self.layout.write_rows(file, "bias", 0, self.head.bias)
-            for features, logits, residual in batches:
+            for features, logits, check in batches:
                 end = row + len(features)
                 self.layout.write_rows(file, "features", row, features)
                 self.layout.write_rows(file, "logits", row, logits)
-                self.layout.write_rows(file, "labels", row, self.labels[row:end])
-                self.layout.write_rows(file, "predictions", row, logits.argmax(axis=1))
-                self.residual = max(self.residual, residual)
+                predictions, labels = logits.argmax(axis=1), self.labels[row:end]
+                self.layout.write_rows(file, "labels", row, np.where(labels < 0, predictions, labels))
+                self.layout.write_rows(file, "predictions", row, predictions)
+                self.residual = max(self.residual, check.residual)
+                disagreements += check.disagreements
                 row = end
                 if row % self.block == 0 or row == self.n:
+                    self.disagreements.append(disagreements)
+                    disagreements = 0
                     self._close_block(file)
         self._finish()
 
@@ -139,6 +182,7 @@ class StoreWriter:
             "circumstances": self.circumstances,
             "block_rows": self.block,
             "residual": self.residual,
+            "disagreements": self.disagreements,
             "blocks": self.hashes,
         }
 
@@ -153,10 +197,11 @@ class StoreWriter:
         self.complete = True
 
 
-def save_features(features: FeatureSet, folder: str | Path) -> FeatureSet:
+def save_features(features: FeatureSet, folder: str | Path, overwrite: bool = False) -> FeatureSet:
     """Store features that came from elsewhere; what is stored already and equal is opened as it is.
 
-    float32 and float64 keep their precision. Raises BadData where the folder holds other features.
+    float32 and float64 keep their precision. Raises BadData where the folder holds other features, which
+    ``overwrite`` replaces.
     """
     made_from = {
         "arrays": features.hash,
@@ -165,21 +210,25 @@ def save_features(features: FeatureSet, folder: str | Path) -> FeatureSet:
     }
     n, block = len(features), BLOCK_ROWS
     dtype = features.features.dtype
-    writer = StoreWriter(Path(folder), made_from, {}, features.head, features.labels, block, dtype=dtype)
-    if not writer.complete:
-        rows = range(writer.rows_done, n, block)
-        writer.fill(
-            (features.features[i : i + block], features.logits[i : i + block], features.residual)
-            for i in rows
-        )
+    folder = Path(folder)
+    with kept_from_others(folder):
+        writer = StoreWriter(folder, made_from, {}, features.head, features.labels, block, overwrite, dtype)
+        if not writer.complete:
+            rows = range(writer.rows_done, n, block)
+            writer.fill(
+                (z, logits, check_head(z, logits, features.head))
+                for z, logits in (
+                    (features.features[i : i + block], features.logits[i : i + block]) for i in rows
+                )
+            )
     return open_features(folder)
 
 
-def open_features(folder: str | Path, verify: bool = False) -> FeatureSet:
-    """Open a store as memory maps: nothing but its manifest is read.
+def open_features(folder: str | Path, verify: bool = True) -> FeatureSet:
+    """Open a store as memory maps.
 
-    The size of the file is checked, and with ``verify`` its SHA-256. Raises BadData for a store that is
-    missing, unfinished or damaged.
+    All that is in it is checked, the SHA-256 of its file too unless ``verify`` is false, which takes one
+    reading of it. Raises BadData for a store that is missing, unfinished or damaged.
 
     >>> open_features("no/such/folder")
     Traceback (most recent call last):
@@ -188,37 +237,41 @@ def open_features(folder: str | Path, verify: bool = False) -> FeatureSet:
     folder = Path(folder).expanduser()
     manifest = read_manifest(folder)
     path = folder / SHARD
-    layout = Layout.read(path)
     try:
-        shard = manifest["shards"][0]
-        made_from, n = manifest["made_from"], int(manifest["n"])
-        classes, images = tuple(made_from["classes"]), made_from["images"]
-        name, split = str(images["name"]), str(images["split"])
-        wrong = shard["bytes"] != layout.nbytes or any(layout.arrays[key].shape[0] != n for key in BY_ROW)
-        digest, residual = str(shard["sha256"]), float(manifest["residual"])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise BadData(f"{folder / MANIFEST}: damaged ({type(error).__name__}: {error})") from None
-    if wrong:
-        raise BadData(f"{path}: is not the file that {MANIFEST} describes")
-    if verify:
-        with open(path, "rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                raise BadData(f"{path}: damaged, its SHA-256 is not that of {MANIFEST}")
+        layout = Layout.read(path)
+    except BadData as error:
+        raise DamagedStore(str(error)) from None
+    shard, made_from, n = manifest["shards"][0], manifest["made_from"], manifest["n"]
+    classes = tuple(made_from["classes"])
+    if shard["bytes"] != layout.nbytes or not _fits(layout, n, len(classes)):
+        raise DamagedStore(f"{path}: is not the file that {MANIFEST} describes")
+    if verify and digest_of(path) != shard["sha256"]:
+        raise DamagedStore(f"{path}: damaged, its SHA-256 is not that of {MANIFEST}")
     maps = {key: layout.open(path, key) for key in (*BY_ROW, "weight", "bias")}
+    labels = maps["labels"]
+    if verify and n and not (labels.min() >= 0 and labels.max() < len(classes)):
+        raise DamagedStore(f"{path}: holds labels that are none of the {len(classes)} classes")
     head = AffineHead(maps.pop("weight"), maps.pop("bias"))
+    images = made_from["images"]
     return FeatureSet(
-        **maps, head=head, classes=classes, name=name, split=split, residual=residual,
-        made_from=made_from, store=folder,
+        **maps, head=head, classes=classes, name=images["name"], split=images["split"],
+        residual=manifest["residual"], disagreements=sum(manifest["disagreements"]), made_from=made_from,
+        store=folder,
     )  # fmt: skip
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a finished store was made from, and what it holds."""
-    if not (folder / MANIFEST).is_file():
-        unfinished = (folder / JOURNAL).is_file()
-        why = "unfinished; run the extraction again to complete them" if unfinished else f"no {MANIFEST}"
-        raise BadData(f"{folder}: no features there ({why})")
-    return read_json(folder / MANIFEST)
+def _fits(layout: Layout, n: int, classes: int) -> bool:
+    """Whether a file holds the arrays of a store of n samples, and nothing else."""
+    shapes = {name: array.shape for name, array in layout.arrays.items()}
+    d = shapes["weight"][-1] if shapes.get("weight") else 0
+    return shapes == {
+        "features": (n, d),
+        "logits": (n, classes),
+        "labels": (n,),
+        "predictions": (n,),
+        "weight": (classes, d),
+        "bias": (classes,),
+    }
 
 
 def _refuse_other(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.figures.style import ONE_COLUMN, TWO_COLUMNS, Drawing, class_colours, new_figure
+from featgeom.figures.style import ONE_COLUMN, TWO_COLUMNS, Drawing, class_colours, log_scale, new_figure
 from featgeom.runs.record import Record
 
 AXIS = "[distance in feature space]"
@@ -28,9 +28,10 @@ def slice_picture(drawn: dict[str, Any], number: int, classes: tuple[str, ...]) 
     figure, grid = new_figure(TWO_COLUMNS if view else ONE_COLUMN, 3.5, ncols=2 if view else 1, squeeze=False)
     colours = class_colours(len(classes))
     left = grid[0, 0]
-    marks = [*drawn["points"], *(p for trace in drawn["traces"].values() for p in trace["outer"])]
+    traces = {c: trace for c, trace in drawn["traces"].items() if trace["inner"]}
+    marks = [*drawn["points"], *(p for trace in traces.values() for p in trace["outer"])]
     _cells(left, drawn, classes, colours, np.array(marks))
-    for c, trace in drawn["traces"].items():
+    for c, trace in traces.items():
         _outline(left, trace["outer"], colours[int(c)])
     for c, name, at in zip(drawn["classes"], drawn["names"], drawn["points"]):
         left.plot(*at, "o", color=colours[c], mec="black", mew=0.8, ms=5, zorder=5)
@@ -42,12 +43,15 @@ def slice_picture(drawn: dict[str, Any], number: int, classes: tuple[str, ...]) 
         f"(dots; a class stands for the mean of its correctly predicted samples); every point has the "
         f"class of its cell."
     )
-    if drawn["traces"]:
-        gap = max(trace["gap"] for trace in drawn["traces"].values())
+    if traces:
+        gap = max(trace["gap"] for trace in traces.values())
         caption += (
             f" Lines: where the hulls of correctly predicted samples cut the plane (outer polygons, at most "
             f"{gap:.2g} from the true trace; a hull that the plane hardly enters shows as a point)."
         )
+    if len(traces) < len(drawn["traces"]):
+        missing = [classes[int(c)] for c in drawn["traces"] if c not in traces]
+        caption += f" The traces of {', '.join(missing)} were not found within the work allowed."
     if view:
         _view(grid[0, 1], view, classes, colours)
         which = "all samples" if view["stride"] == 1 else f"one sample in {view['stride']}"
@@ -157,7 +161,7 @@ def confidence(record: Record) -> Drawing:
             distance[at], odds[at], ".", color=colour, ms=2.5, mew=0, alpha=0.6, label=name, rasterized=True
         )
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"distance to the nearest boundary\n{AXIS}")
+    axes.set_xlabel(f"distance to the nearest boundary\n[{record.values['unit']}]")
     axes.set_ylabel("softmax log-odds")
     axes.legend(markerscale=4, loc="lower right", frameon=False, fontsize=8)
     rho = record.values["rank_correlation"]
@@ -173,7 +177,8 @@ def directions(record: Record) -> Drawing:
     values = record.arrays["singular_values"]
     values = values[: max(1, record.values["directions"]["rank"])]
     figure, axes = new_figure(ONE_COLUMN, 2.2)
-    axes.semilogy(np.arange(1, len(values) + 1), values, "o-", color="black", ms=3, lw=0.8)
+    axes.plot(np.arange(1, len(values) + 1), values, "o-", color="black", ms=3, lw=0.8)
+    log_scale(axes, "y")
     axes.set_xlabel("principal direction")
     axes.set_ylabel("singular value\n" + AXIS)
     caption = "Singular values of the matrix of flip directions, down to its rank."

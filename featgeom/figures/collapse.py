@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.figures.shared import class_matrix
-from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, new_figure
+from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, log_scale, new_figure
 from featgeom.runs.record import Record
 
 NOTHING = 1e-12  # what rounding leaves of a measure that is 0
@@ -39,7 +39,7 @@ def measures(record: Record) -> Drawing:
         values = np.array([record.values[split][key] for key in MEASURES], float)
         shown = np.isfinite(values) & (values > NOTHING)
         axes.plot(values[shown], at[shown], marker, mec=colour, mfc="none", mew=1.3, ms=5, label=split)
-    axes.set_xscale("log")
+    log_scale(axes, "x")
     axes.set_yticks(at, list(MEASURES.values()))
     axes.set_ylim(-0.6, len(MEASURES) - 0.4)
     axes.grid(axis="x", linewidth=0.3)

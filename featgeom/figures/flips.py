@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.figures.images import amplified, image_grid
-from featgeom.figures.style import ONE_COLUMN, Drawing, class_colours, new_figure
+from featgeom.figures.style import ONE_COLUMN, Drawing, class_colours, log_scale, new_figure
 from featgeom.runs.record import Record
 
 MOST_CLASSES = 10  # beyond this many, colours tell too little for a legend
@@ -85,9 +85,10 @@ def directions(record: Record) -> Drawing:
     for name, style in (("pixel", "o-"), ("feature", "s--")):
         values = record.arrays[f"{name}_singular_values"][: record.values["directions"][name]["rank"]]
         if len(values):
-            axes.semilogy(
+            axes.plot(
                 np.arange(1, len(values) + 1), values / values[0], style, ms=3, lw=0.8, label=f"{name} space"
             )
+    log_scale(axes, "y")
     axes.set_xlabel("principal direction")
     axes.set_ylabel("singular value / largest")
     axes.legend(fontsize=7, frameon=False)

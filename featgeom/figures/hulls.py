@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.figures.shared import boxes_by_class, class_matrix
-from featgeom.figures.style import Drawing
+from featgeom.figures.style import ONE_COLUMN, Drawing, new_figure
 from featgeom.runs.record import Record
 
 
@@ -15,7 +15,9 @@ def draw(record: Record, classes: tuple[str, ...]) -> list[Drawing]:
     split = record.settings["question"]
     if np.isfinite(record.arrays[f"{split}_own_all"]).any():
         drawings.append(distances(record, split, classes))
-    if np.isfinite(record.arrays["pair_distance_correct"]).any():
+    if "pair_distance_correct" not in record.arrays:
+        drawings += nearest(record)
+    elif np.isfinite(record.arrays["pair_distance_correct"]).any():
         drawings.append(pairs(record, classes))
     return drawings
 
@@ -29,6 +31,21 @@ def distances(record: Record, split: str, classes: tuple[str, ...]) -> Drawing:
     )
     caption = f"How far {split} features lie from the hull of all reference features of their class: {words}"
     return Drawing("hulls-distance", caption, figure)
+
+
+def nearest(record: Record) -> list[Drawing]:
+    """Where not all pairs are measured: how far the hulls of classes are from the nearest measured."""
+    tables = {table.name: table for table in record.tables}
+    if "nearest-correct" not in tables:
+        return []
+    figure, axes = new_figure(ONE_COLUMN, 2.4)
+    axes.hist(tables["nearest-correct"].column("distance"), bins=40, color="0.6")
+    axes.set_xlabel("distance to the nearest hull measured [distance in feature space]")
+    axes.set_ylabel("classes")
+    caption = (
+        "How far the hull of the correctly predicted features of a class is from the nearest other measured."
+    )
+    return [Drawing("hulls-nearest", caption, figure)]
 
 
 def pairs(record: Record, classes: tuple[str, ...]) -> Drawing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.figures.images import amplified, image_grid
-from featgeom.figures.style import ONE_COLUMN, Drawing, new_figure
+from featgeom.figures.style import ONE_COLUMN, Drawing, log_scale, new_figure
 from featgeom.runs.record import Record
 
 TOLERANCE = 1e-6  # of the relative residual of what counts as solved
@@ -49,10 +49,11 @@ def residuals(record: Record) -> Drawing:
     figure, axes = new_figure(1.5 * ONE_COLUMN, 2.6)
     for k, (name, marker) in enumerate(zip(kinds, "os^Dv")):
         mine = a["kind"] == k
-        axes.semilogy(
+        axes.plot(
             a["moved"][mine], np.maximum(a["residual"][mine], 1e-9), marker, ms=3.5, mec="none",
             color=f"C{k}", alpha=0.8, label=name,
         )  # fmt: skip
+    log_scale(axes, "y")
     axes.axhline(TOLERANCE, color="black", lw=0.8, ls="--")
     axes.set_xlabel("distance moved [pixel space]")
     axes.set_ylabel("relative residual")

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from featgeom.arrays import Float64
+from featgeom.figures.style import log_scale
 
 
 def against_log_t(axes: Any, steps: Float64, curves: dict[str, tuple[Float64, str]], unit: str) -> None:
     """Draw curves (values, colour) by name over steps t ≥ 2."""
     for name, (values, colour) in curves.items():
         axes.plot(steps, values, "o-", markersize=3, linewidth=1, color=colour, label=name)
-    axes.set_xscale("log")
+    log_scale(axes, "x")
     axes.set_xlabel("steps t")
     axes.set_ylabel(unit)
 

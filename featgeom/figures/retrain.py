@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featgeom.figures.log_time import against_log_t, rate
-from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, legend_below, new_figure
+from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, legend_below, log_scale, new_figure
 from featgeom.runs.record import Record
 from featgeom.studies.retrain import WORDS
 
@@ -32,7 +32,7 @@ def draw(record: Record, classes: tuple[str, ...]) -> list[Drawing]:
                 angle, color=colour, linewidth=1, linestyle=":", label=f"whole network, from the {of}"
             )
         axes.set_title(method, fontsize=8)
-        axes.set_yscale("log")
+        log_scale(axes, "y")
         axes.yaxis.set_major_formatter("{x:g}")
         if method == WORDS["gd"]:
             top = axes.get_ylim()[1]

@@ -14,8 +14,10 @@ from featgeom.boundaries.solids import slice_cells_3d
 from featgeom.errors import BadArgument, BadData, nearest_name
 from featgeom.features.features import FeatureSet
 from featgeom.figures import frames
+from featgeom.figures.drawn import Samples, Surface, cell_surfaces
 from featgeom.figures.frames import Frame
-from featgeom.figures.scene import Samples, Scene, Surface, cell_surfaces, hull_mesh
+from featgeom.figures.meshes import hull_mesh
+from featgeom.figures.scene import Scene
 from featgeom.figures.style import class_colours
 from featgeom.head import AffineHead
 from featgeom.regions.domains import Box

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from featgeom.errors import BadArgument, Unsupported
 
 if TYPE_CHECKING:
-    from featgeom.figures.scene import Scene, Surface
+    from featgeom.figures.drawn import Drawn, Surface
 
 CAMERAS = ("iso", "x", "y", "z")
 PICTURE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
@@ -24,7 +24,7 @@ SPIN_SECONDS = 6.0
 MOST_IN_LEGEND = 20
 
 
-def show_scene(scene: Scene, camera: str = "iso", dark: bool = False) -> None:
+def show_scene(scene: Drawn, camera: str = "iso", dark: bool = False) -> None:
     """Open a window on a scene, until it is closed: drag to turn, q to quit.
 
     Raises Unsupported where there is no display.
@@ -40,7 +40,7 @@ def show_scene(scene: Scene, camera: str = "iso", dark: bool = False) -> None:
 
 def save_picture(
     renderer: OffScreen,
-    scene: Scene,
+    scene: Drawn,
     path: Path,
     size: tuple[int, int] = (1600, 1200),
     camera: str = "iso",
@@ -60,7 +60,7 @@ def save_picture(
 
 def save_spin(
     renderer: OffScreen,
-    scene: Scene,
+    scene: Drawn,
     path: Path,
     size: tuple[int, int] = (800, 600),
     dark: bool = False,
@@ -128,7 +128,7 @@ class OffScreen:
         )  # fmt: skip
 
     def pictures(
-        self, scene: Scene, size: tuple[int, int], camera: str = "iso", dark: bool = False, frames: int = 1
+        self, scene: Drawn, size: tuple[int, int], camera: str = "iso", dark: bool = False, frames: int = 1
     ) -> NDArray[np.uint8]:
         """Pictures (frames, h, w, 3) of a scene on a whole turn about its third axis; to be called once."""
         if camera not in CAMERAS:
@@ -155,7 +155,7 @@ class OffScreen:
 
 
 def plotter(
-    scene: Scene, size: tuple[int, int], camera: str, dark: bool, off_screen: bool, still: bool = False
+    scene: Drawn, size: tuple[int, int], camera: str, dark: bool, off_screen: bool, still: bool = False
 ) -> Any:
     """A pyvista plotter that holds the whole scene, with legend, labels, notes and camera."""
     import pyvista as pv
@@ -197,7 +197,7 @@ def plotter(
     return made
 
 
-def draw_samples(made: Any, scene: Scene, ink: str, unit: float) -> None:
+def draw_samples(made: Any, scene: Drawn, ink: str, unit: float) -> None:
     """Samples as round points in the colour of their label, the misclassified in a frame."""
     samples = scene.samples
     if not samples.shown or not len(samples):
@@ -240,7 +240,7 @@ def draw_surface(made: Any, surface: Surface) -> None:
     )
 
 
-def draw_legend(made: Any, scene: Scene, ink: str, size: tuple[int, int]) -> None:
+def draw_legend(made: Any, scene: Drawn, ink: str, size: tuple[int, int]) -> None:
     """Title, class colours and notes, as text that stays in the picture."""
     import textwrap
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from featgeom.errors import Unsupported
+from featgeom.figures.letters import legible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +21,7 @@ PALETTE = (
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 ONE_COLUMN = 3.5  # inches
 TWO_COLUMNS = 7.2
 
@@ -31,6 +37,7 @@ RC: Any = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "featgeom",
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # a class may be called $5_$
 }
 
 
@@ -81,6 +88,27 @@ def new_figure(width: float, height: float, **subplots: Any) -> tuple[Figure, An
     return figure, axes
 
 
+@contextmanager
+def names_as_text() -> Iterator[None]:
+    """While pictures are drawn, no name in them is read as a formula."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # which pages draw all the same
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)  # long names
+        yield
+
+
+def log_scale(axes: Any, which: str) -> None:
+    """A logarithmic axis, "x" or "y", whose numbers are plain text."""
+    from matplotlib.ticker import LogFormatter
+
+    getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+
+
 def legend_below(figure: Figure, handles: list[Any], columns: int) -> None:
     """One legend for the whole figure, below its axes."""
     words = [handle.get_label() for handle in handles]
@@ -102,7 +130,7 @@ def pdf(figure: Figure) -> bytes:
     import matplotlib as mpl
 
     buffer = io.BytesIO()
-    with mpl.rc_context(RC):
+    with mpl.rc_context(RC), legible(figure), names_as_text():
         figure.savefig(
             buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
         )
@@ -116,7 +144,7 @@ def png(figure: Figure) -> bytes:
     import matplotlib as mpl
 
     buffer = io.BytesIO()
-    with mpl.rc_context(RC):
+    with mpl.rc_context(RC), legible(figure), names_as_text():
         figure.savefig(buffer, format="png", dpi=300, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -128,7 +156,7 @@ def svg(figure: Figure) -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    with mpl.rc_context(RC):
+    with mpl.rc_context(RC), legible(figure), names_as_text():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return NOT_IN_XML.sub("\ufffd", text[text.index("<svg") :])

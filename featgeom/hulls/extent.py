@@ -182,7 +182,7 @@ def _compare_pairs(
         stop = int(np.searchsorted(-radii[order], -(best - radii[order[start]]) / (1 + 1e-12), side="right"))
         if stop <= start:
             break
-        values = torch.empty(min(step, len(order) - start))
+        values = torch.empty(min(step, len(order) - start), dtype=torch.float32)
         for other in range(start, stop, 8192):
             part = torch.addmm(
                 sizes[other : min(stop, other + 8192)],

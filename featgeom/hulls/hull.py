@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +15,7 @@ from featgeom.certificates.hulls import HullDistance, HullMembership, HullVertic
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import lengths_above
 from featgeom.hulls import extent
+from featgeom.hulls.combination import combination
 from featgeom.hulls.extent import Ball, Diameter, Support
 from featgeom.hulls.membership import ExtremePoints, Membership, settled, table_of
 from featgeom.hulls.minimum_norm import UNIT
@@ -21,6 +23,9 @@ from featgeom.hulls.oracle import LARGEST, MEMORY, Oracle
 from featgeom.hulls.projection import nothing, project_all, with_room
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray
+
+if TYPE_CHECKING:
+    from cvxpy import Constraint, Expression
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,6 +174,19 @@ class ConvexHull:
         claim = HullVertices(self.points, own[kept], ~mask[kept], marks, normal[kept])
         stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
         return ExtremePoints(mask, found.upper, found.lower, status, found.weights, claim, stats)
+
+    def constraints(self, z: Expression, name: str = "weights") -> list[Constraint]:
+        """That the cvxpy expression z (d,) lies in the hull, for convex programs of your own.
+
+        Brings in a variable, ``name`` (n,): the weights of the points that z is a combination of.
+
+        >>> import cvxpy as cp
+        >>> z = cp.Variable(2, name="z")
+        >>> triangle = ConvexHull([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+        >>> round(float(cp.Problem(cp.Maximize(z[0] + 2 * z[1]), triangle.constraints(z)).solve("HIGHS")), 6)
+        8.0
+        """
+        return combination(self.points, z, name)
 
     def support(self, directions: ArrayLike) -> Support:
         """How far the hull reaches along each direction u (q, d): max ⟨x, u⟩, and the point that reaches it.

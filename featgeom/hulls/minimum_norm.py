@@ -13,16 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Ints, as_float64
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import UNIT as UNIT
+from featgeom.kernels import kernel
 from featgeom.status import Status
 
 # What LLVM may do to sums: reorder and fuse them. It may not assume that NaN and infinity are absent.
-compiled = njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+compiled = kernel(nogil=True, fastmath={"reassoc", "contract", "nsz"})
 
 DEPENDENT = 1e-12  # a column this small beside its lift, once orthogonalised, counts as dependent
 DROPPED = 1e-14  # a weight this small leaves the active set

@@ -140,7 +140,7 @@ class Oracle:
         self.passes += 1
         q = len(directions)
         keep = min(keep, self.count)
-        values = torch.full((keep + 1, q), math.inf)
+        values = torch.full((keep + 1, q), math.inf, dtype=torch.float32)
         numbers = torch.full((keep + 1, q), -1, dtype=torch.int64)
         precision = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")  # the slack holds for true float32 alone
@@ -182,9 +182,9 @@ class Oracle:
         """The least value of each block in each direction, shape (blocks, q)."""
         n, q, block = len(stretch), across.shape[1], self.block
         whole = n // block
-        result = torch.empty((-(-n // block), q), device=self.device)
+        result = torch.empty((-(-n // block), q), dtype=torch.float32, device=self.device)
         tile = (1024 if self.device.type == "cpu" else 16384) // block * block
-        product = torch.empty((min(tile, n), q), device=self.device)
+        product = torch.empty((min(tile, n), q), dtype=torch.float32, device=self.device)
         for start in range(0, whole * block, tile):
             stop = min(start + tile, whole * block)
             part = product[: stop - start]

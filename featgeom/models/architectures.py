@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -16,6 +19,7 @@ from featgeom.errors import BadArgument, nearest_name
 from featgeom.models.cifar_resnet import of_depth
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.reference import REFERENCE
+from featgeom.models.trust import remember
 from featgeom.models.zoos import split_source, zoo_factory
 
 
@@ -34,14 +38,30 @@ class Architecture:
     @property
     def classes_option(self) -> str | None:
         """The factory's argument that sets the number of classes, where it has one."""
-        names = inspect.signature(self.factory).parameters
+        names = self._parameters()
         return next((name for name in ("num_classes", "classes", "n_classes") if name in names), None)
+
+    @property
+    def required(self) -> list[str]:
+        """The factory's arguments that have no default."""
+        empty, plain = (
+            inspect.Parameter.empty,
+            (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY),
+        )
+        return [n for n, p in self._parameters().items() if p.default is empty and p.kind in plain]
+
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        try:
+            return inspect.signature(self.factory).parameters
+        except (TypeError, ValueError):  # of a function that does not say
+            return {}
 
     def build(self, **options: object) -> nn.Module:
         """The network, with fresh weights.
 
         Raises BadArgument, with the factory's own words, where it fails or returns something else.
         """
+        self._check_arguments(options)
         try:
             network = self.factory(**options)
         except Exception as error:
@@ -50,6 +70,40 @@ class Architecture:
         if not isinstance(network, nn.Module):
             raise BadArgument(f"{self.name} returned a {type(network).__name__}, not a torch.nn.Module")
         return network
+
+    def _check_arguments(self, options: Mapping[str, object]) -> None:
+        """Raise BadArgument for arguments that are missing or unknown."""
+        known = self._parameters()
+        missing = [name for name in self.required if name not in options]
+        if missing:
+            given = ",".join(f"{name}=..." for name in missing)
+            raise BadArgument(f"{self.name} needs {', '.join(missing)}: give --arch-args {given}")
+        takes_any = not known or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+        unknown = [name for name in options if name not in known and not takes_any]
+        if unknown:
+            raise BadArgument(
+                f"{self.name} takes no argument '{unknown[0]}'{nearest_name(unknown[0], list(known))}"
+            )
+
+
+def parse_arguments(text: str | None) -> dict[str, Any]:
+    """The arguments of an architecture as they are typed: plain values by name; bare words are text.
+
+    >>> parse_arguments("depth=20, width=0.5, kind=basic, sizes=[1, 2]")
+    {'depth': 20, 'width': 0.5, 'kind': 'basic', 'sizes': [1, 2]}
+    """
+    try:
+        call = ast.parse(f"f({text or ''})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
+            raise ValueError
+        return {
+            str(word.arg): word.value.id if isinstance(word.value, ast.Name) else ast.literal_eval(word.value)
+            for word in call.keywords
+        }
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        raise BadArgument(
+            f"--arch-args '{text}': write NAME=VALUE,NAME=VALUE, as in depth=20,width=4"
+        ) from None
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -77,9 +131,10 @@ for _name, _factory in REFERENCE.items():
 
 
 def find_architecture(name: str) -> Architecture:
-    """The architecture of a built-in name, of ``FILE.py:FUNCTION``, ``timm:NAME`` or ``torchvision:NAME``.
+    """The architecture of a built-in name, of ``FILE.py:NAME``, ``timm:NAME`` or ``torchvision:NAME``.
 
-    The file is the user's own and is run. Raises BadArgument for a missing file or function, Unsupported
+    NAME is a function or a class that makes the network, or the network itself. The file is the user's
+    own and is run. Raises BadArgument for a missing file or function, Unsupported
     for a package that is not installed.
 
     >>> find_architecture("cifar_resnet20").pixels.shape
@@ -92,7 +147,7 @@ def find_architecture(name: str) -> Architecture:
     if separator and file.endswith(".py"):
         return _from_file(Path(file).expanduser(), function)
     if name.endswith(".py"):
-        raise BadArgument(f"architecture '{name}': say which function builds the network: {name}:FUNCTION")
+        raise BadArgument(f"architecture '{name}': say which function, class or network of it: {name}:NAME")
     if split_source(name) is not None:
         return Architecture(name, *zoo_factory(name))
     if name not in ARCHITECTURES:
@@ -105,6 +160,7 @@ def _from_file(file: Path, function: str) -> Architecture:
         raise BadArgument(f"architecture file {file}: no such file")
     code = file.read_bytes()
     fingerprint = hashlib.sha256(code).hexdigest()
+    remember(file, fingerprint)
     module_name = f"featgeom_user_{file.stem}_{fingerprint[:12]}"
     module = sys.modules.get(module_name)
     if module is None:
@@ -123,7 +179,12 @@ def _from_file(file: Path, function: str) -> Architecture:
         finally:
             sys.path.pop(0)
     found = getattr(module, function, None)
+    if isinstance(found, nn.Module):  # a network that the file makes itself
+        made = found
+        return Architecture(f"{file.name}:{function}", lambda: copy.deepcopy(made), PixelSpec(), fingerprint)
     if not callable(found):
         here = [n for n, v in vars(module).items() if callable(v) and v.__module__ == module_name]
-        raise BadArgument(f"{file} has no function '{function}'{nearest_name(function, here)}")
+        raise BadArgument(
+            f"{file} has no function, class or network '{function}'{nearest_name(function, here)}"
+        )
     return Architecture(f"{file.name}:{function}", found, PixelSpec(), fingerprint)

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from featgeom.arrays import as_numpy
-from featgeom.errors import BadArgument, BadData
+from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.head import AffineHead
+from featgeom.models.channels import channels_of
 from featgeom.models.find_head import FoundHead
 from featgeom.models.pixel_spec import PixelSpec, describe_shape
 from featgeom.models.tap import Backbone, Network, Tap, TappedNetwork
@@ -28,9 +29,10 @@ class Classifier:
 
     Made by `featgeom.load_classifier`. Images are in pixel space (n, c, h, w): floats within
     ``pixels.bounds``, or uint8, which means value/255; normalisation is inside. ``backbone`` (φ) and
-    ``network`` are torch modules on the same space, differentiable, in eval mode. ``residual`` is the
-    self-check max |W·φ(x) + b − logits| on the batch that was run when the head was found. ``source`` is what
-    loads it again, for one that came from a file or by name.
+    ``network`` are torch modules on the same space, differentiable, in eval mode. ``check`` is the self-check
+    W·φ(x) + b = logits on the batch that was run when the head was found, ``residual`` its largest
+    difference, and ``notes`` are what a person should be told of the choices made. ``source`` is what loads
+    it again, for one that came from a file or by name.
     """
 
     def __init__(
@@ -48,19 +50,26 @@ class Classifier:
         self.network: nn.Module = Network(self.tapped).eval()
         self.pixels = pixels
         self.head: AffineHead = found.head
+        self.check = found.check
         self.residual = found.residual
+        self.notes = found.notes
         self.classes = classes
         self.name = name
         self.arch = arch
         self.arch_fingerprint = arch_fingerprint
         self.weights_hash = hash_weights(module)
-        self.source: dict[str, str | None] | None = None
+        self.source: dict[str, Any] | None = None
         self._found = found
 
     @property
     def tap(self) -> Tap:
         """Where in the network features and logits are read."""
         return self._found.tap
+
+    @property
+    def channels(self) -> int | None:
+        """How many channels its images have, where that can be told."""
+        return channels_of(self.tapped, self.pixels)
 
     @property
     def device(self) -> torch.device:
@@ -108,8 +117,16 @@ class Classifier:
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         try:
             return self.tapped(x)
-        except (RuntimeError, ValueError) as error:
+        except FeatgeomError:
+            raise
+        except Exception as error:  # whatever the network's own code raises
             raise cannot_take(tuple(x.shape[1:]), error, self.name) from error
+
+    def named(self, classes: tuple[str, ...]) -> Classifier:
+        """The same classifier with these names of its classes."""
+        named = copy.copy(self)
+        named.classes = classes
+        return named
 
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Classifier:
         """A copy on another device or in another floating-point type; this one is left as it is."""
@@ -131,11 +148,10 @@ class Classifier:
             "arch_sha256": self.arch_fingerprint,
             "weights_sha256": self.weights_hash,
             "pixels": self.pixels.to_json(),
-            "head": {"layer": self.tap.layer, "call": self.tap.call, "kind": self.tap.kind,
-                     "reduction": self.tap.reduction, "ending": self.tap.ending},
+            "head": self.tap.to_json(),
             "dimension": self.head.dimension,
             "classes": list(self.classes),
-        }  # fmt: skip
+        }
 
     def __repr__(self) -> str:
         features = f"{self.pixels.describe()} → {self.head.dimension} features → {self.head.classes} classes"

@@ -1,54 +1,93 @@
-"""The head of a network, found by running it: the last affine layer whose result is the logits."""
+"""The head of a network, found by running it: the affine map from its last readings' inputs to its logits."""
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from featgeom.errors import NoAffineHead, Unsupported
+from featgeom.errors import BadArgument, NoAffineHead, Unsupported, nearest_name
 from featgeom.head import AffineHead
-from featgeom.models.tap import Call, Ending, Reduction, Tap, network_output, record_calls, reduce_map
+from featgeom.models.affine import Reading, affine_map
+from featgeom.models.self_check import SelfCheck, check_head
+from featgeom.models.tail import NotAffine, Part, ancestors, find_parts
+from featgeom.models.tap import Ending, Point, Tap, columns, filled, only_batch, watching
+from featgeom.models.tape import (
+    ENDING,
+    IMAGE,
+    READING,
+    Ref,
+    Tape,
+    flat_arguments,
+    returned_at,
+    tensors_returned,
+)
 
-TOLERANCE = 1e-4  # of the largest logit: what float32 arithmetic may do to W·φ(x) + b on the way
-PROBE_LIMIT = 1 << 15  # the widest layer of unknown kind whose matrix is found by trying unit vectors
+UNSTEADY = 1e-3  # of the logits' spread: how far another batch may move an image's logits
+ROUNDING = 64  # units in the last place, which another order of summation may change
+ONE_LOGIT = "one logit l, read as the two logits (0, l): the second class is chosen where l > 0"
+ENDINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logits": lambda logits: logits,
+    "softmax": lambda logits: logits.softmax(1),
+    "log_softmax": lambda logits: logits.log_softmax(1),
+    "sigmoid": torch.sigmoid,
+    "log_sigmoid": torch.nn.functional.logsigmoid,
+}
 
 
 @dataclass(frozen=True)
 class FoundHead:
-    """The head, where it sits, and the self-check: max |W·φ(x) + b − logits| on the batch that was run."""
+    """The head, where it sits, how well it gives the logits, and what to tell a person of the choice."""
 
     tap: Tap
     head: AffineHead
-    residual: float
+    check: SelfCheck
+    notes: tuple[str, ...] = ()
+
+    @property
+    def residual(self) -> float:
+        """max |W·φ(x) + b − logits| on the batch that was run."""
+        return self.check.residual
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """An affine map of a layer's input that might be the head."""
+class Output:
+    """One tensor (n, C) of what a network returned, which may be its logits."""
 
-    tap: Tap
-    weight: Tensor
-    bias: Tensor
-    residual: float
-    scale: float
+    place: str
+    value: Tensor
+    serial: int
 
-    @property
-    def accepted(self) -> bool:
-        """Whether it gives the network's output."""
-        return self.residual <= TOLERANCE * max(1.0, self.scale)
+    def describe(self) -> str:
+        """For people: output '1' of 10 columns."""
+        return f"output '{self.place}' ({columns(self.value).shape[1]:,} columns)"
 
 
-def find_head(module: nn.Module, x: Tensor) -> FoundHead:
-    """Find (W, b) and φ with W·φ(x) + b = logits, from one pass with hooks over a batch.
+@dataclass(frozen=True)
+class Hints:
+    """What helps to tell the logits from other outputs: the number of classes, the labels of the batch.
 
-    ``x`` (n, c, h, w) is what ``module`` itself takes, already normalised. Layers are looked at from the
-    last call to the first: Linear; a convolution whose kernel covers its input, or which is 1x1 and followed
-    by global average pooling; then any other layer whose output equals the network's, if it is affine.
+    ``logits`` says outright where they stand.
+    """
 
-    Raises NoAffineHead, which lists the candidates with their residuals, if none gives the logits.
+    classes: int | None = None
+    labels: Any = None
+    logits: str | None = None
+
+
+def find_head(module: nn.Module, x: Tensor, hints: Hints | None = None) -> FoundHead:
+    """Find (W, b) and φ with W·φ(x) + b = logits, from two passes over a batch.
+
+    ``x`` (n, c, h, w) is what ``module`` itself takes, already normalised. From the logits back, whatever is
+    affine is folded into the head (scales, sums of several layers, slices), up to the nearest calls that
+    multiply by a matrix: what these read is φ, joined where they are several. Of several tensors that a
+    network returns, the one that the ``hints`` speak for is taken.
+
+    Raises NoAffineHead, which says what stands in the way, and Unsupported where nothing is like logits.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
     >>> found = find_head(net, torch.rand(5, 1, 2, 2))
@@ -56,108 +95,149 @@ def find_head(module: nn.Module, x: Tensor) -> FoundHead:
     ('3', 3, True)
     """
     with torch.no_grad():
-        calls, returned = record_calls(module, x)
-        output = network_output(returned)
-        if output.ndim != 2 or output.shape[1] < 2:
-            raise Unsupported(
-                f"the network returns {tuple(output.shape)} for {len(x)} images: not one logit for each of "
-                "two classes or more"
-            )
-        tried: list[Candidate] = []
-        for finder in (_known_layer, _any_layer):
-            for call in reversed(calls):
-                for candidate in finder(call, output):
-                    if candidate.accepted:
-                        head = AffineHead(candidate.weight.double(), candidate.bias.double())
-                        return FoundHead(candidate.tap, head, candidate.residual)
-                    tried.append(candidate)
-    raise NoAffineHead(_explain(tried))
+        tape = Tape(module)
+        outputs = _outputs(tape, tape.run(x.clone()), len(x))
+        failures = []
+        for output in _ranked(tape, outputs, hints or Hints()):
+            try:
+                found = _head_of(module, x, tape, output)
+            except NotAffine as reason:
+                failures.append(f"{output.describe()}: {reason}" if output.place else str(reason))
+                continue
+            others = [other.describe() for other in outputs if other is not output]
+            if not others:
+                return found
+            said = f"the network returns several tensors: {output.describe()} is taken as the logits, not "
+            return replace(found, notes=(said + " or ".join(others), *found.notes))
+    raise NoAffineHead(
+        f"the logits are not an affine function of any hidden layer: {'; '.join(failures)}. What can be "
+        "analysed instead are the logits themselves, as features with the identity for a head"
+    )
 
 
-def _known_layer(call: Call, output: Tensor) -> list[Candidate]:
-    """What a Linear or a convolution says of itself."""
-    layer, (n, classes) = call.module, output.shape
-    if isinstance(layer, nn.Linear) and layer.out_features == classes:
-        flat = call.value.flatten(1)
-        if flat.shape == (n, layer.in_features):
-            return [_judge(call, "Linear", layer.weight, layer.bias, flat, "flatten", output)]
-    if isinstance(layer, nn.Conv2d) and layer.out_channels == classes and layer.groups == 1:
-        size = call.value.shape[2:]
-        unpadded = layer.padding in ((0, 0), "valid")
-        if unpadded and call.output.shape[2:] == (1, 1) and layer.kernel_size == tuple(size):
-            weight, kind = layer.weight.flatten(1), f"{size[0]}x{size[1]} convolution"
-            return [_judge(call, kind, weight, layer.bias, call.value.flatten(1), "flatten", output)]
-        if unpadded and layer.kernel_size == (1, 1) and layer.stride == (1, 1):
-            pooled = reduce_map(call.value, "mean")
-            weight = layer.weight.flatten(1)
-            return [_judge(call, "1x1 convolution", weight, layer.bias, pooled, "mean", output)]
-    return []
+def _outputs(tape: Tape, returned: Any, n: int) -> list[Output]:
+    """What may be logits among the tensors returned."""
+    tensors = tensors_returned(returned)
+    found = []
+    for place, value in tensors.items():
+        serial = tape.serial(value)
+        flat = value.ndim <= 2 or value[0].numel() == value.shape[1]
+        if value.ndim and len(value) == n and flat and value.numel() and serial is not None:
+            found.append(Output(place, value, serial))
+    if not found:
+        shapes = [str(tuple(value.shape)) for value in tensors.values()] or ["no tensor"]
+        raise Unsupported(
+            f"the network returns {', '.join(shapes[:3])} for {n} images: not one logit for each class"
+        )
+    return found
 
 
-def _any_layer(call: Call, output: Tensor) -> list[Candidate]:
-    """A layer of unknown kind whose output is the network's: its matrix, if it is an affine map at all."""
-    known = isinstance(call.module, (nn.Linear, nn.Conv2d))
-    if not call.layer or known or call.output.flatten(1).shape != output.shape:
-        return []
-    if not torch.equal(call.output.flatten(1), output) or call.value.flatten(1).shape[1] > PROBE_LIMIT:
-        return []
-    flat = call.value.flatten(1)
-    if flat.shape[0] != output.shape[0] or not flat.is_floating_point():
-        return []
-    layer = copy.deepcopy(call.module).double()
-    shape = call.value.shape[1:]
+def _ranked(tape: Tape, outputs: list[Output], hints: Hints) -> list[Output]:
+    """The likeliest first. What others are made of are features, not logits."""
+    classes, labels = hints.classes, hints.labels
+    if hints.logits is not None:
+        places = {output.place: output for output in outputs}
+        if hints.logits not in places:
+            raise BadArgument(f"logits: no output '{hints.logits}'{nearest_name(hints.logits, list(places))}")
+        return [places[hints.logits]]
+    named = [output for output in outputs if output.place.rpartition(".")[2] == "logits"]
+    if named:
+        return named[:1]
+    made_of = {output.place: ancestors(tape, output.serial) for output in outputs}
+    last = [o for o in outputs if not any(o.serial in made_of[other.place] for other in outputs)]
 
-    def apply(rows: Tensor) -> Tensor:
-        return network_output(layer(rows.reshape(-1, *shape)))
+    def merit(output: Output) -> tuple[bool, float]:
+        values = columns(output.value)
+        count = max(2, values.shape[1])
+        if labels is None or int(labels.max()) >= count:
+            return count == classes, 0.0
+        chosen = values.argmax(1) if values.shape[1] > 1 else values[:, 0] > 0
+        right = chosen.cpu().numpy().astype(np.int64) == np.asarray(labels)
+        return count == classes, float(right.mean())
 
-    try:
-        zero = torch.zeros(1, flat.shape[1], dtype=torch.float64, device=flat.device)
-        bias = apply(zero)[0]
-        units = torch.eye(flat.shape[1], dtype=torch.float64, device=flat.device)
-        weight = torch.cat([apply(block) - bias for block in units.split(1024)]).T
-    except RuntimeError:  # it does not run in float64, or not on such input
-        return []
-    return [_judge(call, type(call.module).__name__, weight, bias, flat, "flatten", output)]
-
-
-def _judge(
-    call: Call,
-    kind: str,
-    weight: Tensor,
-    bias: Tensor | None,
-    features: Tensor,
-    reduction: Reduction,
-    output: Tensor,
-) -> Candidate:
-    """The candidate with the ending under which it comes nearest to the network's output."""
-    b = torch.zeros(len(weight), device=weight.device) if bias is None else bias
-    logits = features.double() @ weight.double().T + b.double()
-    scale = float(logits.abs().max())
-    residuals: dict[Ending, float] = {
-        "logits": float((logits - output).abs().max()),
-        "log_softmax": float((logits.log_softmax(1) - output).abs().max()),
-        "softmax": _softmax_residual(logits, output.double()),
-    }
-    agreeing = [ending for ending in residuals if residuals[ending] <= TOLERANCE * max(1.0, scale)]
-    ending: Ending = agreeing[0] if agreeing else "logits"
-    tap = Tap(call.layer, call.call, kind, reduction, ending)
-    return Candidate(tap, weight, b, residuals[ending], scale)
+    return sorted(last or outputs, key=merit, reverse=True)
 
 
-def _softmax_residual(logits: Tensor, output: Tensor) -> float:
-    """How far the logarithm of ``output`` is from that of the softmax, which hides nothing near 0 and 1."""
-    if output.min() < 0 or (output.sum(1) - 1).abs().max() > TOLERANCE:
-        return float("inf")
-    seen = output > 1e-30  # below, float32 loses digits
-    return float((logits.log_softmax(1)[seen] - output[seen].log()).abs().max())
+def _head_of(module: nn.Module, x: Tensor, tape: Tape, output: Output) -> FoundHead:
+    """The head of one output. Raises NotAffine."""
+    ending, wanted, before = _ending(tape, output.serial)
+    parts, calls = find_parts(tape, wanted)
+    points = [_point(part, module) for part in parts]
+    with watching(module, [*points, *([before] if before else [])]) as seen:
+        returned = returned_at(module(x.clone()), output.place)
+    logits = columns(seen(before) if before else returned).double()
+    if (ENDINGS[ending](logits) - columns(returned)).abs().max() > 1e-3:
+        raise NotAffine(f"it is not the {ending} of what goes into it")
+    _require_function(module, x, tape, output, returned)
+    readings = [Reading(part, point, seen(point).double()) for part, point in zip(parts, points, strict=True)]
+    found = affine_map(readings, calls, wanted)
+    weight, bias, one = found.weight, found.bias, len(found.bias) == 1
+    if one:
+        weight, bias = (torch.cat([torch.zeros_like(t), t]) for t in (weight, bias))
+        logits = torch.cat([torch.zeros_like(logits), logits], 1)
+    tap = Tap(found.points, output.place, ending, before, one)
+    head = AffineHead(weight.cpu().numpy(), bias.cpu().numpy())
+    unit = torch.finfo(returned.dtype).eps
+    check = check_head(found.features.cpu().numpy(), logits.cpu().numpy(), head, unit)
+    if not check.passes:
+        raise NotAffine(
+            f"W·φ(x) + b of {tap.describe()} misses them by {check.residual:.3g} "
+            f"(they differ by up to {check.spread:.3g})"
+        )
+    return FoundHead(tap, head, check, (ONE_LOGIT,) if one else ())
 
 
-def _explain(tried: list[Candidate]) -> str:
-    line = "the logits are not an affine function of any layer's input"
-    if not tried:
-        return f"{line}: no Linear layer or convolution has one output for each class"
-    reports = [
-        f"{c.tap.kind} '{c.tap.layer}' misses them by {c.residual:.3g} (largest logit {c.scale:.3g})"
-        for c in tried[:5]
-    ]
-    return f"{line}; tried: " + ", ".join(reports)
+def _require_function(module: nn.Module, x: Tensor, tape: Tape, output: Output, again: Tensor) -> None:
+    """Raise Unsupported where an image's logits differ from pass to pass, or with the images beside it."""
+    first, second = columns(output.value).double(), columns(again).double()
+    spread = max(float((first.amax(1) - first.amin(1)).max()), float((first.amax(0) - first.amin(0)).max()))
+    allowed = max(UNSTEADY * spread, ROUNDING * torch.finfo(again.dtype).eps * float(first.abs().max()))
+    moved = float((first - second).abs().max())
+    if moved > allowed:
+        raise Unsupported(
+            f"the network is no function of the image: its logits differ by {moved:.3g} from pass to pass"
+            f"{_named(tape.chance, 'draws random numbers')}; they themselves differ by up to {spread:.3g}"
+        )
+    half = len(x) // 2
+    if not half:
+        return
+    batches = (x[:half], x[half:]) if only_batch(module) is None else (filled(x[:half], len(x)),)
+    parts = [columns(returned_at(module(part.clone()), output.place)) for part in batches]
+    alone = torch.cat(parts).double()[: len(x) if len(batches) == 2 else half]
+    moved = float((first[: len(alone)] - alone).abs().max())
+    if moved > allowed:
+        raise Unsupported(
+            f"an image's logits depend on the images beside it in the batch: they differ by {moved:.3g}"
+            f"{_named(tape.mixing, 'takes mean and variance of the batch')}; they themselves differ by up to "
+            f"{spread:.3g}"
+        )
+
+
+def _named(calls: list[str], what: str) -> str:
+    return f" ({calls[0]} {what})" if calls else ""
+
+
+def _ending(tape: Tape, serial: int) -> tuple[Ending, int, Point | None]:
+    """How the network ends: what it makes of the logits, which number they are, and where they go in."""
+    at = serial
+    while at != IMAGE:
+        call = tape.calls[tape.made_by[at]]
+        if call.name in ENDING and len(call.inputs) == 1:
+            operand = flat_arguments(call.args, call.kwargs).index(Ref(call.inputs[0]))
+            point = Point(call.layer, call.count, ENDING[call.name], operand=operand)
+            return cast(Ending, ENDING[call.name]), call.inputs[0], point
+        if call.name in READING or len(call.inputs) != 1:
+            break
+        at = call.inputs[0]
+    return "logits", serial, None
+
+
+def _point(part: Part, module: nn.Module) -> Point:
+    """Where a reading lies, and what to call it."""
+    call, kind = part.call, part.call.name.strip("_")
+    if isinstance(module.get_submodule(call.layer), nn.Linear):
+        kind = "Linear"
+    elif call.name == "conv2d":
+        weight = next(v for v in flat_arguments(call.args, call.kwargs) if isinstance(v, Tensor))
+        kind = f"{weight.shape[2]}x{weight.shape[3]} convolution"
+    return Point(call.layer, call.count, kind, operand=part.operand)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.errors import BadArgument, BadData
+from featgeom.preprocess import Way, preprocess_from_json
 
 SLACK = 1e-5  # how far, in units of the bounds' width, a float may lie outside of them
 
@@ -18,7 +19,9 @@ class PixelSpec:
     """The images of a classifier, as the user has them: before any normalisation.
 
     ``shape`` is (channels, height, width), or None where the network takes any. Every value lies within
-    ``bounds``; the classifier itself computes (x − mean) / std, by channel, where these are given.
+    ``bounds``; the classifier itself computes (x − mean) / std, by channel, where these are given, and then
+    turns the order of the channels round where they are ``reversed_channels`` (a network that takes BGR).
+    ``preprocess`` is how its source makes such images of pictures of any size, where that is known.
 
     >>> PixelSpec(shape=(3, 32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)).describe()
     '3x32x32 in [0, 1], mean (0.5, 0.5, 0.5), std (0.25, 0.25, 0.25)'
@@ -28,6 +31,8 @@ class PixelSpec:
     bounds: tuple[float, float] = (0.0, 1.0)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    reversed_channels: bool = False
+    preprocess: Way | None = None
 
     def __post_init__(self) -> None:
         for name, kind in (("shape", int), ("bounds", float), ("mean", float), ("std", float)):
@@ -49,6 +54,12 @@ class PixelSpec:
                 )
             if not np.isfinite([*self.mean, *self.std]).all() or min(self.std) <= 0:
                 raise BadArgument("pixels: mean must be finite and std positive")
+            if self.bounds == (0.0, 1.0) and max(self.mean) > 1:
+                mean, std = (",".join(f"{v / 255:.4g}" for v in values) for values in (self.mean, self.std))
+                raise BadArgument(
+                    f"pixels: a mean of {max(self.mean):g} is on the scale of bytes, pixel space is [0, 1]: "
+                    f"divide by 255 (--mean {mean} --std {std})"
+                )
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise BadData unless ``shape``, (n, c, h, w), is that of images of this space."""
@@ -79,23 +90,30 @@ class PixelSpec:
         if low < self.bounds[0] - slack or high > self.bounds[1] + slack:
             raise BadData(
                 f"images: values from {low:.4g} to {high:.4g}, outside of this classifier's bounds "
-                f"[{self.bounds[0]:g}, {self.bounds[1]:g}] (pass uint8 for values 0 to 255)"
+                f"[{self.bounds[0]:g}, {self.bounds[1]:g}] (uint8 for values 0 to 255; no mean subtracted)"
             )
 
     def describe(self) -> str:
         """The whole in one line."""
         line = "any shape" if self.shape is None else describe_shape(self.shape)
         line += f" in [{self.bounds[0]:g}, {self.bounds[1]:g}]"
-        return line if self.mean is None else f"{line}, mean {self.mean}, std {self.std}"
+        if self.mean is not None and self.std is not None:
+            line += f", mean ({_short(self.mean)}), std ({_short(self.std)})"
+        return f"{line}, channels in reverse order" if self.reversed_channels else line
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers; `from_json` reads them back."""
-        return {
+        record: dict[str, Any] = {
             "shape": None if self.shape is None else list(self.shape),
             "bounds": list(self.bounds),
             "mean": None if self.mean is None else list(self.mean),
             "std": None if self.std is None else list(self.std),
         }
+        if self.reversed_channels:
+            record["reversed_channels"] = True
+        if self.preprocess is not None:
+            record["preprocess"] = self.preprocess.to_json()
+        return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> PixelSpec:
@@ -104,7 +122,13 @@ class PixelSpec:
         >>> PixelSpec.from_json(PixelSpec((1, 8, 8)).to_json()) == PixelSpec((1, 8, 8))
         True
         """
-        return cls(**{key: record[key] for key in ("shape", "bounds", "mean", "std") if key in record})
+        known = ("shape", "bounds", "mean", "std", "reversed_channels")
+        preprocess = preprocess_from_json(record.get("preprocess"))
+        return cls(**{key: record[key] for key in known if key in record}, preprocess=preprocess)
+
+
+def _short(numbers: tuple[float, ...]) -> str:
+    return ", ".join(f"{number:.6g}" for number in numbers)
 
 
 def describe_shape(shape: tuple[int, ...]) -> str:

@@ -204,7 +204,7 @@ def markdown(table: Table) -> str:
     |---|---|
     | A | 1.5 |
     """
-    heads = [f"{c.name} [{c.unit}]" if c.unit else c.name for c in table.columns]
+    heads = [c.heading for c in table.columns]
     lines = [heads, *([shown(value) for value in row] for row in table.rows)]
     text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines]
     return "\n".join([text[0], "|" + "---|" * len(heads), *text[1:]])

@@ -18,7 +18,7 @@ from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
 from featgeom.pixels.gauss_newton import Descent, descend
-from featgeom.pixels.natural import Prior, draw_near
+from featgeom.pixels.natural import Natural, draw_near
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
@@ -74,15 +74,13 @@ def invert(
     classifier: Classifier,
     targets: ArrayLike,
     start: ArrayLike | None = None,
-    mode: Literal["exact", "natural"] = "exact",
+    mode: Literal["exact", "natural"] | Natural = "exact",
     *,
     tolerance: float = 1e-6,
     steps: int = 100,
     restarts: int = 2,
     minimal: bool = False,
     spare: ArrayLike | None = None,
-    smoothness: float = 1.0,
-    prior: Prior | None = None,
     seed: int = 0,
 ) -> Inversion:
     """Find images x inside the bounds with φ(x) = z, for targets z (n, d) of any kind.
@@ -96,10 +94,8 @@ def invert(
     whose features are nearest to the target.
 
     ``minimal`` also draws the first steps towards the start, for a solution nearby. ``mode="natural"``
-    first minimises ‖φ(x) − z‖² / ‖z‖² + ``smoothness`` · total variation from the start (mid-grey if there
-    is none), for a picture that people can read, and then makes that exact. ``prior``, any function from
-    images (n, c, h, w), a tensor in the bounds, to a loss for each (n,) that torch can differentiate, is
-    added to it: a perceptual distance, say, or the score of a generative model.
+    first draws a picture that people can read from the start (mid-grey if there is none), and then makes
+    that exact; a `Natural` in its place says what counts as readable.
 
     An unreachable target ends as NOT_FOUND with the residual that is left; that proves nothing about other
     images. A tolerance under about 3e-7 needs the network in float64, ``classifier.to(dtype=torch.float64)``.
@@ -119,14 +115,15 @@ def invert(
     begun = perf_counter()
     head = classifier.head
     z = as_float64(targets, "targets", head.dimension)
-    if mode not in ("exact", "natural"):
-        raise BadArgument(f"mode: expected 'exact' or 'natural', got '{mode}'")
+    natural = Natural() if mode == "natural" else mode if isinstance(mode, Natural) else None
+    if natural is None and mode != "exact":
+        raise BadArgument(f"mode: expected 'exact', 'natural' or a Natural, got '{mode}'")
     if not (tolerance > 0 and steps >= 1 and restarts >= 0):
         raise BadArgument("tolerance must be positive, steps at least 1 and restarts at least 0")
     generator = torch.Generator().manual_seed(seed)
-    f, first = _start(classifier, start, len(z), mode, generator)
+    f, first = _start(classifier, start, len(z), natural is not None, generator)
     goals = torch.from_numpy(z).to(first.device)
-    begin = draw_near(f, goals, first, smoothness, prior) if mode == "natural" else first
+    begin = first if natural is None else draw_near(f, goals, first, natural)
     shelf = None if spare is None else f.rounded(f.vectors(getattr(spare, "images", spare), "spare"))
     again = _again(f, goals, begin, shelf, generator)
     found, which = _search(f, goals, begin, tolerance, steps, min(restarts, again.most), minimal, again)
@@ -153,7 +150,7 @@ def invert(
 
 
 def _start(
-    classifier: Classifier, start: ArrayLike | None, n: int, mode: str, generator: torch.Generator
+    classifier: Classifier, start: ArrayLike | None, n: int, from_grey: bool, generator: torch.Generator
 ) -> tuple[PixelFunction, Tensor]:
     """The feature map, and the first vectors (n, m)."""
     if start is None:
@@ -162,7 +159,7 @@ def _start(
             raise BadArgument("start: this classifier takes images of any shape, so a start must be given")
         grey = torch.full((n, *shape), (low + high) / 2)
         noise = low + (high - low) * torch.rand((n, *shape), generator=generator)
-        start = (grey if mode == "natural" else noise).numpy()
+        start = (grey if from_grey else noise).numpy()
     given = as_numpy(getattr(start, "images", start), "start")
     f = pixel_function(classifier, given, "features")
     return f, f.rounded(f.vectors(given, "start", n))

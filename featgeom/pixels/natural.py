@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,9 +17,19 @@ STEPS = 300
 RATE = 0.02  # of the box's width
 
 
-def draw_near(
-    f: PixelFunction, goals: Tensor, start: Tensor, smoothness: float, prior: Prior | None = None
-) -> Tensor:
+@dataclass(frozen=True)
+class Natural:
+    """What makes an image readable: ``smoothness`` · total variation, and a ``prior``.
+
+    The prior is any function from images (n, c, h, w), a tensor in the bounds, to a loss for each (n,) that
+    torch can differentiate: a perceptual distance, say, or the score of a generative model.
+    """
+
+    smoothness: float = 1.0
+    prior: Prior | None = None
+
+
+def draw_near(f: PixelFunction, goals: Tensor, start: Tensor, natural: Natural) -> Tensor:
     """min ‖f(x) − goals‖² / ‖goals‖² + smoothness · TV(x) + prior(x) over the box, from (n, m), by Adam.
 
     TV is the mean absolute difference of neighbouring pixels, in units of the box's width; the prior of
@@ -31,10 +42,10 @@ def draw_near(
     optimiser = torch.optim.Adam([x], lr=RATE * width)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
     for _ in range(STEPS):
-        roughness = smoothness * total_variation(x.view(-1, *f.shape)).sum() / width
+        roughness = natural.smoothness * total_variation(x.view(-1, *f.shape)).sum() / width
         (x.grad,) = torch.autograd.grad(roughness, x)
-        if prior is not None:
-            x.grad += _prior_gradient(f, x, prior)
+        if natural.prior is not None:
+            x.grad += _prior_gradient(f, x, natural.prior)
         for rows in torch.arange(len(x)).split(BACKWARD_ROWS):
             x.grad[rows] += _misfit_gradient(f, x.detach()[rows], goals[rows], scale[rows])
         optimiser.step()

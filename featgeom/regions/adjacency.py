@@ -46,14 +46,19 @@ class Meetings:
     stats: Stats
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def meetings(
-    head: AffineHead, domain: Domain, pairs: list[tuple[int, int]] | Pairs, witnesses: ArrayLike | None = None
+    head: AffineHead,
+    domain: Domain,
+    pairs: list[tuple[int, int]] | Pairs,
+    witnesses: ArrayLike | None = None,
+    programs: int | None = None,
 ) -> Meetings:
     """Settle pairs of classes, cheapest evidence first, and keep only what its exact check proves.
 
     Segments between points deep in two cells settle almost all pairs; what is left is improved step by step,
-    and the rest is solved as linear programs. ``witnesses`` (m, d), points of the domain such as features,
-    are tried as well.
+    and the rest is solved as linear programs, pairs of nearest rows first, ``programs`` of them at most; what
+    is then left is UNDECIDED. ``witnesses`` (m, d), points of the domain such as features, are tried as well.
 
     >>> head = AffineHead([[1.0, 0.0], [0.0, 1.0], [0.4, 0.4]])
     >>> meetings(head, Box.orthant(2), [(0, 1), (0, 2), (1, 2)]).status
@@ -70,7 +75,7 @@ def meetings(
     search.try_constant_order()
     if len(search.open) > WORTH_ASCENDING and isinstance(domain, Box):
         search.try_ascent()
-    search.try_programs()
+    search.try_programs(programs)
     return search.finish(start)
 
 
@@ -83,7 +88,7 @@ class _Search:
         self.bases: list[Any] = []  # arrays of points, or of weights over a hull's points
         self.base_count = 0
         self.tied: list[tuple[NDArray[np.int64], Pairs, Float64]] = []  # rows, ends, steps
-        self.apart: dict[int, Float64] = {}  # row: multipliers
+        self.apart: dict[int, dict[int, float]] = {}  # row: multipliers by class
         self.programs = 0
         self.steps = 0
 
@@ -114,8 +119,7 @@ class _Search:
             for sign, loser, winner in ((1.0, first, second), (-1.0, second, first)):
                 beaten: list[int] = rows[highest_lead(self.head, self.domain, loser, winner) < 0].tolist()
                 for i in beaten:
-                    self.apart[i] = np.zeros(self.head.classes)
-                    self.apart[i][self.pairs[i, 1]] = sign
+                    self.apart[i] = {int(self.pairs[i, 1]): sign}
         self._drop_apart()
         self._use_dominated()
 
@@ -124,19 +128,15 @@ class _Search:
         beaten = {}
         for i, weights in self.apart.items():
             c, j = (int(k) for k in self.pairs[i])
-            loser, winner = (c, j) if weights[j] > 0 else (j, c)
+            loser, winner = (c, j) if weights.get(j, 0.0) > 0 else (j, c)
             beaten[loser] = winner
         for i in self.open.tolist():
             c, j = (int(k) for k in self.pairs[i])
-            weights = np.zeros(self.head.classes)
             if beaten.get(c, j) != j:
-                weights[beaten[c]] = 1.0
+                self.apart[i] = {beaten[c]: 1.0}
             elif beaten.get(j, c) != c:
                 # l_j − l_k = (l_c − l_k) − (l_c − l_j)
-                weights[beaten[j]], weights[j] = 1.0, -1.0
-            else:
-                continue
-            self.apart[i] = weights
+                self.apart[i] = {beaten[j]: 1.0, j: -1.0}
         self._drop_apart()
 
     def _drop_apart(self) -> None:
@@ -150,9 +150,15 @@ class _Search:
         ends = first + np.stack([np.arange(len(rows)), len(rows) + np.arange(len(rows))], axis=1)
         self._settle(self.open[rows], ends, np.tile([0.0, 1.0], (len(rows), 1)))
 
-    def try_programs(self) -> None:
+    def try_programs(self, most: int | None) -> None:
         """One linear program a pair; its solution or its dual solution is the evidence."""
-        for i in self.open.tolist():
+        if most is not None and most < len(self.open):
+            across = self.head.weight[self.pairs[self.open, 0]] - self.head.weight[self.pairs[self.open, 1]]
+            near = np.argsort(np.einsum("ij,ij->i", across, across), kind="stable")
+            asked = self.open[near[:most]]
+        else:
+            asked = self.open
+        for i in asked.tolist():
             c, j = (int(k) for k in self.pairs[i])
             found = contest(self.head, self.domain, c, j)
             self.programs += 1
@@ -160,7 +166,8 @@ class _Search:
                 first = self._add(bracket(self.head, self.domain, found.point, c, j))
                 self._settle(np.array([i]), np.array([[first, first + 1]]), np.array([[0.0, 1.0]]))
             if found.lead < 1e-7 and found.multipliers.any():
-                self.apart[i] = found.multipliers
+                used = np.flatnonzero(found.multipliers)
+                self.apart[i] = dict(zip(used.tolist(), found.multipliers[used].tolist(), strict=True))
 
     def finish(self, start: float) -> Meetings:
         """Check all evidence, and call decided only what it proves."""
@@ -172,12 +179,16 @@ class _Search:
         bases = vstack(self.bases, format="csr") if isinstance(self.domain, Hull) else np.vstack(self.bases)
         ties = CellsMeet(**on, bases=bases, pairs=self.pairs[rows], ends=ends, steps=steps)
         apart_rows = np.array(sorted(self.apart), dtype=np.int64)
-        dense = np.array([self.apart[int(i)] for i in apart_rows]).reshape(len(apart_rows), head.classes)
-        marks = np.zeros_like(dense)
-        for at, i in enumerate(apart_rows):
-            marks[at] = to_be_solved(head, self.domain, int(self.pairs[i, 0]), dense[at])
+        multipliers = [self.apart[i] for i in apart_rows.tolist()]
+        marks: list[dict[int, float]] = []
+        for i, row in zip(apart_rows.tolist(), multipliers, strict=True):
+            solved = to_be_solved(head, self.domain, int(self.pairs[i, 0]), _spread(row, head.classes))
+            marks.append(dict.fromkeys(np.flatnonzero(solved).tolist(), 1.0))
         no_ties = CellsApart(
-            **on, pairs=self.pairs[apart_rows], multipliers=csr_array(dense), solved=csr_array(marks)
+            **on,
+            pairs=self.pairs[apart_rows],
+            multipliers=_table(multipliers, head.classes),
+            solved=_table(marks, head.classes),
         )
         status = np.empty(n, dtype=object)
         status[:] = Status.UNDECIDED
@@ -195,6 +206,21 @@ class _Search:
         status[no_tie_rows >= 0] = Status.INFEASIBLE
         stats = Stats(iterations=self.programs, seconds=time.perf_counter() - start)
         return Meetings(self.pairs, status, ties, no_ties, tie_rows, no_tie_rows, self.programs, stats)
+
+
+def _spread(row: dict[int, float], width: int) -> Float64:
+    """A row of a table, whole."""
+    result = np.zeros(width)
+    result[list(row)] = list(row.values())
+    return result
+
+
+def _table(rows: list[dict[int, float]], width: int) -> csr_array:
+    """A table with those entries."""
+    ends = np.cumsum([0, *map(len, rows)])
+    columns = np.array([k for row in rows for k in sorted(row)], dtype=np.int64)
+    values = np.array([row[k] for row in rows for k in sorted(row)])
+    return csr_array((values, columns, ends), shape=(len(rows), width))
 
 
 def _positions(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:

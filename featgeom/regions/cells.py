@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import networkx as nx
 from numpy.typing import ArrayLike
@@ -14,11 +15,14 @@ from featgeom.regions.chebyshev import Chebyshev, chebyshev
 from featgeom.regions.domains import Domain, as_domain
 from featgeom.regions.emptiness import Emptiness, emptiness
 from featgeom.regions.facets import Facets, facets
-from featgeom.regions.guarantee import HullGuarantee, guarantee
+from featgeom.regions.guarantee import HullGuarantee, class_index, guarantee
 from featgeom.regions.margins import Margins, margins
 from featgeom.regions.radius import Radii, radius
 from featgeom.regions.recession import Recession, recession
 from featgeom.regions.shares import Shares, shares
+
+if TYPE_CHECKING:
+    from cvxpy import Constraint, Expression
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +50,21 @@ class Cells:
     def __repr__(self) -> str:
         return f"<Cells: {self.head.classes:,} classes; domain {self.domain}>"
 
+    def constraints(self, c: int, z: Expression, margin: float = 0.0) -> list[Constraint]:
+        """That the cvxpy expression z (d,) lies in the cell of class ``c``, for convex programs of your own.
+
+        l_c(z) ≥ l_k(z) + ``margin`` (in logits) for every other class k, and z in the domain.
+
+        >>> import cvxpy as cp
+        >>> z, cells = cp.Variable(2), Cells(AffineHead([[1.0, 0.0], [0.0, 1.0]]), "orthant")
+        >>> nearest = cp.Problem(cp.Minimize(cp.norm(z - [0.0, 2.0])), cells.constraints(0, z))
+        >>> round(float(nearest.solve()), 6)
+        1.414214
+        """
+        logits, own = self.head.logits(z), class_index(self.head, c)
+        rivals = [k for k in range(self.head.classes) if k != own]
+        return [logits[own] >= logits[rivals] + margin, *self.domain.constraints(z)]
+
     def margins(self, z: ArrayLike) -> Margins:
         """The class of features (n, d), decided exactly, and their margins to every rival, in logits.
 
@@ -54,14 +73,16 @@ class Cells:
         """
         return margins(self.head, z)
 
-    def radius(self, z: ArrayLike) -> Radii:
+    def radius(self, z: ArrayLike, norm: object = 2) -> Radii:
         """How far features (n, d) are from the boundary of their cell within the domain, and towards whom.
+
+        ``norm``: 1, 2, inf or `mahalanobis(…)`; but for 2 the features must lie in the domain, a box.
 
         >>> cells = Cells(AffineHead([[1.0, -1.0], [0.0, 0.0]], [1.0, 0.0]), "orthant")
         >>> cells.radius([[0.0, 0.0]]).radius.round(6)
         array([1.])
         """
-        return radius(self.head, z, self.domain)
+        return radius(self.head, z, self.domain, norm)
 
     def guarantee(self, points: ArrayLike, c: int) -> HullGuarantee:
         """Whether the hull of ``points`` (n, d) lies inside the cell of class ``c``, and by how much.

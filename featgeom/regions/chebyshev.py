@@ -17,8 +17,8 @@ from featgeom.head import AffineHead
 from featgeom.regions.contest import highest_sum
 from featgeom.regions.domains import Box, Domain, Hull
 from featgeom.regions.emptiness import as_base, ball_claim, emptiness, is_proved, point_of, stats_since
+from featgeom.regions.gaps import norms_from
 from featgeom.regions.guarantee import class_index
-from featgeom.regions.radius import norms_from
 from featgeom.regions.recession import recession
 from featgeom.results import Result
 from featgeom.status import Stats, Status
@@ -43,6 +43,7 @@ class Chebyshev(Result):
     stats: Stats
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def chebyshev(head: AffineHead, domain: Domain, c: int) -> Chebyshev:
     """The largest ball in the cell of class ``c`` in the domain, between proved bounds.
 

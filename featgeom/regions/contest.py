@@ -108,14 +108,14 @@ def to_be_solved(head: AffineHead, domain: Domain, own: int, multipliers: Float6
     used = np.flatnonzero(multipliers)
     if isinstance(domain, Hull) or len(used) == 0:
         return marks
-    gains = head.weight[own] - head.weight
-    slope, size = multipliers @ gains, np.abs(multipliers) @ np.abs(gains)
+    gains = head.weight[own] - head.weight[used]
+    slope, size = multipliers[used] @ gains, np.abs(multipliers[used]) @ np.abs(gains)
     up, down = np.isposinf(domain.hi), np.isneginf(domain.lo)
     vanish = np.flatnonzero((up & down) | ((up | down) & (np.abs(slope) <= NOISE * size)))
     whole = np.array_equal(multipliers, np.rint(multipliers))
     if len(vanish) == 0 or (whole and not slope[vanish].any()):
         return marks
-    _, triangle, order = qr(gains[used][:, vanish].T * multipliers[used], mode="economic", pivoting=True)
+    _, triangle, order = qr(gains[:, vanish].T * multipliers[used], mode="economic", pivoting=True)
     pivots = np.abs(np.diag(triangle))
     rank = min(int((pivots > 1e-9 * pivots.max(initial=0.0)).sum()), len(used) - 1)
     marks[used[order[:rank]]] = 1.0
@@ -162,7 +162,7 @@ def _over_box(rows: Float64, offsets: Float64, box: Box, tied: bool) -> tuple[fl
     tau = x[-1]
     if apex == 0.0:
         tau = 1.0
-    elif lead > 0 and tau < 1e-7:
+    elif lead > -1e-7 and tau < 1e-7:
         # The best is at infinity. Ask again among finite points, where any lead will do.
         bounds = [(None if f else 0.0, None if not np.isfinite(s) else s) for f, s in zip(free, span)]
         total = np.append(np.zeros(d), 1.0)[None, :]
@@ -172,7 +172,7 @@ def _over_box(rows: Float64, offsets: Float64, box: Box, tied: bool) -> tuple[fl
         lead, x, duals = found
         tau = x[-1]
     point = sign * x[:-1] / max(tau, 1e-300) + base
-    return lead, np.clip(point, box.lo, box.hi), duals
+    return lead, np.clip(np.nan_to_num(point), box.lo, box.hi), duals
 
 
 def _solve(
@@ -183,7 +183,9 @@ def _solve(
     capped: bool,
     extra: csr_array | None = None,
 ) -> tuple[float, Float64, Float64] | None:
-    """Maximise t with values[:-1] x ≥ t, values[-1] x = 0 (if tied) and total x = 1."""
+    """Maximise t with values[:-1] x ≥ t, values[-1] x = 0 (if tied) and total x = 1; None beyond float64."""
+    if not np.isfinite(values).all():
+        return None
     gains = len(values) - 1
     a_ub = csr_array(np.hstack([-values[:-1], np.ones((gains, 1))]))
     if extra is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,10 @@ from numpy.typing import ArrayLike
 from featgeom.arrays import Float64, Floats, as_numpy, as_points
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.head import AffineHead
+from featgeom.hulls.combination import combination
+
+if TYPE_CHECKING:
+    from cvxpy import Constraint, Expression
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,6 +81,23 @@ class Box:
         """The dimension of feature space, d."""
         return len(self.lo)
 
+    def constraints(self, z: Expression) -> list[Constraint]:
+        """That the cvxpy expression z (d,) lies in it, for convex programs of your own.
+
+        >>> import cvxpy as cp
+        >>> z, box = cp.Variable(2), Box([1.0, 0.0], [2.0, 9.0])
+        >>> round(float(cp.Problem(cp.Minimize(cp.sum(z)), box.constraints(z)).solve()), 6)
+        1.0
+        """
+        if z.shape != self.lo.shape:
+            raise BadArgument(f"domain: expected an expression of shape {self.lo.shape}, got {z.shape}")
+        low, high = np.flatnonzero(np.isfinite(self.lo)), np.flatnonzero(np.isfinite(self.hi))
+        below, above = (
+            ([z[low] >= self.lo[low]] if len(low) else []),
+            ([z[high] <= self.hi[high]] if len(high) else []),
+        )
+        return [*below, *above]
+
     @property
     def vertices(self) -> Float64:
         """A box is given by its bounds, not by vertices: (0, d)."""
@@ -122,6 +143,16 @@ class Hull:
     def dimension(self) -> int:
         """The dimension of feature space, d."""
         return self.points.shape[1]
+
+    def constraints(self, z: Expression, name: str = "weights") -> list[Constraint]:
+        """That the cvxpy expression z (d,) lies in it; the weights of its points are the variable ``name``.
+
+        >>> import cvxpy as cp
+        >>> z, hull = cp.Variable(1), Hull(np.array([[2.0], [3.0]]))
+        >>> round(float(cp.Problem(cp.Minimize(z[0]), hull.constraints(z)).solve()), 6)
+        2.0
+        """
+        return combination(self.points, z, name)
 
     @property
     def vertices(self) -> Floats:

@@ -17,7 +17,7 @@ from featgeom.head import AffineHead
 from featgeom.regions.contest import contest, to_be_solved
 from featgeom.regions.domains import Box, Domain, Hull, ground
 from featgeom.regions.guarantee import class_index
-from featgeom.regions.witnesses import base_points
+from featgeom.regions.witnesses import base_points, in_box
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -40,6 +40,7 @@ class Emptiness(Result):
     stats: Stats
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def emptiness(head: AffineHead, domain: Domain, c: int) -> Emptiness:
     """Decide whether class ``c`` has the largest logit (or ties for it) anywhere in the domain.
 
@@ -106,7 +107,7 @@ def as_base(domain: Domain, point: Float64 | None) -> Any:
     if isinstance(domain, Hull):
         weights = np.maximum(point, 0.0)
         return csr_array(weights[None, :] / weights.sum())
-    return np.clip(point, domain.lo, domain.hi)[None, :]
+    return in_box(domain, point[None, :])
 
 
 def point_of(domain: Domain, bases: Any) -> Float64:

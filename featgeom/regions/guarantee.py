@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from featgeom.arrays import Float64, Floats, Ints, as_points
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
 from featgeom.errors import BadArgument
-from featgeom.exact.heads import ExactHead, least_margins
+from featgeom.exact.heads import ExactHead, least_margin_bounds, least_margins
 from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
+from featgeom.regions.gaps import norms_from
 from featgeom.regions.margins import float_below, margins_of_block, point_blocks
-from featgeom.regions.radius import norms_from
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -62,18 +62,16 @@ def guarantee(head: AffineHead, points: ArrayLike, c: int) -> HullGuarantee:
     start = time.perf_counter()
     vertices = as_points(points, dimension=head.dimension)
     own = class_index(head, c)
-    least = least_margins(vertices, head.weight, head.bias, own)
-    rivals = [k for k in range(head.classes) if k != own]
-    worst_rival = min(rivals, key=lambda k: least[k])
-    worst = least[worst_rival]
+    near = _Contest.of(head, vertices, own)
+    worst, worst_rival = near.worst()
     breakers, breaker_rivals = _breakers(head, vertices, own) if worst <= 0 else (_none(), _none())
-    centre, inflation = _inflation(head, vertices, own, least)
+    inflation = near.inflation()
     margin = float_below(worst)
     status = Status.GUARANTEED if worst > 0 else Status.BROKEN
     claim: Claim
     if status is Status.GUARANTEED:
         claim = GuaranteedHull(
-            vertices, head.weight, head.bias, own, margin=margin, centre=centre, inflation=inflation
+            vertices, head.weight, head.bias, own, margin=margin, centre=near.centre, inflation=inflation
         )
     else:
         claim = BrokenHull(vertices, head.weight, head.bias, own, breakers=breakers, rivals=breaker_rivals)
@@ -81,11 +79,11 @@ def guarantee(head: AffineHead, points: ArrayLike, c: int) -> HullGuarantee:
         status=status,
         worst_margin=margin,
         worst_rival=worst_rival,
-        distance=_distance(head, own, [float_below(v) for v in least]),
+        distance=near.distance(),
         breakers=breakers,
         breaker_rivals=breaker_rivals,
         inflation=inflation,
-        centre=centre,
+        centre=near.centre,
         certificate=claim,
         stats=Stats(passes=1, seconds=time.perf_counter() - start),
     )
@@ -98,31 +96,91 @@ def class_index(head: AffineHead, c: int) -> int:
     return int(c)
 
 
-def _inflation(head: AffineHead, vertices: Floats, own: int, least: list[Fraction]) -> tuple[Float64, float]:
-    """The centroid and the factor of scaling about it that keeps the hull in the closed cell."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        centre = vertices.mean(axis=0, dtype=np.float64)
-    if not np.isfinite(centre).all():
-        centre = vertices[0].astype(np.float64)
-    rivals = np.array([k for k in range(head.classes) if k != own])
-    leads = ExactHead(head.weight, head.bias).leads(centre, own)
-    middle = [leads[k] for k in rivals]
-    if min(middle) <= 0:
-        return centre, 0.0
-    limits = [m / (m - least[k]) for m, k in zip(middle, rivals, strict=True) if m > least[k]]
-    return centre, max(0.0, float_below(min(limits))) if limits else math.inf
+@dataclass(frozen=True)
+class _Contest:
+    """The rivals that may be the nearest in some sense, with exact margins; a screen left out all others.
+
+    ``rivals`` (m,); ``least``, the least margin of any vertex over each; ``lead``, the margin of ``centre``,
+    the centroid; ``norms`` (m,), upper bounds on ‖w_own − w_k‖.
+    """
+
+    rivals: Ints
+    least: list[Fraction]
+    lead: list[Fraction]
+    norms: Float64
+    centre: Float64
+
+    @classmethod
+    def of(cls, head: AffineHead, vertices: Floats, own: int) -> _Contest:
+        """Screen all rivals in float64, and decide those that are left."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = vertices.mean(axis=0, dtype=np.float64)
+        if not np.isfinite(centre).all():
+            centre = vertices[0].astype(np.float64)
+        least = least_margin_bounds(vertices, head.weight, head.bias, own)
+        lead = least_margin_bounds(centre[None], head.weight, head.bias, own)
+        norms = norms_from(head, own)
+        for bound in least:
+            bound[own] = np.inf  # a class is no rival of itself
+        left = _may_be_least(*least) | (lead[0] <= 0)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            left |= _may_be_least(*(bound / norms for bound in least))
+            left |= _may_be_least(*_scalings(*least, *lead))
+        left[own] = False
+        rivals = np.flatnonzero(left)
+        exact = ExactHead(head.weight[[own, *rivals]], head.bias[[own, *rivals]])
+        return cls(
+            rivals,
+            least_margins(vertices, head.weight, head.bias, own, rivals),
+            exact.leads(centre, 0)[1:],
+            norms[rivals],
+            centre,
+        )
+
+    def worst(self) -> tuple[Fraction, int]:
+        """The least margin over any rival, and the first rival that has it."""
+        value = min(self.least)
+        return value, int(self.rivals[self.least.index(value)])
+
+    def distance(self) -> float:
+        """A lower bound on the distance to the boundary; zero where the hull is broken."""
+        if min(self.least) <= 0:
+            return 0.0
+        apart = [
+            float_below(m) / norm * (1 - 4 * UNIT)
+            for m, norm in zip(self.least, self.norms, strict=True)
+            if norm > 0
+        ]
+        return float(min(apart, default=math.inf))
+
+    def inflation(self) -> float:
+        """The factor of scaling about the centroid that keeps the hull in the closed cell, rounded down."""
+        if min(self.lead) <= 0:
+            return 0.0
+        limits = [c / (c - m) for c, m in zip(self.lead, self.least, strict=True) if c > m]
+        return max(0.0, float_below(min(limits))) if limits else math.inf
+
+
+def _may_be_least(low: Float64, high: Float64) -> NDArray[np.bool_]:
+    """Which of several values, known between bounds, may be the least of all; NaN means unknown."""
+    return ~(low > np.fmin.reduce(high, initial=np.inf))
+
+
+def _scalings(low: Float64, high: Float64, lead_low: Float64, lead_high: Float64) -> tuple[Float64, Float64]:
+    """Bounds on c / (c − m) for leads c and least margins m between bounds; infinite where c ≤ m.
+
+    The quotient is monotone in both, so its extremes are at corners, and rounded by a few units.
+    """
+    corners = []
+    for m in (low, high):
+        for c in (lead_low, lead_high):
+            corners.append(np.where(c > m, c / (c - m), np.inf))
+    least, most = np.min(corners, axis=0), np.max(corners, axis=0)
+    return least - 16 * UNIT * np.abs(least), most + 16 * UNIT * np.abs(most)
 
 
 def _none() -> Ints:
     return np.zeros(0, dtype=np.int64)
-
-
-def _distance(head: AffineHead, own: int, least: list[float]) -> float:
-    norms = norms_from(head, own)
-    apart = [m / norms[k] * (1 - 4 * UNIT) for k, m in enumerate(least) if norms[k] > 0]
-    if min(m for k, m in enumerate(least) if k != own) <= 0:
-        return 0.0
-    return float(min(apart, default=math.inf))
 
 
 def _breakers(head: AffineHead, points: Floats, own: int) -> tuple[Ints, Ints]:

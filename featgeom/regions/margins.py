@@ -19,6 +19,7 @@ from featgeom.head import AffineHead
 from featgeom.results import Result
 from featgeom.status import Status
 
+LARGEST = float(np.finfo(np.float64).max)
 BLOCK_ENTRIES = 1 << 21  # of the features or logits that are in memory at once, per array
 
 
@@ -86,10 +87,16 @@ def margins_of_block(head: AffineHead, points: Floats) -> Margins:
     with np.errstate(over="ignore", invalid="ignore"):
         result = logits[rows, classes][:, None] - logits
         error = error[rows, classes][:, None] + error + UNIT * np.abs(result)
+        beyond = np.flatnonzero(~(np.isfinite(result) & np.isfinite(error)).all(axis=1))
+    for i in beyond.tolist():  # what float64 cannot add up, it may still hold
+        exact[i] = _settle(head, points[i], logits[i], np.full(head.classes, np.inf))
+        classes[i] = _argmax(exact[i])
     for i, values in exact.items():
         for k, value in values.items():
             result[i, k] = float_below(values[int(classes[i])] - value)
             error[i, k] = 2 * UNIT * abs(result[i, k]) + 5e-324 if result[i, k] else 0.0
+            if result[i, k] == LARGEST:
+                error[i, k] = np.inf
     result[rows, classes] = 0.0
     error[rows, classes] = 0.0
     lower, claimed = (proved_margins(result, times * error, classes) for times in (1, 3))
@@ -122,7 +129,7 @@ def float_below(value: Fraction) -> float:
     try:
         nearest = float(value)
     except OverflowError:
-        return float(np.finfo(np.float64).max) if value > 0 else -math.inf
+        return LARGEST if value > 0 else -math.inf
     return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
 
 

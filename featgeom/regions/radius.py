@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64, Floats, Ints, as_points
+from featgeom.arrays import Float64, Floats, Ints, as_points, is_ordinary
 from featgeom.certificates.classes import ClassBall
+from featgeom.certificates.norms import NearestInNorm
 from featgeom.exact.rounding import UNIT, gamma
 from featgeom.head import AffineHead
+from featgeom.norms import as_norm
 from featgeom.regions.domains import Box, Domain
+from featgeom.regions.gaps import pair_norms
 from featgeom.regions.margins import Margins, margins_of_block, point_blocks, proved_margins
+from featgeom.regions.norm_radius import nearest_change
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -41,12 +45,15 @@ class Radii(Result):
     rival: Ints
     ball: Float64
     ball_rival: Ints
-    certificate: ClassBall
+    certificate: ClassBall | NearestInNorm
     stats: Stats
 
 
-def radius(head: AffineHead, z: ArrayLike, domain: Domain) -> Radii:
+@np.errstate(over="ignore", invalid="ignore")
+def radius(head: AffineHead, z: ArrayLike, domain: Domain, norm: object = 2) -> Radii:
     """Distances to the nearest boundary of features (n, d), read in blocks (a memory map is fine).
+
+    In another ``norm`` than 2 all features are in memory at once, and must lie in the domain.
 
     >>> head = AffineHead([[1.0, 0.0], [0.0, 1.0]])
     >>> found = radius(head, [[3.0, 1.0]], Box.space(2))
@@ -55,6 +62,13 @@ def radius(head: AffineHead, z: ArrayLike, domain: Domain) -> Radii:
     """
     start = time.perf_counter()
     points = as_points(z, "features", head.dimension, allow_empty=True)
+    measure = as_norm(norm, head.dimension)
+    if not measure.plain:
+        found = nearest_change(head, points.astype(np.float64), domain, measure)
+        stats = Stats(passes=1, seconds=time.perf_counter() - start)
+        return Radii(
+            found.classes, found.lower, found.rival, found.ball, found.ball_rival, found.certificate, stats
+        )
     norms = pair_norms(head)
     parts = [
         _radius_of_block(head, points[block], norms, domain) for block in point_blocks(head, len(points))
@@ -77,21 +91,19 @@ def radius(head: AffineHead, z: ArrayLike, domain: Domain) -> Radii:
         radius=best,
         steps=csr_array((steps, (rows, columns)), shape=(len(points), head.classes)),
     )
+    claim = _held(claim)
+    best, ball = claim.radius, np.minimum(ball, claim.radius)
     stats = Stats(passes=1, seconds=time.perf_counter() - start)
     return Radii(classes, best, rival, ball, ball_rival, claim, stats)
 
 
-def pair_norms(head: AffineHead) -> Float64:
-    """Upper bounds on ‖w_c − w_k‖, (C, C), tight to rounding; exactly zero where the rows are equal."""
-    return np.stack([norms_from(head, c) for c in range(head.classes)])
-
-
-def norms_from(head: AffineHead, own: int) -> Float64:
-    """Upper bounds on ‖w_own − w_k‖ for every class k, (C,), tight to rounding; zero where rows are equal."""
-    difference = head.weight[own] - head.weight
-    scale = np.abs(difference).max(axis=1)
-    unit = difference / np.where(scale > 0, scale, 1.0)[:, None]
-    return scale * np.sqrt(np.einsum("ij,ij->i", unit, unit)) * (1 + (head.dimension + 8) * UNIT)
+def _held(claim: ClassBall) -> ClassBall:
+    """The claim with no radius that its own check does not prove, where float64 nears its limits."""
+    finite = [side[np.isfinite(side)] for side in (claim.lo, claim.hi)]
+    if is_ordinary(claim.points, claim.weight, claim.bias, *finite):
+        return claim
+    proved = claim.check().status[: len(claim)] == Status.PROVED
+    return replace(claim, radius=np.where(proved, claim.radius, 0.0))
 
 
 def _offsets(parts: list[tuple]) -> list[int]:
@@ -151,8 +163,9 @@ def _within(head: AffineHead, z: Float64, classes: Ints, distances: Float64, box
 def steps_to_boundary(head: AffineHead, z: Float64, own: Ints, rivals: Ints, box: Box) -> Float64:
     """The τ for which clip(z − τ(w_own − w_rival), box) is the nearest tie of the two in the box, (m,).
 
-    Along τ the margin is convex, piecewise linear and falling, so Newton's method from zero climbs to its
-    root without passing it. Where the two never tie in the box, τ is infinite.
+    From a point of the box the margin is convex along τ, piecewise linear and falling, so Newton's method
+    from zero climbs to its root without passing it; from a point outside it only falls: its root is bisected.
+    Where the two never tie in the box, τ is infinite.
     """
     v = head.weight[own] - head.weight[rivals]
     offset = head.bias[own] - head.bias[rivals]
@@ -173,7 +186,34 @@ def steps_to_boundary(head: AffineHead, z: Float64, own: Ints, rivals: Ints, box
         open_rows = open_rows[going]
         if len(open_rows) == 0:
             break
+    outside = np.flatnonzero(((z < box.lo) | (z > box.hi)).any(axis=1))
+    step[outside] = _bisected(z[outside], v[outside], offset[outside], box)
     return step
+
+
+def _bisected(z: Float64, v: Float64, offset: Float64, box: Box) -> Float64:
+    """The least τ at which v·clip(z − τv, box) + offset is not positive, for points z outside the box.
+
+    Where it is not so at zero, z need only come to the box: then the step is so short that `distance_in_box`
+    proves all but 1e-13 of that way.
+    """
+
+    def margin(step: Float64) -> Float64:
+        with np.errstate(over="ignore"):
+            return np.einsum("ij,ij->i", v, np.clip(z - step[:, None] * v, box.lo, box.hi)) + offset
+
+    with np.errstate(invalid="ignore"):
+        ends = np.where(v == 0, 0.0, v * np.where(v > 0, box.lo, box.hi)).sum(axis=1) + offset
+    low, high = np.zeros(len(z)), np.ones(len(z))
+    for _ in range(500):
+        high = np.where((ends <= 0) & (margin(high) > 0), 4 * high, high)
+    for _ in range(100):
+        middle = (low + high) / 2
+        beyond = margin(middle) <= 0
+        low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+    lead, apart2 = np.abs(margin(0 * low)), np.square(z - np.clip(z, box.lo, box.hi)).sum(axis=1)
+    shortest = 1e-13 * apart2 / np.maximum(np.maximum(lead, 1e-13 * apart2), 1e-300)
+    return np.where(ends > 0, np.inf, np.maximum(high, shortest))
 
 
 def distance_in_box(

@@ -34,6 +34,7 @@ class Recession(Result):
     stats: Stats
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def recession(head: AffineHead, domain: Domain, c: int) -> Recession:
     """Whether the cell of class ``c`` in the domain is unbounded.
 

@@ -42,9 +42,10 @@ def base_points(head: AffineHead, domain: Domain, given: Floats | None) -> Itera
     if length2 > 0:
         for scale in SCALES:
             yield _clipped(head, domain, scale * size / length2 * centred)
-        inverse = np.linalg.pinv(centred).T
-        for scale in SCALES:
-            yield _clipped(head, domain, scale * size * inverse)
+        if np.isfinite(centred).all():
+            inverse = np.linalg.pinv(centred).T
+            for scale in SCALES:
+                yield _clipped(head, domain, scale * size * inverse)
     yield _clipped(head, domain, np.zeros_like(head.weight))
     if given is not None:
         inside = np.flatnonzero(domain.contains(given))
@@ -53,8 +54,13 @@ def base_points(head: AffineHead, domain: Domain, given: Floats | None) -> Itera
 
 
 def _clipped(head: AffineHead, box: Box, points: Float64) -> BasePoints:
-    bases = np.clip(points, box.lo, box.hi)
+    bases = in_box(box, points)
     return BasePoints(bases, head.logits(bases))
+
+
+def in_box(box: Box, points: Float64) -> Float64:
+    """Points (m, d) brought into the box, whatever became of their coordinates."""
+    return np.clip(np.nan_to_num(points), box.lo, box.hi)
 
 
 def _deepest(head: AffineHead, points: Floats, members: Floats, weights: bool) -> BasePoints:
@@ -125,7 +131,7 @@ def _ascend(head: AffineHead, box: Box, pairs: Ints) -> tuple[NDArray[np.int64],
     centred = head.weight - head.weight.mean(axis=0)
     length2 = np.median(np.einsum("ij,ij->i", centred, centred)) or 1.0
     size = 1 + np.abs(head.bias - head.bias.mean()).max()
-    z = np.clip(4 * size / length2 * (centred[first] + centred[second]), box.lo, box.hi)
+    z = in_box(box, 4 * size / length2 * (centred[first] + centred[second]))
     open_rows = np.arange(len(pairs))
     for _ in range(ASCENT_STEPS):
         c, j = first[open_rows], second[open_rows]
@@ -143,7 +149,7 @@ def _ascend(head: AffineHead, box: Box, pairs: Ints) -> tuple[NDArray[np.int64],
         away = head.weight[lower] - head.weight[rival]
         norm2 = np.einsum("ij,ij->i", away, away)
         length = np.where(norm2 > 0, (2 * size - lead[behind]) / np.where(norm2 > 0, norm2, 1.0), 0.0)
-        z[open_rows] = np.clip(z[open_rows] + length[:, None] * away, box.lo, box.hi)
+        z[open_rows] = in_box(box, z[open_rows] + length[:, None] * away)
     low, high, good = bracket_box(head, box, z, first, second)
     return np.flatnonzero(good), low[good], high[good]
 
@@ -160,7 +166,7 @@ def bracket_box(
     v = head.weight[winner] - head.weight[loser]
     with np.errstate(invalid="ignore"):
         moved = z - np.where(np.isfinite(step), step, 0.0)[:, None] * v
-    tie = np.clip(moved, box.lo, box.hi)
+    tie = in_box(box, moved)
     logits = head.logits(tie)
     top = np.minimum(logits[index, first], logits[index, second])
     logits[index, first] = logits[index, second] = -np.inf
@@ -170,8 +176,8 @@ def bracket_box(
     norm = longest * np.sqrt(np.einsum("ij,ij->i", v, v))
     width = np.where(norm > 0, np.maximum(gap, 0.0) / (8 * np.where(norm > 0, norm, 1.0)), 0.0)
     sign = np.where(ahead, 1.0, -1.0)[:, None]
-    low = np.clip(tie + sign * width[:, None] * v, box.lo, box.hi)
-    high = np.clip(tie - sign * width[:, None] * v, box.lo, box.hi)
+    low = in_box(box, tie + sign * width[:, None] * v)
+    high = in_box(box, tie - sign * width[:, None] * v)
     return low, high, np.isfinite(step) & (gap > 0)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featgeom.catalog import STUDIES
-from featgeom.files import write_whole
+from featgeom.report.page import ordered
+from featgeom.runs.commit import commit
 from featgeom.runs.record import Table, is_number, plain
+from featgeom.text import no_formula, visible
 
 if TYPE_CHECKING:
     from featgeom.runs.run import Run
@@ -27,20 +30,18 @@ def write_paper(run: Run) -> list[Path]:
     """Write RUN/figures/NAME.pdf and .png, RUN/tables/STUDY-NAME.csv and .tex, for every stored record."""
     from featgeom.figures.style import pdf, png
 
-    written = []
-    for study, record in run.results.items():
-        parts: dict[Path, bytes] = {}
+    parts: dict[str, bytes] = {}
+    for record in ordered(run.results):
+        study = record.study
         for drawing in STUDIES[study].drawings(record, run.classes):
-            parts[run.folder / "figures" / f"{drawing.name}.pdf"] = pdf(drawing.figure)
-            parts[run.folder / "figures" / f"{drawing.name}.png"] = png(drawing.figure)
+            parts[f"figures/{drawing.name}.pdf"] = pdf(drawing.figure)
+            parts[f"figures/{drawing.name}.png"] = png(drawing.figure)
         for table in record.tables:
-            place = run.folder / "tables" / f"{study}-{table.name}"
-            parts[place.with_suffix(".csv")] = csv_table(table).encode()
-            parts[place.with_suffix(".tex")] = latex_table(table, f"tab:{study}-{table.name}").encode()
-        for path, content in parts.items():
-            write_whole(path, content)
-        written += list(parts)
-    return written
+            place = f"tables/{study}-{table.name}"
+            parts[f"{place}.csv"] = csv_table(table).encode()
+            parts[f"{place}.tex"] = latex_table(table, f"tab:{study}-{table.name}").encode()
+    commit(run.folder, "paper", parts)
+    return [run.folder / place for place in parts]
 
 
 def csv_table(table: Table) -> str:
@@ -50,11 +51,32 @@ def csv_table(table: Table) -> str:
     >>> csv_table(Table("t", "T", (Column("who"), Column("speed", "m/s")), (("A, B", 0.1),)))
     'who,speed [m/s]\\n"A, B",0.1\\n'
     """
+    return csv_lines([c.heading for c in table.columns], table.rows)
+
+
+def csv_lines(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Rows under their headings as CSV, a line each, whatever stands in them.
+
+    >>> print(csv_lines(["a", "b"], [["=1\\r\\n2", 0.5], ["c,d", None]]), end="")
+    a,b
+    '=1\\r\\n2,0.5
+    "c,d",
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([c.heading for c in table.columns])
-    writer.writerows([["" if value is None else plain(value) for value in row] for row in table.rows])
+    writer.writerows([csv_cell(value) for value in row] for row in (headings, *rows))
     return buffer.getvalue()
+
+
+def csv_cell(value: Any) -> Any:
+    """A value for a table: every digit of a number, a name as text that no spreadsheet computes.
+
+    >>> csv_cell(-0.5), csv_cell("-0.5"), csv_cell(None), csv_cell(float("-inf"))
+    (-0.5, "'-0.5", '', '-Infinity')
+    """
+    if isinstance(value, str):
+        return no_formula(visible(value))
+    return "" if value is None else plain(value)
 
 
 def latex_table(table: Table, label: str) -> str:
@@ -108,4 +130,4 @@ def escaped(text: str) -> str:
     >>> escaped("50 % of z ≥ 0")
     '50 \\\\% of z $\\\\geq$ 0'
     """
-    return "".join(SPECIAL.get(letter, letter) for letter in text)
+    return "".join(SPECIAL.get(letter, letter) for letter in visible(text))

@@ -2,178 +2,209 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import socket
 import threading
-from functools import lru_cache
+from collections.abc import Awaitable, Callable
 from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
-
-from featgeom.errors import BadArgument, FeatgeomError
-from featgeom.report.between import Between
-from featgeom.report.view import bytes_of, encoded, images_of, scene_document, view_page
+from featgeom.errors import FeatgeomError
+from featgeom.report.live import Asked, LiveView
+from featgeom.report.policy import content_policy
 from featgeom.runs.record import plain
 
 if TYPE_CHECKING:
-    from featgeom.hulls.hull import ConvexHull
+    from starlette.requests import Request
+    from starlette.responses import Response
+
     from featgeom.runs.run import Run
 
 LOCAL = "127.0.0.1"
-NAMED = 200  # classes that the page lists by name
+HOSTS = (LOCAL, "localhost")
+QUEUE = 500  # questions that may wait for their turn
+CONNECTIONS = 800  # that may be open at a time
+GRACE = 1  # seconds for answers under way when the server is to end
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
-class ViewServer(ThreadingHTTPServer):
+class ViewServer:
     """A server of one run on localhost: the page, images, exact crossings, hull distances, inversions.
 
-    ``port`` 0 takes any free one; ``address`` says which. Nothing but this machine can reach it.
+    ``port`` 0 takes any free one; ``address`` says which. Nothing but this machine can reach it, and no page
+    but its own. Raises OSError or OverflowError for a port that cannot be had.
     """
 
-    daemon_threads = True
-
     def __init__(self, run: Run, port: int = 0, first: dict[str, str] | None = None) -> None:
-        self.run = run
-        self.first = first or {}
-        self.computing = threading.Lock()  # the kernels are not made for two callers at a time
-        self.scene_page = lru_cache(maxsize=8)(self._scene_page)
-        self.hull = lru_cache(maxsize=16)(self._hull)
-        self.images = lru_cache(maxsize=2)(run.images)
-        self.between = Between(run)
-        super().__init__((LOCAL, port), Handler)
+        import uvicorn
+
+        from featgeom.report.patience import Impatient
+
+        self.view = LiveView(run, first)
+        self.ended = threading.Event()
+        self.ended.set()
+        self.socket = socket.create_server((LOCAL, port), backlog=512)
+        self.port = int(self.socket.getsockname()[1])
+        silent = logging.getLogger("uvicorn.error")  # the terminal belongs to the command
+        silent.propagate = False
+        silent.handlers = [logging.NullHandler()]
+        self.server = uvicorn.Server(
+            uvicorn.Config(
+                application(self.view, self.port),
+                http=Impatient,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=CONNECTIONS,
+                timeout_keep_alive=5,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
 
     @property
     def address(self) -> str:
         """Where the page is."""
-        return f"http://{LOCAL}:{self.server_address[1]}/"
+        return f"http://{LOCAL}:{self.port}/"
 
-    def page(self, asked: dict[str, str]) -> str:
+    def page(self, asked: Asked) -> str:
         """The page of a view; what was not asked for is as the command line said."""
-        asked = self.first | {key: value for key, value in asked.items() if value}
-        return self.scene_page(asked.get("view", "decision"), asked.get("classes"), asked.get("split"))
+        return self.view.page(asked)
 
-    def _scene_page(self, view: str, classes: str | None, split: str | None) -> str:
-        from featgeom.figures.scene_of import VIEWS, chosen_classes, scene_of_run
-
-        named = None if classes is None else [name.strip() for name in classes.split(",")]
-        scene = scene_of_run(self.run, view, named, split)
-        names = self.run.classes
-        asked = self.run.features(scene.samples.split)
-        chosen = chosen_classes(asked, names, view, named)
-        live = {
-            "classes": ",".join(str(c) if "," in names[c] else names[c] for c in chosen),
-            "views": VIEWS,
-            "all": names if len(names) <= NAMED else [f"{len(names)} classes"],
-            "splits": self.run.splits,
-            "images": images_of(self.run, scene.samples.split) is not None,
-            "network": self.run.asked["model"]["source"] is not None,
-        }
-        return view_page(scene, scene_document(scene, self.run, live))
-
-    def _hull(self, c: int) -> ConvexHull | None:
-        from featgeom.hulls.hull import ConvexHull
-
-        part = self.run.features(self.run.reference_split)
-        mine = np.flatnonzero((part.labels == c) & (part.predictions == c))
-        return ConvexHull(part.features[mine]) if len(mine) else None
-
-    def feature(self, asked: dict[str, str], key: str) -> Any:
-        """The feature (1, d) of a sample that was asked for."""
-        part = self.run.features(asked["split"])
-        return np.asarray(part.features[[self.row(asked, key)]], np.float64)
-
-    def row(self, asked: dict[str, str], key: str) -> int:
-        """The number of a sample that was asked for."""
-        count = len(self.run.features(asked["split"]))
-        if not (asked[key].isdecimal() and int(asked[key]) < count):
-            raise BadArgument(f"{key}: expected a sample from 0 to {count - 1}, got '{asked[key]}'")
-        return int(asked[key])
-
-    def image(self, asked: dict[str, str]) -> bytes:
-        """The image of a sample, as a PNG file."""
-        pixels = self.images(asked["split"]).pixels([self.row(asked, "row")])
-        return encoded(bytes_of(pixels)[0], "png")
-
-    def segment(self, asked: dict[str, str]) -> dict[str, Any]:
-        """The exact sequence of cells between two samples."""
-        from featgeom.boundaries.crossings import crossings
-
-        head = self.run.features(asked["split"]).head
-        found = crossings(head, self.feature(asked, "from"), self.feature(asked, "to"))
-        pieces = [{"class": c, "enters": t} for c, t in zip(found.cells, found.enter)]
-        return {"pieces": pieces, "said": "exact sequence, certified"}
-
-    def inversion(self, asked: dict[str, str]) -> dict[str, Any]:
-        """The images found so far along the segment of two samples; the first question starts the work."""
-        return self.between.state(asked["split"], self.row(asked, "from"), self.row(asked, "to"))
-
-    def sample(self, asked: dict[str, str]) -> dict[str, Any]:
-        """What takes computing: the distance of a sample to its class's hull, with a proved lower bound."""
-        part = self.run.features(asked["split"])
-        c = int(part.labels[self.row(asked, "row")])
-        hull = self.hull(c)
-        if hull is None:
-            return {"facts": []}
-        found = hull.project(self.feature(asked, "row"))
-        name = f"distance to the hull of {self.run.classes[c]}"
-        bounds = (
-            f"between {found.lower_bound[0]:.6g} and {found.distance[0]:.6g}, {found.status[0].name.lower()}"
-        )
-        return {"facts": [{"name": name, "value": float(found.distance[0]), "said": bounds}]}
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers one request; every error is one line."""
-
-    server: ViewServer
-    server_version = "featgeom"
-
-    def do_GET(self) -> None:
-        """The page, or what it asks for."""
-        address = urlsplit(self.path)
-        asked = {key: values[-1] for key, values in parse_qs(address.query).items()}
-        host = self.headers.get("Host", "").rsplit(":", 1)[0]
-        if host not in (LOCAL, "localhost"):
-            return self.answer(403, "text/plain", b"this page is for this machine alone\n")
+    def serve_forever(self) -> None:
+        """Answer until `shutdown`, or until Ctrl-C in the main thread, which raises KeyboardInterrupt."""
+        self.ended.clear()
         try:
-            with self.server.computing:
-                kind, body = self.found(address.path, asked)
-        except FeatgeomError as error:
-            return self.answer(400, "text/html", refusal(str(error)).encode())
-        except KeyError as error:
-            return self.answer(400, "text/html", refusal(f"{error.args[0]} is missing").encode())
-        return self.answer(200 if body else 404, kind, body or b"there is nothing here\n")
+            self.server.run(sockets=[self.socket])
+        finally:
+            self.ended.set()
 
-    def found(self, path: str, asked: dict[str, str]) -> tuple[str, bytes]:
-        """What is at an address, and its type; nothing where there is nothing."""
-        if path == "/":
-            return "text/html", self.server.page(asked).encode()
-        if path == "/image":
-            return "image/png", self.server.image(asked)
-        if path in ("/segment", "/sample", "/inversion"):
-            answer = plain(getattr(self.server, path[1:])(asked))
-            return "application/json", json.dumps(answer).encode()
-        return "text/plain", b""
+    def shutdown(self) -> None:
+        """Let `serve_forever` end, and wait until it has."""
+        self.server.should_exit = True
+        self.ended.wait(2 * GRACE)
 
-    def answer(self, status: int, kind: str, body: bytes) -> None:
-        """Send a whole answer."""
-        text = "" if kind.startswith("image") else "; charset=utf-8"
-        self.send_response(status)
-        self.send_header("Content-Type", kind + text)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "max-age=3600" if kind.startswith("image") else "no-store")
-        self.end_headers()
-        self.wfile.write(body)
+    def __enter__(self) -> ViewServer:
+        return self
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name the library calls it by
-        """Say nothing: the terminal belongs to the command."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+        self.socket.close()
+        self.view.searches.close()
 
 
-def refusal(message: str) -> str:
-    """A page that says what was wrong, and leads back.
+def application(view: LiveView, port: int) -> Any:
+    """The ASGI application of a view that is served at a port."""
+    from starlette.applications import Starlette
+    from starlette.routing import Route
 
-    >>> refusal("no class '<x>'").count("&lt;x&gt;")
+    turn = Turn()
+
+    def found(kind: str, answer: Callable[[Asked], Any]) -> Callable[[Request], Awaitable[Response]]:
+        async def respond(request: Request) -> Response:
+            return await answered(request, kind, answer, view, port, turn)
+
+        return respond
+
+    async def nothing(request: Request, error: Exception) -> Response:
+        status = getattr(error, "status_code", 500)
+        words = {404: "there is nothing here", 405: "this can only be asked for (GET)"}
+        said = words.get(status, f"internal error, {type(error).__name__}: {error}")
+        return refusal(status, said, wants_page(request))
+
+    ours = [
+        ("/", "text/html", view.page),
+        ("/image", "image/png", view.image),
+        *(
+            (f"/{what}", "application/json", getattr(view, what))
+            for what in ("segment", "sample", "inversion")
+        ),
+    ]
+    routes = [Route(path, found(kind, answer), methods=["GET"]) for path, kind, answer in ours]
+    return Starlette(routes=routes, exception_handlers={404: nothing, 405: nothing, Exception: nothing})
+
+
+class Turn:
+    """The kernels are not made for two callers at a time: one works, others wait in order, up to `QUEUE`."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.lock = asyncio.Lock()
+
+
+async def answered(
+    request: Request, kind: str, answer: Callable[[Asked], Any], view: LiveView, port: int, turn: Turn
+) -> Response:
+    """What a page of ours asked for; every error is one line."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import Response
+
+    page = kind == "text/html"
+    if not from_our_page(request, port):
+        return refusal(403, "this page is for this machine alone, and for no other page", page)
+    asked = dict(request.query_params)
+    if turn.waiting >= QUEUE:
+        return refusal(503, "too many questions wait already; ask again in a moment", page)
+    turn.waiting += 1
+    try:
+        async with turn.lock:
+            if await request.is_disconnected():
+                return Response(status_code=499)
+            body = await run_in_threadpool(answer, asked)
+    except FeatgeomError as error:
+        return refusal(400, str(error), page)
+    finally:
+        turn.waiting -= 1
+    headers = HEADERS | ({"Cache-Control": "max-age=3600"} if kind == "image/png" else {})
+    if page:
+        headers["Content-Security-Policy"] = f"{view.policy}; frame-ancestors 'none'"
+    content = json.dumps(plain(body)) if kind == "application/json" else body
+    return Response(content, media_type=kind, headers=headers)
+
+
+def from_our_page(request: Request, port: int) -> bool:
+    """Whether a request names this server, and comes from a page of ours or from no page."""
+    names = {f"{host}:{port}" for host in HOSTS}
+    hosts, origins = (request.headers.getlist(name) for name in ("host", "origin"))
+    if len(hosts) != 1 or hosts[0] not in names:
+        return False
+    if any(origin not in {f"http://{name}" for name in names} for origin in origins):
+        return False
+    elsewhere = request.headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
+    return not elsewhere or request.headers.get("sec-fetch-mode") == "navigate"
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person looks at the answer."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def refusal(status: int, message: str, page: bool) -> Response:
+    """A line that says what was wrong: in a page that leads back, or as JSON."""
+    from starlette.responses import JSONResponse, Response
+
+    if not page:
+        return JSONResponse({"error": message}, status, HEADERS)
+    policy = {"Content-Security-Policy": f"{content_policy([])}; frame-ancestors 'none'"}
+    return Response(refusal_page(message), status, HEADERS | policy, "text/html")
+
+
+def refusal_page(message: str) -> str:
+    """The page of a refusal.
+
+    >>> refusal_page("no class '<x>'").count("&lt;x&gt;")
     1
     """
     return (

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,14 @@ from numpy.typing import NDArray
 
 from featgeom.errors import BadData
 from featgeom.files import write_whole
+from featgeom.report.policy import content_policy
+from featgeom.report.shell import filled, resource
+from featgeom.runs.again import fetched
 from featgeom.runs.record import plain
 
 if TYPE_CHECKING:
     from featgeom.data.images import ImageSet
-    from featgeom.figures.scene import Samples, Scene
+    from featgeom.figures.drawn import Drawn, Samples
     from featgeom.runs.run import Run
 
 LOGIT_BYTES = 1_500_000  # logits of all samples go into the page up to this size
@@ -28,7 +30,7 @@ RAW_PIXELS = 400_000  # up to this many pixels a sheet of images is stored witho
 TYPES = {"f": ("f4", np.float32), "i": ("i4", np.int32)}
 
 
-def write_view(scene: Scene, run: Run, path: Path, others: Sequence[Scene] = ()) -> Path:
+def write_view(scene: Drawn, run: Run, path: Path, others: Sequence[Drawn] = ()) -> Path:
     """Write the page of a scene to ``path``, with images of the samples as far as they fit.
 
     ``others`` are further views of the run, among which a reader of the page can choose.
@@ -42,38 +44,48 @@ def write_view(scene: Scene, run: Run, path: Path, others: Sequence[Scene] = ())
     return path
 
 
-def view_page(scene: Scene, document: dict[str, Any]) -> str:
-    """The whole page."""
-    from jinja2 import DictLoader, Environment, StrictUndefined
-
-    loader = DictLoader({"element": _resource("view_element.html"), "page": _resource("view.html")})
-    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=loader, trim_blocks=True)
-    return environment.get_template("page").render(
-        scene=scene, style=_resource("view.css"), script=view_script(), data=script_json(document)
+def view_page(scene: Drawn, document: dict[str, Any], policy: str | None = None) -> str:
+    """The whole page, with its policy, or that of a page that is served."""
+    return filled(
+        resource("view.html"),
+        scene=scene,
+        style=resource("view.css"),
+        script=view_script(),
+        data=script_json(document),
+        policy=policy or content_policy(scripts_of()),
     )
 
 
-def view_element(scene: Scene, document: dict[str, Any]) -> str:
+def view_element(scene: Drawn, document: dict[str, Any]) -> str:
     """The picture alone, to stand inside another page that has the style of `view_style`."""
-    from jinja2 import Environment, StrictUndefined
+    return view_markup(scene, script_json(document))
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(_resource("view_element.html"))
-    return template.render(scene=scene, script=view_script(), data=script_json(document))
+
+def view_markup(scene: Any, data: str) -> str:
+    """The same, given what the script is told, as JSON; of the scene its notes are read."""
+    return filled(resource("view_element.html"), scene=scene, script=view_script(), data=data)
 
 
 def view_style() -> str:
     """The style sheet of the picture."""
-    return _resource("view.css")
+    return resource("view.css")
 
 
 def view_script() -> str:
-    """The script of the picture."""
-    parts = [_resource(f"view_{part}.js") for part in ("draw", "segment", "page")]
-    return parts[0] + "".join(part.replace('"use strict";\n', "", 1) for part in parts[1:])
+    """The script of the picture, and what starts it."""
+    parts = [resource(f"view_{part}.js") for part in ("draw", "segment", "page")]
+    body = parts[0] + "".join(part.replace('"use strict";\n', "", 1) for part in parts[1:])
+    scene = 'JSON.parse(document.getElementById("view-scene").textContent)'
+    start = f'window.featgeomView = new View(document.getElementById("view"), {scene});'
+    return f"(() => {{\n{body}\n{start}\n}})();"
 
 
-def scene_document(scene: Scene, run: Run, live: dict[str, Any] | None = None) -> dict[str, Any]:
+def scripts_of() -> list[str]:
+    """The scripts that a page with the picture has, byte for byte."""
+    return [view_script()]
+
+
+def scene_document(scene: Drawn, run: Run, live: dict[str, Any] | None = None) -> dict[str, Any]:
     """What the page needs of a scene, as plain values; with ``live`` it asks its server for the rest."""
     samples = scene.samples
     document: dict[str, Any] = {
@@ -139,7 +151,7 @@ def script_json(document: dict[str, Any]) -> str:
 
 def stored_facts(run: Run, samples: Samples) -> list[dict[str, Any]]:
     """What the study of hulls has stored of these samples, where it has been run."""
-    if not (run.folder / "results" / "hulls.json").exists():
+    if "hulls" not in run.studies:
         return []
     arrays = run.result("hulls").arrays
     reference = run.reference_split
@@ -186,7 +198,9 @@ def image_sheet(run: Run, samples: Samples) -> tuple[dict[str, Any] | None, NDAr
 
 
 def images_of(run: Run, split: str) -> ImageSet | None:
-    """The images of a split, or None where the run has none or they are gone."""
+    """The images of a split, or None where the run has none, or they are gone or would have to be fetched."""
+    if run.held is None and fetched(run.asked)[1]:
+        return None
     try:
         return run.images(split)
     except BadData:
@@ -223,7 +237,3 @@ def encoded(pixels: NDArray[np.uint8], kind: str) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format=kind, quality=82, optimize=kind == "png")
     return buffer.getvalue()
-
-
-def _resource(name: str) -> str:
-    return files("featgeom.report").joinpath(name).read_text("utf-8")

@@ -197,7 +197,7 @@ class View extends Segments {
   }
   async ask(what, values) {
     const answer = await fetch(what + "?" + new URLSearchParams({ split: this.scene.samples.split, ...values }));
-    if (!answer.ok) throw new Error(answer.statusText);
+    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error || answer.statusText);
     return answer.json();
   }
   step(by) {

@@ -1,4 +1,4 @@
-"""Claims on disk: evidence beside a JSON document, subjects by reference (docs/certificates.md)."""
+"""Claims on disk: what they are about in words, evidence beside a JSON document (docs/certificates.md)."""
 
 from __future__ import annotations
 
@@ -7,76 +7,105 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from featgeom.certificates.claim import KINDS, Claim
+from featgeom.data.npz import read_arrays
 from featgeom.errors import BadArgument, BadData, FeatgeomError
-from featgeom.exact.fields import specs
-from featgeom.files import read_json, write_json, write_whole
-from featgeom.runs.sources import Sources
+from featgeom.files import json_bytes, read_json, write_whole
+from featgeom.runs.evidence import Arrays, restored, stored
+from featgeom.runs.subjects import Subjects
 
-FORMAT = 1
-
-Arrays = dict[str, NDArray[Any]]
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class StoredClaim:
-    """A claim as it was read or, where the record is damaged or altered, what is wrong with it."""
+    """A claim as it was read or, where the record is damaged or altered, what is wrong with it.
+
+    ``about`` are the words by which it names its subjects.
+    """
 
     name: str
     kind: str
     claim: Claim | None
     problem: str
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
-def save_claims(
-    folder: Path | str, name: str, claims: Mapping[str, Claim], sources: Mapping[str, NDArray[Any]]
-) -> Path:
+def save_claims(folder: Path | str, name: str, claims: Mapping[str, Claim], subjects: Subjects) -> Path:
     """Write claims to ``folder``/``name``.json and .npz, each whole or not at all.
 
-    What the claims are about is not copied where it is found in ``sources`` (an array by name, such as
-    "train/features" or "head/weight"): whole, or as some of its rows in any order.
+    What they are about is not stored: each names it in words (see `Claim.named`), by which it is found again.
 
-    Raises BadArgument for a field that is neither array, sparse array, number nor string.
+    Raises BadArgument for a claim that is about something else than its words say, and for a field that is
+    neither array, sparse array, number nor string.
 
     >>> import tempfile
+    >>> from featgeom import AffineHead
     >>> from featgeom.certificates.guarantees import BrokenHull
-    >>> z, w, b = np.array([[2.0], [-1.0]]), np.array([[1.0], [0.0]]), np.zeros(2)
-    >>> claim = BrokenHull(z[1:], w, b, 0, np.array([0]), np.array([1]))
+    >>> from featgeom.features.features import FeatureSet
+    >>> part = FeatureSet.of(np.array([[2.0], [-1.0]]), [0, 1], AffineHead([[1.0], [0.0]]))
+    >>> known = Subjects({"all": part})
+    >>> head = part.head.weight, part.head.bias
+    >>> claim = BrokenHull(part.features[1:], *head, 0, np.array([0]), np.array([1]))
     >>> with tempfile.TemporaryDirectory() as place:
-    ...     _ = save_claims(place, "test", {"broken": claim}, {"features": z, "weight": w, "bias": b})
-    ...     stored = load_claims(f"{place}/test.json", {"features": z, "weight": w, "bias": b})
-    >>> stored[0].name, stored[0].claim.check().tally
-    ('broken', {'PROVED': 1})
+    ...     said = {"broken": claim.named(points="all/features of class 1")}
+    ...     stored = load_claims(save_claims(place, "test", said, known), known)
+    >>> print(stored[0].claim.statement(0))
+    number 0 of all/features of class 1 (1) does not lie strictly inside the cell of class 0: class 1 has as \
+large a logit
     """
-    known = Sources(sources)
+    files = claim_files(name, claims, subjects)
+    for file, content in files.items():
+        write_whole(Path(folder) / file, content)
+    return Path(folder) / f"{name}.json"
+
+
+def claim_files(name: str, claims: Mapping[str, Claim], subjects: Subjects) -> dict[str, bytes | memoryview]:
+    """The files that `save_claims` writes, by name, that which is read first last."""
     arrays: Arrays = {}
     entries = []
     for label, claim in claims.items():
-        subjects = {field for names in claim.subjects.values() for field in names}
-        described = {
-            name: _described(getattr(claim, name), name in subjects, known, arrays)
-            for name, _ in specs(claim)
-        }
-        entries.append({"name": label, "kind": claim.kind, "count": len(claim), "fields": described})
-    for entry in entries:
-        entry["sha256"] = _digest_of(entry)
-    path = Path(folder) / f"{name}.json"
+        about = about_of(claim)
+        _agree(label, claim, about, subjects)
+        fields = {name: stored(value, arrays) for name, value in claim.evidence.items()}
+        entry = {"name": label, "kind": claim.kind, "count": len(claim), "about": about, "fields": fields}
+        entries.append(entry | {"sha256": _digest_of(entry)})
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-    write_whole(path.with_suffix(".npz"), packed.getbuffer())
-    write_json(path, {"format": FORMAT, "claims": entries})
-    return path
+    return {
+        f"{name}.npz": packed.getbuffer(),
+        f"{name}.json": json_bytes({"format": FORMAT, "claims": entries}),
+    }
 
 
-def load_claims(path: Path | str, sources: Mapping[str, NDArray[Any]]) -> list[StoredClaim]:
+def about_of(claim: Claim) -> dict[str, str]:
+    """The words for each subject of a claim; there is one head only, which needs none."""
+    return {subject: claim.words.get(subject, subject) for subject in claim.subjects}
+
+
+def _agree(label: str, claim: Claim, about: Mapping[str, str], subjects: Subjects) -> None:
+    """Raise BadArgument unless a claim is about what its words say."""
+    try:
+        named = subjects.fields(type(claim), about)
+    except BadData as error:
+        raise BadArgument(f"claim '{label}': {error}") from None
+    for name, value in named.items():
+        if not _same(value, np.asarray(getattr(claim, name))):
+            raise BadArgument(f"claim '{label}': its {name} is not what its words say ({about})")
+
+
+def _same(named: NDArray[Any], value: NDArray[Any]) -> bool:
+    return named is value or (named.shape == value.shape and np.array_equal(named, value))
+
+
+def load_claims(path: Path | str, subjects: Subjects) -> list[StoredClaim]:
     """Read the claims of one document; a damaged or altered one is told as such, and raises nothing.
 
     Raises BadData where the document itself cannot be read or has another format.
@@ -85,90 +114,33 @@ def load_claims(path: Path | str, sources: Mapping[str, NDArray[Any]]) -> list[S
     document = read_json(path)
     if document.get("format") != FORMAT or not isinstance(document.get("claims"), list):
         raise BadData(f"{path}: not a list of claims in format {FORMAT}")
-    known = Sources(sources)
     try:
-        with open(path.with_suffix(".npz"), "rb") as file, np.load(file, allow_pickle=False) as stored:
-            return [_loaded(entry, stored, known) for entry in document["claims"]]
+        arrays = read_arrays(path.with_suffix(".npz"))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{path.with_suffix('.npz')}: damaged ({error})") from None
+    return [_loaded(entry, arrays, subjects) for entry in document["claims"]]
 
 
-def _loaded(entry: Any, stored: Any, known: Sources) -> StoredClaim:
+def _loaded(entry: Any, arrays: Mapping[str, NDArray[Any]], subjects: Subjects) -> StoredClaim:
     name, kind = (str(entry.get(key, "")) if isinstance(entry, dict) else "" for key in ("name", "kind"))
     try:
         if not isinstance(entry, dict) or entry.get("sha256") != _digest_of(entry):
             raise BadData("the record was altered after it was written")
-        _import_claims()
+        import_claims()
         if kind not in KINDS:
             raise BadData(f"no claims of kind '{kind}' are known")
-        values = {field: _restored(text, stored, known) for field, text in entry["fields"].items()}
-        return StoredClaim(name, kind, KINDS[kind](**values), "")
-    except (FeatgeomError, KeyError, TypeError, ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
+        about = {str(subject): str(words) for subject, words in entry["about"].items()}
+        values = {field: restored(text, arrays) for field, text in entry["fields"].items()}
+        if twice := set(values) & {field for names in KINDS[kind].subjects.values() for field in names}:
+            raise BadData(f"stores {', '.join(sorted(twice))}, which it may only name")
+        named = subjects.fields(KINDS[kind], about)
+        words = {subject: subjects.said(text) for subject, text in about.items()}
+        claim = KINDS[kind](**values, **named, words=words)
+        if len(claim) != entry["count"]:
+            raise BadData(f"holds {len(claim):,} statements, not {entry['count']}")
+        return StoredClaim(name, kind, claim, "", about)
+    except (FeatgeomError, TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         return StoredClaim(name, kind, None, str(error) or type(error).__name__)
-
-
-def _described(value: Any, is_subject: bool, known: Sources, arrays: Arrays) -> dict[str, Any]:
-    """One field as JSON; arrays that have to be stored are added to ``arrays``."""
-    if isinstance(value, csr_array):
-        parts = {part: _stored(getattr(value, part), arrays) for part in ("data", "indices", "indptr")}
-        return {"sparse": parts, "shape": [int(n) for n in value.shape]}
-    if isinstance(value, np.ndarray):
-        found = known.find(value) if is_subject else None
-        if found is None:
-            return _stored(value, arrays)
-        source, rows = found
-        described = {"source": source, "dtype": str(value.dtype), "sha256": digest(value)}
-        return described | ({} if rows is None else {"rows": _stored(rows, arrays)})
-    if isinstance(value, bool | np.bool_):
-        return {"truth": bool(value)}
-    if isinstance(value, int | np.integer):
-        return {"integer": int(value)}
-    if isinstance(value, float | np.floating):
-        return {"float": float(value).hex()}
-    if isinstance(value, str):
-        return {"text": value}
-    raise BadArgument(f"a claim cannot hold a value of type {type(value).__name__}")
-
-
-def _restored(field: dict[str, Any], stored: Any, known: Sources) -> Any:
-    if "array" in field:
-        return _checked(stored[field["array"]], field)
-    if "sparse" in field:
-        data, indices, indptr = (
-            _restored(field["sparse"][p], stored, known) for p in ("data", "indices", "indptr")
-        )
-        matrix = csr_array((data, indices, indptr), shape=tuple(field["shape"]))
-        matrix.check_format(full_check=True)
-        return matrix
-    if "source" in field:
-        rows = _restored(field["rows"], stored, known) if "rows" in field else None
-        return _checked(known.get(field["source"], rows).astype(field["dtype"], copy=False), field)
-    if "float" in field:
-        return float.fromhex(field["float"])
-    return next(iter(field[key] for key in ("truth", "integer", "text") if key in field))
-
-
-def _stored(array: NDArray[Any], arrays: Arrays) -> dict[str, Any]:
-    name = f"a{len(arrays)}"
-    arrays[name] = np.ascontiguousarray(array)
-    return {"array": name, "sha256": digest(array)}
-
-
-def _checked(array: NDArray[Any], field: dict[str, Any]) -> NDArray[Any]:
-    if digest(array) != field["sha256"]:
-        what = f"'{field['source']}'" if "source" in field else "its evidence"
-        raise BadData(f"{what} is not what it was when the record was written")
-    return array
-
-
-def digest(array: NDArray[Any]) -> str:
-    """SHA-256 over type, shape and bytes of an array, read in blocks."""
-    from featgeom.arrays import blocks
-
-    result = hashlib.sha256(f"{array.dtype.str} {array.shape}\n".encode())
-    for block in blocks(array) if array.ndim else [array]:
-        result.update(np.ascontiguousarray(block).tobytes())
-    return result.hexdigest()
 
 
 def _digest_of(entry: dict[str, Any]) -> str:
@@ -176,7 +148,7 @@ def _digest_of(entry: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def _import_claims() -> None:
+def import_claims() -> None:
     """Make every kind of claim known."""
     import importlib
     import pkgutil

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from featgeom.certificates.claim import Claim
+from featgeom.decimals import no_less, no_more
 from featgeom.errors import BadArgument, Unsupported, nearest_name
+from featgeom.text import visible
 
 STANDINGS = {
     "proved": "certified; `featgeom verify` re-checks the evidence exactly",
@@ -20,30 +22,59 @@ STANDINGS = {
     "estimated": "depends on a random sample; comes with an interval",
 }
 
+ENDS = {"": "", "lower": "at least", "upper": "at most"}
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence a study states, and on what ground: proved, computed or estimated."""
+    """One sentence a study states, and on what ground: proved, computed or estimated.
+
+    What is proved names the claims ``by`` which it is; see `featgeom.proofs`.
+    """
 
     text: str
     standing: str = "computed"
+    by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.standing not in STANDINGS:
             raise BadArgument(f"standing '{self.standing}': one of {', '.join(STANDINGS)}")
+        if (self.standing == "proved") != bool(self.by):
+            raise BadArgument("what is proved names the claims by which it is, and nothing else does")
+
+    @classmethod
+    def proved(cls, text: str, by: tuple[str, ...]) -> Finding:
+        """A sentence whose numbers come out of the claims of these names."""
+        return cls(text, "proved", by)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its name and, where it has one, its unit."""
+    """A column of a table: its name, its unit where it has one, and whether its values are proved.
+
+    Where the values are one ``end`` of what is known, "lower" or "upper", the heading says so, and they are
+    rounded outwards in print.
+    """
 
     name: str
     unit: str = ""
+    proved: bool = False
+    end: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name, and which end of what is known the values are.
+
+        >>> Column("diameter", end="upper").label, Column("at most", end="upper").label
+        ('diameter, at most', 'at most')
+        """
+        end = ENDS[self.end]
+        return self.name if self.name.endswith(end) else f"{self.name}, {end}"
 
     @property
     def heading(self) -> str:
-        """Name and unit in one."""
-        return f"{self.name} [{self.unit}]" if self.unit else self.name
+        """Label and unit in one."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,6 +93,11 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
     note: str = ""
+
+    @classmethod
+    def of(cls, name: str, title: str, columns: Mapping[Column, Sequence[Any]], note: str = "") -> Table:
+        """A table given column by column, all of one length."""
+        return cls(name, title, tuple(columns), tuple(zip(*columns.values(), strict=True)), note)
 
     def column(self, name: str) -> list[Any]:
         """The values under one heading."""
@@ -102,12 +138,13 @@ class Table:
 
     def cells(self) -> list[list[str]]:
         """Every value as a reader sees it."""
-        return [[shown(value) for value in row] for row in self.rows]
+        ends = [column.end for column in self.columns]
+        return [[shown(value, end) for value, end in zip(row, ends, strict=True)] for row in self.rows]
 
     def to_text(self) -> str:
         """Aligned monospace text: words to the left, numbers to the right, units in a line of their own."""
         units = [f"[{c.unit}]" if c.unit else "" for c in self.columns]
-        grid = [[c.name for c in self.columns], *([units] if any(units) else []), *self.cells()]
+        grid = [[visible(c.label) for c in self.columns], *([units] if any(units) else []), *self.cells()]
         widths = [max(len(row[j]) for row in grid) for j in range(len(self.columns))]
         right = [all(is_number(row[j]) for row in self.rows) for j in range(len(self.columns))]
         lines = [
@@ -161,13 +198,13 @@ class Record:
             {
                 "study": self.study,
                 "title": self.title,
-                "findings": [{"text": f.text, "standing": f.standing} for f in self.findings],
+                "findings": [{"text": f.text, "standing": f.standing, "by": f.by} for f in self.findings],
                 "values": self.values,
                 "tables": [
                     {
                         "name": t.name,
                         "title": t.title,
-                        "columns": [{"name": c.name, "unit": c.unit} for c in t.columns],
+                        "columns": [vars(column) for column in t.columns],
                         "rows": t.rows,
                         "note": t.note,
                     }
@@ -193,7 +230,7 @@ class Record:
             for t in document["tables"]
         )
         return cls(
-            tuple(Finding(**f) for f in document["findings"]),
+            tuple(Finding(f["text"], f["standing"], tuple(f["by"])) for f in document["findings"]),
             restored(document["values"]),
             tables,
             arrays,
@@ -212,14 +249,14 @@ class Record:
         yield self.title
         yield "=" * len(self.title)
         for finding in self.findings:
-            yield f"* {finding.text} [{finding.standing}]"
+            yield f"* {visible(finding.text)} [{finding.standing}]"
         for table in self.tables:
             yield ""
-            yield table.title
+            yield visible(table.title)
             yield "-" * len(table.title)
             yield table.to_text()
             if table.note:
-                yield table.note
+                yield visible(table.note)
 
 
 def is_number(value: Any) -> bool:
@@ -227,11 +264,15 @@ def is_number(value: Any) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, end: str = "") -> str:
     """One value as a reader sees it: four significant digits, a dash for what does not exist.
+
+    The ``end`` of an interval, "lower" or "upper", is rounded outwards.
 
     >>> [shown(v) for v in (None, True, 12345, 0.123456, 1e-9, float("inf"))]
     ['–', 'yes', '12,345', '0.1235', '1e-09', '∞']
+    >>> shown(0.123456, "lower"), shown(0.123412, "upper")
+    ('0.1234', '0.1235')
     """
     if value is None:
         return "–"
@@ -244,8 +285,8 @@ def shown(value: Any) -> str:
             return "–"
         if math.isinf(value):
             return "∞" if value > 0 else "−∞"
-        return f"{value:.4g}"
-    return str(value)
+        return {"lower": no_more, "upper": no_less}[end](value) if end else f"{value:.4g}"
+    return visible(str(value))
 
 
 NOT_FINITE = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}

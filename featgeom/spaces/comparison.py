@@ -109,16 +109,9 @@ def compare_spaces(
     measures = {}
     for name, send in maps.items():
         points, asked = known if name == "feature" else (send(chosen[0]), send(chosen[1]))
-        measures[name] = measure(
-            name,
-            points,
-            asked,
-            {kind: send(images) for kind, images in strange.images.items()},
-            labels,
-            boundaries.get(name, np.empty(0)),
-            device,
-            seed,
-        )
+        sent = {kind: send(images) for kind, images in strange.images.items()}
+        boundary = boundaries.get(name, np.empty(0))
+        measures[name] = measure(name, points, asked, sent, labels, boundary, device, seed)
     return SpaceComparison(measures, rows[0], rows[1])
 
 

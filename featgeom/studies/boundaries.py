@@ -18,18 +18,20 @@ from featgeom.boundaries.directions import DirectionSpectrum, direction_spectrum
 from featgeom.boundaries.flips import flip_points
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.ties import FlipPoints, tie_points
-from featgeom.certificates.claim import Claim
-from featgeom.collapse import class_means
 from featgeom.errors import BadArgument, BadData, nearest_name
 from featgeom.features.features import FeatureSet
+from featgeom.proofs import boundaries as proof
+from featgeom.proofs.boundaries import PAIRS_OF_ALL, chosen_norm
+from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.runs.subjects import rows_of
 from featgeom.status import Status
 from featgeom.studies.slices import Triple, stored_slices
+from featgeom.text import visible
 
 UNIT = "feature distance"
 AMBIGUOUS_SHOWN = 24
-PAIRS_OF_ALL = 64  # up to so many classes every pair is asked for a tie and a segment of means
 
 
 def study(
@@ -39,43 +41,52 @@ def study(
     *,
     slices: tuple[tuple[str, str, str], ...],
     traces: bool,
+    norm: str,
 ) -> Record:
     """The boundaries of a run's head, asked by the samples of its question split.
 
     ``slices`` names triples of classes (their means) or of samples (#17); where there are none, triples are
     chosen by how many samples have their nearest boundary between the classes. ``traces`` asks for the
-    traces of the class hulls on these slices.
+    traces of the class hulls on these slices. ``norm`` is that of the distances to the nearest boundary.
     """
-    reference, question = run.features(run.reference_split), run.features(run.question_split)
-    domain = "orthant" if min(float(part.features.min()) for part in (reference, question)) >= 0 else "space"
+    question = run.features(run.question_split)
+    domain, asked = run.subjects.domain, f"{run.question_split}/features"
     head, z = question.head, np.asarray(question.features)
-    flips = flip_points(head, z, None, domain)
+    measure = chosen_norm(norm, run.features(run.reference_split))
+    unit = UNIT if measure.plain else f"{measure.name} distance"
+    flips = flip_points(head, z, None, domain, measure)
     ranked = ambiguity(flips.distance, head.logits(z), question.labels)
     pairs = boundary_pairs(flips, head.classes)
-    means, present = correct_means(reference)
+    means = run.subjects.means(run.reference_split)
+    present = np.flatnonzero(np.isfinite(means[:, 0])).tolist()
     meeting = tied_pairs(head, means, present, domain) if head.classes <= PAIRS_OF_ALL else {}
     spectra = direction_spectrum(z, flips.point, flips.classes[:, 0])
     triples = [named_triple(names, question, means, run.classes) for names in slices]
     triples = triples or chosen_triples(pairs, means, present, run.classes)
-    drawn, slice_claims = stored_slices(triples, reference, question, traces)
+    drawn, slice_claims = stored_slices(triples, run, traces)
 
+    claims = {"nearest": flips.certificate.named(points=asked, domain=domain), **slice_claims}
+    if len(flips.certificate_empty):
+        claims["no-tie"] = flips.certificate_empty.named(domain=domain)
+    ends, base = proof.segments(Found.of(run, {})), f"{run.reference_split}/means"
+    if len(ends):
+        segments = crossings(head, means[ends[:, 0]], means[ends[:, 1]]).certificate
+        claims["means"] = segments.named(start=rows_of(base, ends[:, 0]), end=rows_of(base, ends[:, 1]))
+    settings = {"domain": domain, "slices": [list(t.names) for t in triples], "traces": traces, "norm": norm}
+    said = Found.of(run, claims, settings)
     findings = [
-        nearest_finding(flips, run.question_split, domain),
+        *(proved(said, proof.nearest) or [none_found(run.question_split)]),
         *ambiguity_findings(ranked, run.question_split),
         spectrum_finding(spectra[None], head.dimension, head.classes),
+        *proved(said, proof.between_means),
+        *proved(said, proof.slices),
+        *trace_findings(drawn),
     ]
-    claims: dict[str, Claim] = {"nearest": flips.certificate, **slice_claims}
-    if len(flips.certificate_empty):
-        claims["no-tie"] = flips.certificate_empty
-    if head.classes <= PAIRS_OF_ALL and len(present) > 1:
-        path_finding, claims["means"] = segment_finding(head, means, present, run.classes)
-        findings.append(path_finding)
-    if drawn:
-        findings.append(slice_finding(drawn))
     return Record(
         tuple(findings),
         {
             "domain": domain,
+            "unit": unit,
             "rank_correlation": ranked.rank_correlation,
             "error_auroc": {
                 "distance": ranked.error_auroc_distance,
@@ -85,9 +96,9 @@ def study(
             "slices": drawn,
         },
         (
-            pair_table(pairs, meeting, run.classes, run.question_split),
-            ambiguous_table(ranked, flips, question, run.classes),
-            calibration_table(ranked, run.question_split),
+            pair_table(pairs, meeting, run.classes, run.question_split, unit),
+            ambiguous_table(ranked, flips, question, run.classes, unit),
+            calibration_table(ranked, run.question_split, unit),
             spectrum_table(spectra, run.classes),
         ),
         {
@@ -102,7 +113,7 @@ def study(
             **thumbnails(run, ranked.order[:AMBIGUOUS_SHOWN]),
         },
         claims,
-        {"domain": domain, "slices": [list(t.names) for t in triples], "traces": traces},
+        settings,
         {"results/boundaries.graphml": graphml(pairs, run.classes)},
     )
 
@@ -136,14 +147,6 @@ def boundary_pairs(flips: FlipPoints, classes: int) -> list[Pair]:
         counts = (first, int(mine.sum()) - first)
         result.append(Pair((a, b), counts, float(distance.mean()), float(distance.min())))
     return sorted(result, key=lambda pair: (-pair.count, pair.classes))
-
-
-def correct_means(part: FeatureSet) -> tuple[Float64, list[int]]:
-    """Means (C, d) of the correctly predicted features of each class, and the classes that have one."""
-    labels = np.asarray(part.labels)
-    right = np.where(np.asarray(part.predictions) == labels, labels, -1)
-    means = class_means(part.features, right, part.head.classes)
-    return means, [int(c) for c in np.unique(right[right >= 0])]
 
 
 def tied_pairs(head: Any, means: Float64, present: list[int], domain: str) -> dict[tuple[int, int], Status]:
@@ -214,20 +217,9 @@ def thumbnails(run: Run, rows: Ints) -> dict[str, NDArray[Any]]:
     return {"ambiguous_images": images.images[rows], "ambiguous_rows": rows}
 
 
-def nearest_finding(flips: FlipPoints, split: str, domain: str) -> Finding:
-    """How far the nearest boundary is, and how well that is known."""
-    solved = flips.status == Status.SOLVED
-    distance = flips.distance[solved]
-    if not len(distance):
-        return Finding(f"No {split} sample has a decision boundary within reach of its class.", "proved")
-    width = float(((distance - flips.lower_bound[solved]) / np.maximum(distance, 1e-300)).max())
-    where = "the orthant z ≥ 0" if domain == "orthant" else "all of feature space"
-    return Finding(
-        f"The nearest boundary of {int(solved.sum()):,} of {len(flips.distance):,} {split} samples is known, "
-        f"within {where}, to a relative {max(width, 1e-16):.0e}: median distance {np.median(distance):.4g}, "
-        f"least {distance.min():.3g}.",
-        "proved",
-    )
+def none_found(split: str) -> Finding:
+    """What is said where no boundary is known."""
+    return Finding(f"No decision boundary was found for any {split} sample.")
 
 
 def ambiguity_findings(ranked: Ambiguity, split: str) -> list[Finding]:
@@ -256,36 +248,26 @@ def spectrum_finding(spectrum: DirectionSpectrum, dimension: int, classes: int) 
     )
 
 
-def segment_finding(
-    head: Any, means: Float64, present: list[int], classes: tuple[str, ...]
-) -> tuple[Finding, Claim]:
-    """Through which cells the straight lines between class means run."""
-    ends = list(combinations(present, 2))
-    found = crossings(head, means[[a for a, _ in ends]], means[[b for _, b in ends]])
-    detours = [i for i in range(len(ends)) if found.changes[i] > 1]
-    text = f"Of {len(ends)} straight segments between class means, {len(detours)} run through a third class"
-    if detours:
-        longest = max(detours, key=lambda i: (found.changes[i], -i))
-        text += f", such as {' → '.join(classes[k] for k in found.path(longest)[0])}"
-    return Finding(text + ".", "proved"), found.certificate
-
-
-def slice_finding(drawn: list[dict[str, Any]]) -> Finding:
-    """What the slices show."""
-    shown = [f"{', '.join(s['names'])} ({len(s['polygons'])} cells)" for s in drawn]
-    text = f"Exact slices through {'; '.join(shown)}"
+def trace_findings(drawn: list[dict[str, Any]]) -> list[Finding]:
+    """How well the traces of hulls on the slices are known."""
     widest = max((t["gap"] for s in drawn for t in s["traces"].values()), default=None)
-    if widest is not None:
-        text += f"; the traces of class hulls on them are known to {widest:.2g}"
-    return Finding(text + ".", "proved")
+    return (
+        []
+        if widest is None
+        else [Finding(f"The traces of class hulls on the slices are known to {widest:.2g}.")]
+    )
 
 
 def pair_table(
-    pairs: list[Pair], meeting: dict[tuple[int, int], Status], classes: tuple[str, ...], split: str
+    pairs: list[Pair],
+    meeting: dict[tuple[int, int], Status],
+    classes: tuple[str, ...],
+    split: str,
+    unit: str,
 ) -> Table:
     """A row for each pair of classes that some sample has as its nearest boundary, or that may meet."""
     known = {pair.classes: pair for pair in pairs}
-    words = {Status.SOLVED: "yes", Status.INFEASIBLE: "no, proved", None: "yes"}
+    words = {Status.SOLVED: "yes", Status.INFEASIBLE: "no", None: "yes"}
     rows = []
     for a, b in [*known, *(p for p in meeting if p not in known)]:
         pair = known.get((a, b))
@@ -297,7 +279,7 @@ def pair_table(
         f"Nearest boundaries of {split} samples by pair of classes",
         (
             Column("class"), Column("and"), Column("samples of the first"), Column("of the second"),
-            Column("mean distance", UNIT), Column("least", UNIT), Column("cells meet"),
+            Column("mean distance", unit), Column("least", unit), Column("cells meet"),
         ),
         tuple(rows),
         "A sample counts where the nearest boundary of its predicted class is that pair's. Cells meet where "
@@ -306,7 +288,7 @@ def pair_table(
 
 
 def ambiguous_table(
-    ranked: Ambiguity, flips: FlipPoints, part: FeatureSet, classes: tuple[str, ...]
+    ranked: Ambiguity, flips: FlipPoints, part: FeatureSet, classes: tuple[str, ...], unit: str
 ) -> Table:
     """The samples nearest to a boundary."""
     rows = tuple(
@@ -321,13 +303,13 @@ def ambiguous_table(
         f"Most ambiguous {part.split} samples",
         (
             Column("sample"), Column("label"), Column("predicted"), Column("flips to"),
-            Column("distance", UNIT), Column("softmax"),
+            Column("distance", unit), Column("softmax"),
         ),
         rows,
     )  # fmt: skip
 
 
-def calibration_table(ranked: Ambiguity, split: str) -> Table:
+def calibration_table(ranked: Ambiguity, split: str, unit: str) -> Table:
     """Accuracy by tenth of distance and of confidence."""
     assert ranked.by_distance is not None
     assert ranked.by_confidence is not None
@@ -340,7 +322,7 @@ def calibration_table(ranked: Ambiguity, split: str) -> Table:
         "calibration",
         f"Accuracy on {split} by distance to the boundary, and by softmax confidence",
         (
-            Column("group"), Column("samples"), Column("mean distance", UNIT), Column("accuracy"),
+            Column("group"), Column("samples"), Column("mean distance", unit), Column("accuracy"),
             Column("mean softmax"), Column("accuracy by softmax"),
         ),
         rows,
@@ -372,7 +354,7 @@ def spectrum_table(spectra: dict[int | None, DirectionSpectrum], classes: tuple[
 def graphml(pairs: list[Pair], classes: tuple[str, ...]) -> bytes:
     """The classes by number, with their names, and an edge for each pair that is a nearest boundary."""
     graph = nx.Graph()
-    graph.add_nodes_from((c, {"name": name}) for c, name in enumerate(classes))
+    graph.add_nodes_from((c, {"name": visible(name)}) for c, name in enumerate(classes))
     for pair in pairs:
         graph.add_edge(*pair.classes, samples=pair.count, mean_distance=pair.mean, least_distance=pair.least)
     written = io.BytesIO()

@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from featgeom.certificates.claim import Claim
 from featgeom.data.images import ImageSet
 from featgeom.data.sources import load_images
+from featgeom.proofs import pixels as proof
+from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.runs.subjects import rows_of
 from featgeom.spaces.comparison import SpaceComparison, compare_spaces
 from featgeom.spaces.measures import MOST_POINTS, SpaceMeasures
 
@@ -47,8 +51,10 @@ def study(
             one, run.seed, sets, device, (train_samples, test_samples, flip_samples)
         )
     mine = next(iter(found.values()))
+    arrays, claims = _arrays(mine), _claims(mine, run)
+    said = Found.of(run, claims).beside(arrays)
     return Record(
-        tuple(_findings(found, run)),
+        (*_findings(found, run), *proved(said, proof.drawn_inside), *proved(said, proof.drawn_apart)),
         {**values(mine), "beside": {name: values(part) for name, part in list(found.items())[1:]}},
         (
             _hull_table(found, run),
@@ -56,8 +62,8 @@ def study(
             _stranger_table(found),
             _classes_table(found, run.reference_split),
         ),
-        _arrays(mine),
-        dict(mine.measures["feature"].certificates),
+        arrays,
+        claims,
         {
             "train_samples": len(mine.train_rows),
             "test_samples": len(mine.test_rows),
@@ -67,6 +73,21 @@ def study(
             "seed": run.seed,
         },
     )
+
+
+def _claims(found: SpaceComparison, run: Run) -> dict[str, Claim]:
+    """The claims about this run's feature space, about the samples that were drawn."""
+    base, rows = f"{run.reference_split}/features", found.train_rows
+    labels = run.images(run.reference_split).labels[rows]
+    claims: dict[str, Claim] = {}
+    for name, claim in found.measures["feature"].certificates.items():
+        if name == "inside":
+            asked = rows_of(f"{run.question_split}/features", found.test_rows)
+            claims[name] = claim.named(points=rows_of(base, rows), queries=asked)
+        else:
+            a, b = (rows_of(base, rows[labels == int(c)]) for c in name.split("-")[1:])
+            claims[name] = claim.named(points_a=a, points_b=b)
+    return claims
 
 
 def name_of(run: Run, taken: Container[str] = ()) -> str:
@@ -159,8 +180,7 @@ def _findings(found: Compared, run: Run) -> list[Finding]:
                 Finding(
                     f"{of}In {name} space (dimension {part.dimension}; {_asked(comparison, run)}): "
                     f"{100 * part.inside:.1f} % lie inside; the median distance to the hull is "
-                    f"{part.relative(part.distance):.4f} of its diameter.",
-                    "proved" if name == "feature" and len(findings) == 2 else "computed",
+                    f"{part.relative(part.distance):.4f} of its diameter."
                 )
             )
         pixel, feature = comparison.measures["pixel"], comparison.measures["feature"]

@@ -20,8 +20,11 @@ from featgeom.models.classifier import Classifier
 from featgeom.pixels.flips import PixelFlips, pixel_flips
 from featgeom.pixels.lower_bounds import pixel_lower_bounds
 from featgeom.progress import in_batches
+from featgeom.proofs import pixels as proof
+from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table, shown
 from featgeom.runs.run import Run
+from featgeom.runs.subjects import rows_of
 from featgeom.status import Status
 
 AT_ONCE = 32  # samples between two steps of the progress bar
@@ -47,7 +50,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     )
     lower, refused = _lower_bounds(classifier, images, progress)
     exact = flip_points(features.head, points)
-    found = pixels.status == Status.SOLVED
+    found, distance = pixels.status == Status.SOLVED, rounded_up(pixels.distance, images[0].size)
     landed = np.asarray(classifier.features(pixels.images), np.float64)
     travelled = np.where(found, np.linalg.norm(landed - points, axis=1), np.nan)
     both = found & np.isfinite(exact.distance)
@@ -66,44 +69,48 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         if both.sum() > 2
         else None,
         "detour": float(np.median(travelled[both] / exact.distance[both])) if both.any() else None,
-        "median_pixel": _median(pixels.distance),
+        "median_pixel": _median(distance),
         "median_feature": _median(exact.distance),
-        "lower": None if lower is None else _interval(lower, pixels.distance),
+        "lower": None if lower is None else _interval(lower, distance),
         "lower_refused": refused,
         "directions": {name: _spectrum_values(spectrum) for name, spectrum in spectra.items()},
         "bounds": list(classifier.pixels.bounds),
-        "drawn": _spread(pixels.distance),
+        "drawn": _spread(distance),
     }
     low, high = classifier.pixels.bounds
     flat, start = (x[found].reshape(int(found.sum()), images[0].size) for x in (pixels.images, images))
-    claims: dict[str, Claim] = {
-        "images": MovedImage(start, flat, low, high, rounded_up(pixels.distance[found], flat.shape[1])),
-        "feature-flips": exact.certificate,
-    }
+    asked = rows_of(f"{run.question_split}/features", rows)
+    claims: dict[str, Claim] = {"feature-flips": exact.certificate.named(points=asked, domain="space")}
+    if found.any():
+        moved = MovedImage(start, flat, low, high, distance[found])
+        claims["images"] = moved.named(
+            **{name: rows_of(f"record/{name}", np.flatnonzero(found)) for name in ("start", "images")}
+        )
     if len(exact.certificate_empty):
-        claims["no-flip"] = exact.certificate_empty
+        claims["no-flip"] = exact.certificate_empty.named(domain="space")
+    arrays = {
+        "rows": rows,
+        "pixel_distance": distance,
+        **({} if lower is None else {"pixel_lower_bound": lower}),
+        "pixel_classes": pixels.classes,
+        "feature_distance": exact.distance,
+        "feature_classes": exact.classes,
+        "travelled": travelled,
+        "start": images,
+        "images": pixels.images,
+        "pixel_singular_values": spectra["pixel"].singular_values,
+        "feature_singular_values": spectra["feature"].singular_values,
+        "pixel_pivots": rows[spectra["pixel"].pivots],
+        "feature_pivots": rows[spectra["feature"].pivots],
+    }
     return Record(
-        tuple(_findings(values, exact)),
+        tuple(_findings(values, Found.of(run, claims).beside(arrays))),
         values,
         (
             _distance_table(run.question_split, pixels, lower, exact, travelled),
             _direction_table(spectra, images[0].size, points.shape[1]),
         ),
-        {
-            "rows": rows,
-            "pixel_distance": pixels.distance,
-            **({} if lower is None else {"pixel_lower_bound": lower}),
-            "pixel_classes": pixels.classes,
-            "feature_distance": exact.distance,
-            "feature_classes": exact.classes,
-            "travelled": travelled,
-            "start": images,
-            "images": pixels.images,
-            "pixel_singular_values": spectra["pixel"].singular_values,
-            "feature_singular_values": spectra["feature"].singular_values,
-            "pixel_pivots": rows[spectra["pixel"].pivots],
-            "feature_pivots": rows[spectra["feature"].pivots],
-        },
+        arrays,
         claims,
         {"samples": len(rows), "seed": run.seed},
     )
@@ -169,7 +176,7 @@ def _spectrum_values(spectrum: DirectionSpectrum) -> dict[str, Any]:
     }
 
 
-def _findings(values: dict[str, Any], exact: FlipPoints) -> list[Finding]:
+def _findings(values: dict[str, Any], said: Found) -> list[Finding]:
     low, high = values["bounds"]
     text = f"A change of class was found and verified in pixel space for {values['found']} of "
     text += f"{values['samples']} samples"
@@ -178,14 +185,7 @@ def _findings(values: dict[str, Any], exact: FlipPoints) -> list[Finding]:
             f", at a median distance of {values['median_pixel']:.4g} (pixel values in [{low:g}, {high:g}])"
         )
     findings = [Finding(text + ".")]
-    if values["found"]:
-        findings.append(
-            Finding(
-                "Each of these images is certified to lie inside the bounds, and to be no farther from its "
-                "sample than stated. Its class is what the network says.",
-                "proved",
-            )
-        )
+    findings += proved(said, proof.flipped_images)
     findings.append(Finding(_lower_text(values)))
     if values["rank_correlation"] is not None:
         findings.append(
@@ -196,14 +196,7 @@ def _findings(values: dict[str, Any], exact: FlipPoints) -> list[Finding]:
                 f"nearest boundary (median)."
             )
         )
-    solved = int((exact.status == Status.SOLVED).sum())
-    findings.append(
-        Finding(
-            f"The nearest change of class in feature space is known for {solved} of {values['samples']} "
-            "samples, between proved bounds.",
-            "proved",
-        )
-    )
+    findings += proved(said, proof.feature_flips)
     return findings
 
 

@@ -12,15 +12,16 @@ from featgeom.boundaries.flips import flip_points
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.exact.rounding import rounded_up
-from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
 from featgeom.pixels.inversion import Inversion, invert
 from featgeom.progress import in_batches
+from featgeom.proofs import pixels as proof
+from featgeom.proofs.proof import Found, proved
 from featgeom.regions.cells import Cells
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.runs.subjects import of_class, rows_of
 from featgeom.status import Status, StatusArray, status_array
-from featgeom.studies.hulls import classified
 from featgeom.studies.regions import observed_box
 
 RESTARTS = 2
@@ -47,35 +48,45 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     points = np.asarray(question.features, np.float64)
     order = np.random.default_rng(run.seed).permutation(len(question))
     rows, others = order[:samples], np.roll(order, -1)[:samples]
-    targets = _targets(reference, points, rows, others)
+    targets = _targets(run, points, rows, others)
     stacked = np.concatenate(list(targets.values()))
     kind = np.repeat(np.arange(len(targets)), len(rows))
     images = run.images(run.question_split).pixels(rows)
     starts = np.tile(images, (len(targets), 1, 1, 1))
     found = _inverted(run, stacked, starts, minimal, device, progress)
-    hulls, claims = _in_hulls(reference, found.target_classes, {"target": stacked, "found": found.features})
+    hulls, claims = _in_hulls(run, found.target_classes, {"targets": stacked, "found": found.features})
     low, high = run.classifier(device).pixels.bounds
     flat, start = (x.reshape(len(stacked), -1) for x in (found.images, starts))
+    moved, residual = rounded_up(found.moved, flat.shape[1]), rounded_up(found.residual, stacked.shape[1])
+    classes = Cells(reference.head).margins(found.features).certificate
     claims |= {
-        "images": MovedImage(start, flat, low, high, rounded_up(found.moved, flat.shape[1])),
-        "features": ReachedFeatures(stacked, found.features, rounded_up(found.residual, stacked.shape[1])),
-        "classes": Cells(reference.head).margins(found.features).certificate,
+        "images": MovedImage(start, flat, low, high, moved).named(
+            start=rows_of("record/start", np.tile(np.arange(len(rows)), len(targets))), images="record/images"
+        ),
+        "features": ReachedFeatures(stacked, found.features, residual).named(
+            targets="record/targets", found="record/found"
+        ),
+        "classes": classes.named(points="record/found"),
     }
     said = {name: _summary(found, hulls, kind == k) for k, name in enumerate(targets)}
     drawn = np.arange(len(stacked)).reshape(len(targets), -1)[:, :SHOWN].ravel()
     return Record(
-        (*(_finding(name, summary) for name, summary in said.items()), _proof(run, stacked)),
+        (
+            *(_finding(name, summary) for name, summary in said.items()),
+            *proved(Found.of(run, claims), proof.inverted),
+        ),
         {"kinds": said, "drawn": drawn.tolist(), "bounds": [low, high]},
         (_table(said, run.question_split, run.reference_split),),
         {
             "rows": rows,
             "kind": kind,
             "targets": stacked,
+            "found": found.features,
             "start": images,
             "images": found.images,
-            "residual": found.residual,
-            "moved": found.moved,
-            "class": found.classes,
+            "residual": residual,
+            "moved": moved,
+            "class": classes.own,
             "target_class": found.target_classes,
         },
         claims,
@@ -83,13 +94,12 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     )
 
 
-def _targets(reference: FeatureSet, points: Float64, rows: Ints, others: Ints) -> dict[str, Float64]:
+def _targets(run: Run, points: Float64, rows: Ints, others: Ints) -> dict[str, Float64]:
     """What images are sought for, by kind; a sample without a flip point keeps its own features."""
-    own = points[rows]
-    domain = "orthant" if min(float(reference.features.min()), float(points.min())) >= 0 else "space"
-    flips = flip_points(reference.head, own, domain=domain)
+    own, reference = points[rows], run.features(run.reference_split)
+    flips = flip_points(reference.head, own, domain=run.subjects.domain)
     rivals = np.where(np.isfinite(flips.distance), flips.classes[:, 1], reference.head.classify(own))
-    features, right = reference.features, _right(reference)
+    features, right = reference.features, _right(run)
     means, centres = np.empty_like(own), np.empty_like(own)
     boxed = Cells(reference.head, observed_box(features))
     for c in np.unique(rivals):
@@ -108,10 +118,10 @@ def _targets(reference: FeatureSet, points: Float64, rows: Ints, others: Ints) -
     }
 
 
-def _right(reference: FeatureSet) -> Ints:
+def _right(run: Run) -> Ints:
     """The class of each reference sample that is predicted right, −1 of the others."""
-    own = classified(reference)
-    return np.where(own == np.asarray(reference.labels), own, -1)
+    own = run.subjects.predicted(run.reference_split)
+    return np.where(own == np.asarray(run.features(run.reference_split).labels), own, -1)
 
 
 def _inverted(
@@ -133,25 +143,25 @@ def _inverted(
 class _Hulls:
     """Whether targets and found features lie in the hull of the correctly predicted of the target's class."""
 
-    target: StatusArray
+    targets: StatusArray
     found: StatusArray
 
 
-def _in_hulls(
-    reference: FeatureSet, classes: Ints, asked: dict[str, Float64]
-) -> tuple[_Hulls, dict[str, Claim]]:
-    right = _right(reference)
+def _in_hulls(run: Run, classes: Ints, asked: dict[str, Float64]) -> tuple[_Hulls, dict[str, Claim]]:
     status = {name: status_array(len(classes), Status.UNDECIDED) for name in asked}
     claims: dict[str, Claim] = {}
     for c in np.unique(classes):
-        chosen, mine = np.flatnonzero(right == c), classes == c
+        of, mine = of_class(run.reference_split, int(c), True), np.flatnonzero(classes == c)
+        chosen = run.subjects.points(of)
         if not len(chosen):
             continue
-        hull = ConvexHull(np.ascontiguousarray(reference.features[chosen]))
+        hull = ConvexHull(chosen)
         for name, points in asked.items():
             member = hull.contains(points[mine])
             status[name][mine] = member.status
-            claims[f"{name}-in-hull-{c}"] = member.certificate
+            claims[f"{name}-in-hull-{c}"] = member.certificate.named(
+                points=of, queries=rows_of(f"record/{name}", mine)
+            )
     return _Hulls(**status), claims
 
 
@@ -160,7 +170,7 @@ def _summary(found: Inversion, hulls: _Hulls, mine: np.ndarray) -> Summary:
     some = bool(solved.any())
     return {
         "targets": int(mine.sum()),
-        "targets_in_hull": int((hulls.target[mine] == Status.INSIDE).sum()),
+        "targets_in_hull": int((hulls.targets[mine] == Status.INSIDE).sum()),
         "solved": int(solved.sum()),
         "found_in_hull": int((hulls.found[solved] == Status.INSIDE).sum()),
         "class_of_target": int((found.classes == found.target_classes)[solved].sum()),
@@ -179,14 +189,6 @@ def _finding(name: str, said: Summary) -> Finding:
     else:
         text += f"; the least residual left is {said['least_residual']:.3g} of the target's length"
     return Finding(text + ".")
-
-
-def _proof(run: Run, targets: Float64) -> Finding:
-    return Finding(
-        f"All {len(targets)} images lie inside the bounds; how far each moved, how near its features (as the "
-        f"network gave them) come to the target, and which class these get, is certified.",
-        "proved",
-    )
 
 
 def _table(said: dict[str, Summary], question: str, reference: str) -> Table:

@@ -12,8 +12,11 @@ from featgeom.pixels.derivatives import pixel_function
 from featgeom.pixels.morphs import LOOKS, morph
 from featgeom.pixels.pictures import gif, strip_png
 from featgeom.pixels.segments import ClassPath, classes_along
+from featgeom.proofs import pixels as proof
+from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.runs.subjects import rows_of
 from featgeom.status import Status
 
 
@@ -46,16 +49,15 @@ def study(
     ways = morph(classifier, images[pairs[:, 0]], images[pairs[:, 1]], steps)
     solved = int((ways.status == Status.SOLVED).sum())
     stay = int((exact.changes == 0).sum())
-    claims: dict[str, Claim] = {"morphs": ways.certificate}
+    claims: dict[str, Claim] = {"morphs": ways.certificate.named(start="record/start", end="record/end")}
     if len(like):
-        claims["alike"] = exact.certificate
+        own = f"{run.question_split}/features"
+        claims["alike"] = exact.certificate.named(
+            start=rows_of(own, like[:, 0]), end=rows_of(own, like[:, 1])
+        )
     return Record(
         (
-            Finding(
-                f"Of {len(like)} segments of feature space between two {run.question_split} samples "
-                f"predicted alike {stay} never change class.",
-                "proved" if len(like) else "computed",
-            ),
+            *proved(Found.of(run, claims), proof.alike),
             Finding(
                 f"Of the straight segments of pixel space between the same samples {(counted > 0).sum()} "
                 f"change class (looked at {LOOKS} points each: at least so many)."
@@ -75,6 +77,8 @@ def study(
             "alike": like,
             "pixel_changes": counted,
             "pairs": pairs,
+            "start": ways.certificate.start,
+            "end": ways.certificate.end,
             "pixel_frames": ways.pixel_frames,
             "feature_frames": ways.feature_frames,
             "pixel_classes": _classes_of_frames(classifier, ways.pixel_features),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,21 @@ from numpy.typing import NDArray
 from featgeom.arrays import Float64, Floats, Ints, blocks
 from featgeom.certificates.claim import Claim
 from featgeom.collapse import NeuralCollapse, neural_collapse
+from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
+from featgeom.progress import bar
+from featgeom.proofs import overview as proof
+from featgeom.proofs.headings import headed
+from featgeom.proofs.overview import QUANTILES, UNIT
+from featgeom.proofs.proof import Found, proved
 from featgeom.regions.cells import Cells
+from featgeom.regions.running import AsRun, as_run
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.runs.subjects import of_class
 from featgeom.status import Status
 
-QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 NEAREST_SHOWN = 12
-UNIT = "feature distance"
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
@@ -28,19 +35,26 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     Distances are to the nearest decision boundary in feature space R^d, from the sample's own side, so they
     are radii of balls in which the head's class cannot change; they say nothing about pixels.
     """
-    parts = {split: Part.of(run.features(split)) for split in run.splits}
+    parts = {split: Part.of(run, split) for split in run.splits}
     reference, question = parts[run.reference_split], parts[run.question_split]
-    guarantees, claims = guaranteed_hulls(reference, run.classes)
-    claims |= {f"balls-{split}": part.certificate for split, part in parts.items()}
+    guarantees, claims = guaranteed_hulls(run, progress)
+    for split, part in parts.items():
+        claims[f"balls-{split}"] = part.certificate.named(points=f"{split}/features", domain="space")
+        claims[f"float32-{split}"] = part.as_run.certificate.named(points=f"{split}/features")
     collapse = neural_collapse(reference.set.features, reference.set.labels, reference.set.head)
     domain = feature_domain(reference.set.features)
 
     findings = [
         Finding(f"Accuracy is {part.accuracy:.4f} on {split} ({part.correct.sum():,} of {len(part.set):,}).")
         for split, part in parts.items()
+        if part.set.labelled
     ]
+    doubts = {split: doubt(p.set.labels, p.predicted, len(run.classes)) for split, p in parts.items()}
+    findings += [Finding(f"On {split} {why}.") for split, why in doubts.items() if why]
+    findings += [float32_finding(part, split) for split, part in parts.items()]
     findings += [domain_finding(domain, run.reference_split), boundary_finding(question, run.question_split)]
-    findings += guarantee_findings(guarantees, run.reference_split)
+    said = Found.of(run, claims)
+    findings += proved(said, proof.guaranteed)
     findings.append(
         Finding(
             f"Neural collapse on {run.reference_split}: NC1 {collapse.nc1:.3g}, NC3 {collapse.nc3:.3g}, "
@@ -50,8 +64,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     tables = [
         accuracy_table(parts),
         domain_table(domain),
-        *(distance_table(split, part, run.classes) for split, part in parts.items()),
-        guarantee_table(guarantees, run.reference_split, run.classes),
+        *(distance_table(split, said) for split in parts),
+        guarantee_table(guarantees, said),
         confusion_table(question, run.classes, run.question_split),
         nearest_table(question, run.classes, run.question_split),
         collapse_table(collapse, run.reference_split),
@@ -61,7 +75,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     values = {
         "dimension": reference.set.dimension,
         "classes": len(run.classes),
-        "accuracy": {split: part.accuracy for split, part in parts.items()},
+        "accuracy": {split: part.accuracy if part.set.labelled else None for split, part in parts.items()},
+        "float32": {split: float32_values(part) for split, part in parts.items()},
         "head_residual": run.asked["model"]["residual"],
         "domain": domain,
         "neural_collapse": nc,
@@ -94,13 +109,16 @@ class Part:
     distance: Float64
     rival: Ints
     certificate: Claim
+    as_run: AsRun
 
     @classmethod
-    def of(cls, features: FeatureSet) -> Part:
-        """Classify every sample in float64 and measure its distance to the nearest boundary."""
+    def of(cls, run: Run, split: str) -> Part:
+        """Classify every sample exactly and measure its distance to the nearest boundary."""
+        features, predicted = run.features(split), run.subjects.predicted(split)
         radii = Cells(features.head).radius(features.features)
-        correct = radii.classes == features.labels
-        return cls(features, radii.classes, correct, radii.ball, radii.ball_rival, radii.certificate)
+        correct = predicted == features.labels
+        running = as_run(features.head, features.features, features.predictions)
+        return cls(features, predicted, correct, radii.ball, radii.ball_rival, radii.certificate, running)
 
     @property
     def accuracy(self) -> float:
@@ -126,19 +144,21 @@ class ClassGuarantee:
         return {**vars(self), "status": self.status.name}
 
 
-def guaranteed_hulls(part: Part, classes: tuple[str, ...]) -> tuple[list[ClassGuarantee], dict[str, Any]]:
+def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], dict[str, Any]]:
     """The guarantee of each class's hull, of all its samples and of those that are predicted right."""
-    cells = Cells(part.set.head)
+    cells = Cells(run.subjects.head)
     found, claims = [], {}
-    for label in range(len(classes)):
-        mine = part.set.labels == label
-        for samples, rows in (("all", mine), ("correct", mine & part.correct)):
-            chosen = np.flatnonzero(rows)
+    for label in bar(range(len(run.classes)), desc="hulls in their cells", disable=not progress):
+        result, asked = None, 0
+        for samples in ("all", "correct"):
+            of = of_class(run.reference_split, label, samples == "correct")
+            chosen = run.subjects.points(of)
             if not len(chosen):
                 found.append(ClassGuarantee(label, samples, 0, Status.UNDECIDED, -np.inf, 0.0, 0, 0.0))
                 continue
-            result = cells.guarantee(part.set.features[chosen], label)
-            claims[f"{samples}-{label}"] = result.certificate
+            if result is None or len(chosen) < asked:  # where all are correct, the hull is the same
+                result, asked = cells.guarantee(chosen, label), len(chosen)
+            claims[f"{samples}-{label}"] = result.certificate.named(points=of)
             found.append(
                 ClassGuarantee(
                     label, samples, len(chosen), result.status, result.worst_margin, result.distance,
@@ -148,42 +168,15 @@ def guaranteed_hulls(part: Part, classes: tuple[str, ...]) -> tuple[list[ClassGu
     return found, claims
 
 
-def guarantee_findings(guarantees: list[ClassGuarantee], split: str) -> list[Finding]:
-    """One sentence for the hulls of all samples, one for those of the correctly predicted."""
-    texts = {
-        "all": f"Of the hulls of all {split} features of a class",
-        "correct": f"Of the hulls of its correctly predicted {split} features",
-    }
-    findings = []
-    for samples, text in texts.items():
-        mine = [g for g in guarantees if g.samples == samples and g.count]
-        kept = sum(g.status is Status.GUARANTEED for g in mine)
-        meaning = "every point of such a hull, not only its samples, gets that class from the head"
-        rest = "the others hold samples of another predicted class"
-        said = f"{text}, {kept} of {len(mine)} lie whole in that class's cell"
-        findings.append(Finding(f"{said}: {meaning if kept else rest}.", "proved"))
-    return findings
-
-
-def guarantee_table(guarantees: list[ClassGuarantee], split: str, classes: tuple[str, ...]) -> Table:
+def guarantee_table(guarantees: list[ClassGuarantee], found: Found) -> Table:
     """A row for each class and choice of samples."""
-    return Table(
-        "guarantees",
-        f"Hulls of {split} features inside their class's cell",
-        (
-            Column("class"), Column("samples"), Column("n"), Column("status"),
-            Column("worst margin", "logits"),
-            Column("distance to the boundary", UNIT), Column("samples that break it"), Column("inflation"),
-        ),
-        tuple(
-            (classes[g.label], g.samples, g.count, g.status.name, g.worst_margin, g.distance,
-             g.breakers, g.inflation)
-            for g in guarantees
-        ),
-        "The worst margin is the least by which the class's logit beats another at any sample (negative "
-        "where it loses); the distance is from the hull to the boundary of the cell. Inflation is the factor "
-        "by which the hull can be scaled about its centroid before it leaves the cell.",
-    )  # fmt: skip
+    computed: dict[Column, Sequence[Any]] = {
+        Column("worst margin", "logits"): [g.worst_margin for g in guarantees],
+        Column("distance to the boundary", UNIT): [g.distance for g in guarantees],
+        Column("samples that break it"): [g.breakers for g in guarantees],
+        Column("inflation"): [g.inflation for g in guarantees],
+    }
+    return headed("overview", "guarantees", found, {**proof.guarantee_columns(found), **computed})
 
 
 def feature_domain(features: Floats) -> dict[str, Any]:
@@ -244,34 +237,45 @@ def boundary_finding(part: Part, split: str) -> Finding:
     return Finding(text + ".")
 
 
+def float32_values(part: Part) -> dict[str, Any]:
+    """Where the network that ran may differ from the head in exact arithmetic, and where it did."""
+    radius = part.as_run.radius
+    return {
+        "differ": part.as_run.differ.tolist(),
+        "unsafe": int((~part.as_run.safe).sum()),
+        "radius": float(radius.max(initial=0.0)),
+    }
+
+
+def float32_finding(part: Part, split: str) -> Finding:
+    """Which head is meant, on how many samples the one that ran differs, and how far it could."""
+    found = float32_values(part)
+    return Finding(
+        f"Classes are those of the head in exact arithmetic on the stored features; the network as it ran "
+        f"gave {len(found['differ']):,} of {len(part.set):,} {split} samples another. float32, in any order "
+        f"of summation, moves the lead of a class by at most {found['radius']:.2g} logits here; "
+        f"{found['unsafe']:,} samples lead by so little that it could change their class."
+    )
+
+
 def accuracy_table(parts: dict[str, Part]) -> Table:
     """Samples and accuracy of every split."""
-    rows = tuple((name, len(p.set), int(p.correct.sum()), p.accuracy) for name, p in parts.items())
+    rows = tuple(
+        (name, len(p.set), *((int(p.correct.sum()), p.accuracy) if p.set.labelled else (None, None)))
+        for name, p in parts.items()
+    )
     return Table(
         "accuracy",
         "Accuracy",
         (Column("split"), Column("samples"), Column("correct"), Column("accuracy")),
         rows,
-        "By the head in float64 on the stored features.",
+        "By the head in exact arithmetic on the stored features.",
     )
 
 
-def distance_table(split: str, part: Part, classes: tuple[str, ...]) -> Table:
+def distance_table(split: str, found: Found) -> Table:
     """Quantiles of the distance to the nearest boundary, by predicted class."""
-    rows = []
-    for c, name in enumerate(classes):
-        mine = part.distance[part.predicted == c]
-        quantiles = [float(q) for q in np.quantile(mine, QUANTILES)] if len(mine) else [None] * len(QUANTILES)
-        rows.append((name, len(mine), *quantiles))
-    rows.append(("all", len(part.distance), *(float(q) for q in np.quantile(part.distance, QUANTILES))))
-    heads = ("least", "10 %", "median", "90 %", "greatest")
-    return Table(
-        f"distance-{split}",
-        f"Distance of {split} samples to the nearest boundary, by predicted class",
-        (Column("predicted class"), Column("samples"), *(Column(h, UNIT) for h in heads)),
-        tuple(rows),
-        "The radius of the largest ball around the sample in which the head's class cannot change, in R^d.",
-    )
+    return headed("overview", f"distance-{split}", found, proof.distance_columns(found, split))
 
 
 def confusion_table(part: Part, classes: tuple[str, ...], split: str) -> Table:

@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import shapely
 
-from featgeom.arrays import Ints
+from featgeom.arrays import Float64, Ints
+from featgeom.boundaries.planes import Plane
+from featgeom.boundaries.slices import SlicePartition, slice_cells
 from featgeom.certificates.claim import Claim
 from featgeom.errors import BadArgument, BadData
 from featgeom.pixels.slices import PixelSlice, slice_pixels
+from featgeom.proofs import pixels as proof
+from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 
@@ -23,27 +27,32 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int)
     A slice of pixel space is a lattice of points at which the network was run, refined near boundaries; one
     of feature space is exact. In feature space a class is one convex piece of every plane, or none.
     """
-    from tqdm import tqdm
+    from featgeom.progress import bar
 
     features = run.features(run.question_split)
     triples = _triples(features.head.classify(features.features), run.seed, planes)
     classifier, images = run.classifier(device), run.images(run.question_split)
     drawn: list[dict[str, Any]] = []
     arrays, claims = dict[str, np.ndarray](), dict[str, Claim]()
-    for rows in tqdm(triples, desc="planes", disable=not progress):
+    for rows in bar(triples, desc="planes", disable=not progress):
         try:
             part = slice_pixels(classifier, *images.pixels(rows), across=CELLS_ACROSS)
+            points = np.asarray(features.features[rows], np.float64)
+            shadow = Plane.through(*points)
         except BadArgument:  # three images, or their features, on one line
             continue
         i = len(drawn)
+        cells = slice_cells(features.head, shadow, shadow.window(points))
         arrays |= {f"labels_{i}": part.labels, f"u_{i}": part.u, f"v_{i}": part.v}
-        claims[f"slice-{i}"] = part.features.certificate
-        drawn.append(_described(part, rows, images.pixels(rows), np.asarray(features.features[rows])))
+        claims[f"slice-{i}"] = cells.certificate
+        drawn.append(_described(part, cells, rows, images.pixels(rows), points))
     if not drawn:
         raise BadData(f"{run.folder}: no three samples of the {run.question_split} split span a plane")
     most = max(max(plane["pieces"].values()) for plane in drawn)
     more = sum(sum(count > 1 for count in plane["pieces"].values()) for plane in drawn)
     shown = sum(len(plane["pieces"]) for plane in drawn)
+    arrays["rows"] = np.array([plane["rows"] for plane in drawn], dtype=np.int64)
+    settings = {"planes": len(drawn), "across": CELLS_ACROSS, "seed": run.seed}
     return Record(
         (
             Finding(
@@ -51,17 +60,13 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int)
                 f"different classes, {more} of the {shown} classes seen fall into several pieces, the most "
                 f"broken into {most} (as far as a lattice of {CELLS_ACROSS} points across can tell)."
             ),
-            Finding(
-                "On the planes of feature space through the features of the same samples every class is one "
-                f"convex piece: {', '.join(str(len(plane['cells'])) for plane in drawn)} cells.",
-                "proved",
-            ),
+            *proved(Found.of(run, claims, settings).beside(arrays), proof.planes),
         ),
         {"planes": drawn, "most_pieces": most, "broken": more, "shown": shown},
         (_table(drawn, run),),
         arrays,
         claims,
-        {"planes": len(drawn), "across": CELLS_ACROSS, "seed": run.seed},
+        settings,
     )
 
 
@@ -77,9 +82,11 @@ def _triples(predicted: Ints, seed: int, count: int) -> list[Ints]:
     return triples
 
 
-def _described(part: PixelSlice, rows: Ints, images: np.ndarray, features: np.ndarray) -> dict[str, Any]:
+def _described(
+    part: PixelSlice, exact: SlicePartition, rows: Ints, images: np.ndarray, features: Float64
+) -> dict[str, Any]:
     """One plane, for programs and for the picture."""
-    cells = {str(c): shapely.get_coordinates(p).tolist() for c, p in part.features.polygons.items()}
+    cells = {str(c): shapely.get_coordinates(p).tolist() for c, p in exact.polygons.items()}
     return {
         "rows": rows.tolist(),
         "points": part.plane.drop(images.reshape(3, -1).astype(np.float64)).tolist(),
@@ -89,9 +96,9 @@ def _described(part: PixelSlice, rows: Ints, images: np.ndarray, features: np.nd
         "pieces": {str(c): n for c, n in part.pieces.items()},
         "borders": part.graph.number_of_edges(),
         "cells": cells,
-        "cell_borders": part.features.graph.number_of_edges(),
-        "window": list(part.features.window),
-        "feature_points": part.features.plane.drop(features).tolist(),
+        "cell_borders": exact.graph.number_of_edges(),
+        "window": list(exact.window),
+        "feature_points": exact.plane.drop(features).tolist(),
     }
 
 

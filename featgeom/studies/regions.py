@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from featgeom.arrays import Floats, Ints, blocks
 from featgeom.certificates.claim import Claim
-from featgeom.features.features import FeatureSet
 from featgeom.hulls.hull import ConvexHull
+from featgeom.progress import bar
+from featgeom.proofs import regions as proof
+from featgeom.proofs.headings import headed
+from featgeom.proofs.proof import Found, proved
+from featgeom.regions.adjacency import Meetings, meetings
 from featgeom.regions.cells import Cells
-from featgeom.regions.chebyshev import Chebyshev
 from featgeom.regions.domains import Box
 from featgeom.regions.shares import Shares
 from featgeom.runs.record import Column, Finding, Record, Table
@@ -20,9 +20,13 @@ from featgeom.runs.run import Run
 from featgeom.status import Status
 
 SAMPLES = 100_000  # of the observed box, for the shares of the classes
-BALLS_UP_TO = 100_000  # classes times dimensions: beyond, one linear program a class takes too long
 WITNESSES = 2_000  # features tried as evidence before a linear program is
-UNIT = "feature distance"
+PROGRAM_WORK = 5e8  # of all linear programs of a kind, each of (classes times dimensions)^1.5
+
+
+def programs(classes: int, dimension: int) -> int:
+    """How many linear programs over all classes may be solved: some minutes of them."""
+    return int(PROGRAM_WORK / (classes * dimension) ** 1.5)
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
@@ -33,56 +37,52 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     """
     reference, question = run.features(run.reference_split), run.features(run.question_split)
     head, classes = reference.head, run.classes
-    box = observed_box(reference.features)
-    domain = "orthant" if (box.lo >= 0).all() and question.features.min() >= 0 else "space"
+    observed = f"box of {run.reference_split}/features"
+    box, domain = Box(*run.subjects.box(observed)), run.subjects.domain
     cells, boxed = Cells(head, domain), Cells(head, box)
     step = max(1, len(reference) // WITNESSES)
-    graph = cells.adjacency(reference.features[::step])
-    empty = {c: cells.is_empty(c) for c in range(len(classes)) if graph.degree[c] == 0}
-    small = head.classes * head.dimension <= BALLS_UP_TO
-    balls = [boxed.chebyshev(c) for c in range(len(classes))] if small else []
+    pairs, allowed = every_pair(len(classes)), programs(head.classes, head.dimension)
+    met = meetings(head, cells.domain, pairs, reference.features[::step], allowed)
+    degree = np.bincount(pairs[met.tie_rows >= 0].ravel(), minlength=len(classes))
+    empty = {c: cells.is_empty(c) for c in np.flatnonzero(degree == 0).tolist()[:allowed]}
+    each = bar(range(len(classes)), desc="largest balls", disable=not progress)
+    balls = [boxed.chebyshev(c) for c in each] if proof.sought(Found.of(run, {})) else []
     shares = boxed.shares(SAMPLES, seed=run.seed)
     margins = cells.margins(question.features)
-    inside = GuaranteedInside.of(reference, question, margins.classes, device)
 
-    claims: dict[str, Claim] = {"ties": graph.graph["ties"], "no-ties": graph.graph["no_ties"]}
-    claims |= {f"empty-{c}": e.certificate for c, e in empty.items() if e.certificate is not None}
-    claims |= {f"ball-{c}": b.certificate for c, b in enumerate(balls) if b.certificate is not None}
-    claims |= {f"classes-{run.question_split}": margins.certificate} | inside.claims
+    claims: dict[str, Claim] = {
+        "ties": met.ties.named(domain=domain),
+        "no-ties": met.no_ties.named(domain=domain),
+    }
+    claims |= {f"empty-{c}": e.certificate.named(domain=domain) for c, e in empty.items() if e.certificate}
+    claims |= {
+        f"ball-{c}": b.certificate.named(domain=observed) for c, b in enumerate(balls) if b.certificate
+    }
+    claims[f"classes-{run.question_split}"] = margins.certificate.named(
+        points=f"{run.question_split}/features"
+    )
+    claims |= guaranteed_inside(run, device, progress)
+    said = Found.of(run, claims)
     borders = border_counts(margins.classes, margins.rival, len(classes))
-    unsafe = int((~margins.float32_safe).sum())
     findings = [
-        adjacency_finding(graph, domain, len(classes)),
+        *proved(said, proof.adjacency),
+        program_finding(met, allowed),
         share_finding(shares, classes, run.reference_split),
-        inside.finding(run.reference_split, run.question_split),
-        Finding(
-            f"{len(question) - unsafe:,} of {len(question):,} {run.question_split} features keep their class "
-            "however the head is evaluated in float32 (any order of summation).",
-            "proved",
-        ),
+        *proved(said, proof.guaranteed),
+        *proved(said, proof.float32),
     ]
     return Record(
         tuple(findings),
         {
-            "domain": domain,
-            "classes": len(classes),
-            "edges": graph.number_of_edges(),
-            "non_edges": sorted(graph.graph["non_edges"]),
-            "undecided": graph.graph["undecided"],
-            "linear_programs": graph.graph["programs"],
+            **proof.values(said),
+            "undecided": [tuple(pair) for pair in pairs[met.status == Status.UNDECIDED].tolist()],
+            "linear_programs": met.programs,
             "empty": {c: e.status.name for c, e in empty.items()},
-            "inside": inside.summary(),
-            "float32_unsafe": unsafe,
         },
-        (
-            cell_table(classes, graph, balls, shares, borders),
-            inside.table(classes, run.reference_split, run.question_split),
-        ),
+        (cell_table(said, shares, borders), inside_table(said)),
         {
-            "edges": np.array(graph.edges, dtype=np.int64).reshape(-1, 2),
+            **proof.arrays(said),
             "borders": borders,
-            f"{run.question_split}_inside": inside.inside,
-            f"{run.question_split}_float32_safe": margins.float32_safe,
             "share": shares.share,
             "share_low": shares.low,
             "share_high": shares.high,
@@ -90,6 +90,20 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         claims,
         {"samples": SAMPLES, "seed": run.seed, "confidence": shares.confidence},
     )
+
+
+def every_pair(count: int) -> Ints:
+    """Every two classes, (C(C − 1)/2, 2)."""
+    return np.stack(np.triu_indices(count, 1), axis=1).astype(np.int64)
+
+
+def program_finding(met: Meetings, allowed: int) -> Finding:
+    """How many linear programs were solved, and what was left for their cost."""
+    text = f"For this {met.programs:,} linear programs were needed"
+    if met.programs >= allowed and (met.status == Status.UNDECIDED).any():
+        text = f"{met.programs:,} linear programs were solved for this, of pairs whose rows of the head are "
+        text += "nearest; more take too long at this size, so what cheaper evidence leaves open is undecided"
+    return Finding(f"{text}.")
 
 
 def observed_box(features: Floats) -> Box:
@@ -105,99 +119,21 @@ def border_counts(classes: Ints, rivals: Ints, count: int) -> Ints:
     return borders + borders.T
 
 
-@dataclass(frozen=True)
-class GuaranteedInside:
-    """The features that lie in a hull which is guaranteed its class: that of the right predictions.
-
-    ``inside`` (n,): proved inside; ``undecided``: how many could not be settled.
-    """
-
-    predicted: Ints
-    labels: Ints
-    inside: np.ndarray[Any, np.dtype[np.bool_]]
-    undecided: int
-    guaranteed: list[Status]
-    claims: dict[str, Claim]
-
-    @classmethod
-    def of(
-        cls, reference: FeatureSet, question: FeatureSet, predicted: Ints, device: str
-    ) -> GuaranteedInside:
-        """Ask of every feature whether it lies in the hull of its predicted class."""
-        cells = Cells(reference.head)
-        own = np.concatenate([reference.head.classify(b) for b in blocks(reference.features)])
-        inside, undecided = np.zeros(len(question), dtype=bool), 0
-        claims: dict[str, Claim] = {}
-        guaranteed = []
-        for c in range(reference.head.classes):
-            rows = np.flatnonzero((reference.labels == c) & (own == c))
-            if not len(rows):
-                guaranteed.append(Status.UNDECIDED)
-                continue
-            hull = np.ascontiguousarray(reference.features[rows])
-            kept = cells.guarantee(hull, c)
-            guaranteed.append(kept.status)
-            claims[f"guarantee-{c}"] = kept.certificate
-            mine = np.flatnonzero(predicted == c)
-            if not len(mine) or kept.status is not Status.GUARANTEED:
-                continue
-            found = ConvexHull(hull, device=device).contains(question.features[mine])
-            inside[mine] = found.status == Status.INSIDE
-            undecided += int((found.status == Status.UNDECIDED).sum())
-            claims[f"inside-{c}"] = found.certificate
-        labels = np.asarray(question.labels)
-        return cls(predicted, labels, inside, undecided, guaranteed, claims)
-
-    def summary(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "inside": int(self.inside.sum()),
-            "of": len(self.inside),
-            "undecided": self.undecided,
-            "guaranteed": [s.name for s in self.guaranteed],
-        }
-
-    def finding(self, reference: str, question: str) -> Finding:
-        """How many features have a class that a hull guarantees."""
-        n = len(self.inside)
-        hulls = sum(s is Status.GUARANTEED for s in self.guaranteed)
-        text = (
-            f"{hulls} of {len(self.guaranteed)} hulls of correctly predicted {reference} features are "
-            f"guaranteed regions; {int(self.inside.sum()):,} of {n:,} {question} features "
-            f"({100 * self.inside.mean():.2f} %) lie inside the one of their class"
-        )
-        rest = f", {self.undecided} are undecided" if self.undecided else ""
-        return Finding(f"{text}{rest}. Outside, the head still decides; no hull vouches for it.", "proved")
-
-    def table(self, classes: tuple[str, ...], reference: str, question: str) -> Table:
-        """A row for each class."""
-        rows = []
-        for c, name in enumerate(classes):
-            mine = self.predicted == c
-            held = mine & self.inside
-            right = int((self.labels[held] == c).sum())
-            rows.append((name, self.guaranteed[c].name, int(mine.sum()), int(held.sum()), right))
-        return Table(
-            "inside",
-            f"{question.capitalize()} features inside guaranteed hulls of {reference} features",
-            (
-                Column("class"), Column("hull"), Column("predicted so"), Column("inside"),
-                Column("of these, labelled so"),
-            ),
-            tuple(rows),
-            "Inside is proved by the hull engine; in d dimensions almost no new feature lies in the hull of "
-            "the old ones once d is large, so look at distances (featgeom hulls) beside these counts.",
-        )  # fmt: skip
-
-
-def adjacency_finding(graph: Any, domain: str, count: int) -> Finding:
-    """How the cells meet."""
-    edges, pairs = graph.number_of_edges(), count * (count - 1) // 2
-    where = "in the orthant z ≥ 0" if domain == "orthant" else "in feature space"
-    apart, undecided = len(graph.graph["non_edges"]), len(graph.graph["undecided"])
-    text = f"Of {pairs:,} pairs of cells {edges:,} meet {where}, {apart:,} are proved not to meet"
-    text += f", {undecided:,} are undecided" if undecided else ""
-    return Finding(f"{text} ({graph.graph['programs']:,} linear programs were needed).", "proved")
+def guaranteed_inside(run: Run, device: str, progress: bool) -> dict[str, Claim]:
+    """For each class the guarantee of its hull, and which questions of that class lie in it."""
+    claims: dict[str, Claim] = {}
+    asked, cells = Found.of(run, {}), Cells(run.subjects.head)
+    for c in bar(range(len(run.classes)), desc="hulls in their cells", disable=not progress):
+        of, queries = proof.reference(asked, c), proof.question(asked, c)
+        hull = run.subjects.points(of)
+        if not len(hull):
+            continue
+        kept = cells.guarantee(hull, c)
+        claims[f"guarantee-{c}"] = kept.certificate.named(points=of)
+        if kept.status is Status.GUARANTEED and asked.count(queries):
+            found = ConvexHull(hull, device=device).contains(run.subjects.points(queries))
+            claims[f"inside-{c}"] = found.certificate.named(points=of, queries=queries)
+    return claims
 
 
 def share_finding(shares: Shares, classes: tuple[str, ...], reference: str) -> Finding:
@@ -210,29 +146,19 @@ def share_finding(shares: Shares, classes: tuple[str, ...], reference: str) -> F
     )
 
 
-def cell_table(
-    classes: tuple[str, ...], graph: Any, balls: list[Chebyshev], shares: Shares, borders: Ints
-) -> Table:
+def inside_table(found: Found) -> Table:
+    """Who lies in the guaranteed hull of each class."""
+    return headed("regions", "inside", found, proof.inside_columns(found))
+
+
+def cell_table(found: Found, shares: Shares, borders: Ints) -> Table:
     """A row for each cell."""
-    return Table(
-        "cells",
-        "Cells",
-        (
-            Column("class"), Column("neighbours"), Column("nearest borders with"),
-            Column("largest ball, at least", UNIT), Column("at most", UNIT),
-            Column("share of the box", "%"), Column("95 % from", "%"), Column("to", "%"),
-        ),
-        tuple(
-            (
-                name, int(graph.degree[c]),
-                classes[int(borders[c].argmax())] if borders[c].any() else None,
-                balls[c].radius if balls else None, balls[c].upper if balls else None,
-                100 * float(shares.share[c]), 100 * float(shares.low[c]), 100 * float(shares.high[c]),
-            )
-            for c, name in enumerate(classes)
-        ),
-        "Neighbours: classes whose cell meets this one in the domain, apart from all others. Nearest borders "
-        "with: the rival of least margin for most samples. Largest ball and share are those in the box of "
-        "observed bounds; the share is of its volume, estimated by uniform samples, most of which are unlike "
-        f"any feature. Largest balls are sought where classes times dimensions are at most {BALLS_UP_TO:,}.",
-    )  # fmt: skip
+    computed = {
+        Column("nearest borders with"): [
+            found.classes[int(row.argmax())] if row.any() else None for row in borders
+        ],
+        Column("share of the box", "%"): (100 * shares.share).tolist(),
+        Column("95 % from", "%"): (100 * shares.low).tolist(),
+        Column("to", "%"): (100 * shares.high).tolist(),
+    }
+    return headed("regions", "cells", found, {**proof.cell_columns(found), **computed})

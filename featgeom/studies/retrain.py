@@ -39,8 +39,9 @@ def study(
     """
     features = run.features(run.reference_split)
     head = features.head
-    right = np.asarray(features.predictions == features.labels)
-    x, y = np.asarray(features.features)[right], features.labels[right]
+    samples = f"{run.reference_split}/features predicted as labelled"
+    right = run.subjects.predicted(run.reference_split) == features.labels
+    x, y = run.subjects.points(samples), features.labels[right]
     limit = "augmented" if bias else "none"
     machines = machines_of(x, y, ("standard", limit))
     if not machines:
@@ -63,7 +64,9 @@ def study(
         pairs_table(compared, run.classes, head, x, y),
         course_table(course, limit),
     )
-    claims: dict[str, Claim] = {f"machine-{kind}": svm.certificate for kind, svm in machines.items()}
+    claims: dict[str, Claim] = {
+        f"machine-{kind}": svm.certificate.named(samples=samples) for kind, svm in machines.items()
+    }
     arrays: dict[str, np.ndarray] = {}
     for method, trained in trainings.items():
         arrays[f"{method}_weight"] = np.stack([one.weight for one in trained.heads])
@@ -195,7 +198,7 @@ def pairs_table(
         rows.append((classes[pair[0]], classes[pair[1]], *(float(v) for both in of_pair for v in both)))
     columns = [Column("class"), Column("other class")]
     for name in compared:
-        columns += [Column(f"{name}: angle", "degrees"), Column("place in gap")]
+        columns += [Column(f"{name}: angle", "degrees"), Column(f"{name}: place in gap")]
     more = f" The {len(chosen)} pairs of least margin are shown." if left_out else ""
     return Table(
         "pairs",

@@ -16,9 +16,12 @@ from featgeom.boundaries.views import decision_view
 from featgeom.certificates.claim import Claim
 from featgeom.errors import BadArgument
 from featgeom.features.features import FeatureSet
+from featgeom.runs.run import Run
+from featgeom.runs.subjects import of_class
 from featgeom.status import Status
 
 TRACE_RTOL = 0.01
+TRACE_PIVOTS = 20_000  # for each trace: some 17 s in 200 dimensions
 SAMPLES_DRAWN = 400  # of each class, in the view: every k-th, and the caption says so
 
 
@@ -32,7 +35,7 @@ class Triple:
 
 
 def stored_slices(
-    triples: list[Triple], reference: FeatureSet, question: FeatureSet, traces: bool
+    triples: list[Triple], run: Run, traces: bool
 ) -> tuple[list[dict[str, Any]], dict[str, Claim]]:
     """For each triple its slice, the traces of its classes' hulls, and their decision-exact view.
 
@@ -43,15 +46,16 @@ def stored_slices(
     for number, triple in enumerate(triples):
         plane = Plane.through(*triple.points)
         window = plane.window(triple.points, margin=0.35)
-        part = slice_cells(reference.head, plane, window)
+        part = slice_cells(run.subjects.head, plane, window)
         claims[f"slice-{number}"] = part.certificate
         found = {}
         for c in sorted(set(triple.classes)) if traces else ():
-            chosen = np.flatnonzero((reference.labels == c) & (reference.predictions == c))
+            of = of_class(run.reference_split, c, True)
+            chosen = run.subjects.points(of)
             if not len(chosen):
                 continue
-            trace = slice_hull(np.asarray(reference.features[chosen]), plane, rtol=TRACE_RTOL)
-            claims[f"trace-{number}-{c}"] = trace.certificate
+            trace = slice_hull(chosen, plane, rtol=TRACE_RTOL, pivots=TRACE_PIVOTS)
+            claims[f"trace-{number}-{c}"] = trace.certificate.named(points=of)
             if trace.status is not Status.INFEASIBLE:
                 shapes = {side: _corners(getattr(trace, side)) for side in ("inner", "outer")}
                 found[str(c)] = {**shapes, "gap": trace.gap, "samples": len(chosen)}
@@ -63,7 +67,7 @@ def stored_slices(
                 "polygons": _polygons(part),
                 "points": plane.drop(triple.points).tolist(),
                 "traces": found,
-                "view": decided_view(triple.classes, question),
+                "view": decided_view(triple.classes, run.features(run.question_split)),
             }
         )
     return drawn, claims

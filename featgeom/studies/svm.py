@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from featgeom.arrays import Floats, Ints
-from featgeom.certificates.claim import Claim
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import Boundaries, HeadComparison, compare_head, cross_entropy
 from featgeom.margins.machine import LinearSVM, max_margin
+from featgeom.proofs import machines as proof
+from featgeom.proofs.headings import headed
+from featgeom.proofs.machines import KINDS
+from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.status import Status
 
-KINDS = ("standard", "augmented")
 MOST_PAIRS = 45
 MOST_UNKNOWNS = 4_000  # (K − 1)(d + 1) of a machine of all classes, which then takes minutes
 Compared = tuple[LinearSVM, HeadComparison]
@@ -28,22 +31,34 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     The head separates these, so the machines exist. Each is computed with a free bias ("standard") and with
     one regularised with the weights ("augmented"), to which gradient descent with a trainable bias tends.
     """
-    features = run.features(run.reference_split)
+    parts = {split: run.features(split) for split in run.splits}
+    features = parts[run.reference_split]
     head = features.head
-    right = np.asarray(features.predictions == features.labels)
-    x, y = np.asarray(features.features)[right], features.labels[right]
+    samples = f"{run.reference_split}/features predicted as labelled"
+    right = run.subjects.predicted(run.reference_split) == features.labels
+    x, y = run.subjects.points(samples), features.labels[right]
     whole = whole_machines(head, x, y, run.seed)
     pairs, left_out = chosen_pairs(head, x, y)
     of_pairs = pair_machines(head, x, y, pairs, run.seed, progress)
     accuracy = float(right.mean())
     loss = float(cross_entropy(head, features.features, features.labels).mean())
+    claims = {f"machine-{kind}": svm.certificate.named(samples=samples) for kind, (svm, _) in whole.items()}
+    claims |= {
+        f"pair-{a}-{b}-{kind}": svm.certificate.named(
+            samples=f"{run.reference_split}/features of classes {a}, {b} predicted as labelled"
+        )
+        for (a, b), found in of_pairs.items()
+        for kind, (svm, _) in found.items()
+    }
+    said = Found.of(run, claims)
     findings = [
         Finding(
             f"The head separates the {len(x):,} of {len(right):,} {run.reference_split} samples that it "
             f"predicts correctly (accuracy {accuracy:.4f}, loss {loss:.3g}); machines are fitted to these."
         )
     ]
-    findings += whole_findings(whole) + pair_findings(of_pairs, run.classes)
+    findings += [*proved(said, proof.of_all), *whole_findings(whole), *pair_findings(of_pairs, run.classes)]
+    findings += proved(said, proof.closest)
     if not whole:
         findings.append(
             Finding(
@@ -62,20 +77,14 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
                 f"are shown; {left_out:,} are left out."
             )
         )
-    claims: dict[str, Claim] = {f"machine-{kind}": svm.certificate for kind, (svm, _) in whole.items()}
-    claims |= {
-        f"pair-{a}-{b}-{kind}": svm.certificate
-        for (a, b), found in of_pairs.items()
-        for kind, (svm, _) in found.items()
-    }
-    tables = ([whole_table(whole)] if whole else []) + [pair_table(of_pairs, run.classes)]
+    tables = ([whole_table(whole, said)] if whole else []) + [pair_table(of_pairs, said)]
     if head.dimension == 2:
         tables.append(plane_table(of_pairs, run.classes))
     return Record(
         findings=tuple(findings),
         values={
             "samples": len(x),
-            "accuracy": {split: run.features(split).accuracy for split in run.splits},
+            "accuracy": {split: part.accuracy if part.labelled else None for split, part in parts.items()},
             "loss": loss,
             "machines": {kind: values_of(*found) for kind, found in whole.items()},
             "pairs": [
@@ -130,10 +139,10 @@ def pair_machines(
     head: AffineHead, x: Floats, y: Ints, pairs: list[tuple[int, int]], seed: int, progress: bool
 ) -> dict[tuple[int, int], dict[str, Compared]]:
     """Both kinds of machine for every pair of classes."""
-    from tqdm import tqdm
+    from featgeom.progress import bar
 
     result = {}
-    for pair in tqdm(pairs, desc="machines of pairs", disable=not progress):
+    for pair in bar(pairs, desc="machines of pairs", disable=not progress):
         rows = np.isin(y, pair)
         some, labels = x[rows], y[rows]
         machines = {kind: max_margin(some, labels, bias=kind) for kind in KINDS}
@@ -187,9 +196,8 @@ def whole_findings(whole: dict[str, Compared]) -> list[Finding]:
     for kind, (svm, compared) in whole.items():
         findings.append(
             Finding(
-                f"The {kind} machine of all classes has margin {svm.margin:.6g} feature distance, with "
-                f"relative gap {svm.gap:.1e} of its objective and {len(svm.support):,} support vectors.",
-                "proved",
+                f"The {kind} machine of all classes has margin {svm.margin:.6g} feature distance and "
+                f"{len(svm.support):,} support vectors that hold more than a negligible multiplier."
             )
         )
         findings.append(
@@ -209,17 +217,11 @@ def pair_findings(
         return []
     angles = {pair: float(found["augmented"][1].angle[0]) for pair, found in of_pairs.items()}
     nearest, farthest = min(angles, key=lambda p: angles[p]), max(angles, key=lambda p: angles[p])
-    closest = min(of_pairs, key=lambda p: of_pairs[p]["standard"][0].margin)
     return [
         Finding(
             f"Between pairs of classes the head's normal is {angles[nearest]:.2f}° "
             f"({names(nearest, classes)}) to {angles[farthest]:.2f}° ({names(farthest, classes)}) from "
             f"that of the augmented machine."
-        ),
-        Finding(
-            f"The closest classes are {names(closest, classes)}: the hulls of their correctly predicted "
-            f"features are {2 * of_pairs[closest]['standard'][0].margin:.6g} feature distance apart.",
-            "proved",
         ),
     ]
 
@@ -229,80 +231,35 @@ def names(pair: tuple[int, int], classes: tuple[str, ...]) -> str:
     return f"{classes[pair[0]]} and {classes[pair[1]]}"
 
 
-def whole_table(whole: dict[str, Compared]) -> Table:
+def whole_table(whole: dict[str, Compared], found: Found) -> Table:
     """Head against the machines of all classes."""
-    rows = tuple(
-        (
-            kind,
-            svm.margin,
-            svm.gap,
-            len(svm.support),
-            compared.overall_angle,
-            compared.overall_margin_ratio,
-            compared.domain_agreement,
-            compared.support_overlap,
-            compared.support_chance,
-        )
-        for kind, (svm, compared) in whole.items()
-    )
-    return Table(
-        "machines",
-        "The head against one machine of all classes",
-        (
-            Column("bias"),
-            Column("margin", "feature distance"),
-            Column("certified gap"),
-            Column("support vectors"),
-            Column("angle", "degrees"),
-            Column("head's margin", "of machine's"),
-            Column("agreement on the box"),
-            Column("support of highest loss"),
-            Column("by chance"),
-        ),
-        rows,
-        "Agreement is on points drawn uniformly from the box of the features (estimated). The last columns: "
-        "the share of support vectors among as many samples of highest loss.",
-    )
+    both = list(whole.values())
+    computed: dict[Column, Sequence[Any]] = {
+        Column("margin", "feature distance"): [svm.margin for svm, _ in both],
+        Column("support vectors"): [len(svm.support) for svm, _ in both],
+        Column("angle", "degrees"): [compared.overall_angle for _, compared in both],
+        Column("head's margin", "of machine's"): [compared.overall_margin_ratio for _, compared in both],
+        Column("agreement on the box"): [compared.domain_agreement for _, compared in both],
+        Column("support of highest loss"): [compared.support_overlap for _, compared in both],
+        Column("by chance"): [compared.support_chance for _, compared in both],
+    }
+    return headed("svm", "machines", found, {**proof.machine_columns(found), **computed})
 
 
-def pair_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], classes: tuple[str, ...]) -> Table:
+def pair_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], found: Found) -> Table:
     """Head against the machines of two classes."""
-    rows = []
-    for pair, found in of_pairs.items():
-        (svm, standard), (_, augmented) = found["standard"], found["augmented"]
-        rows.append(
-            (
-                classes[pair[0]],
-                classes[pair[1]],
-                2 * svm.margin,
-                float(standard.angle[0]),
-                float(augmented.angle[0]),
-                float(standard.margin_ratio[0]),
-                float(standard.head.position[0]),
-                len(svm.support),
-                standard.support_overlap,
-                standard.domain_agreement,
-            )
-        )
-    return Table(
-        "pairs",
-        "The head against machines of two classes",
-        (
-            Column("class"),
-            Column("other class"),
-            Column("hulls apart", "feature distance"),
-            Column("angle to standard", "degrees"),
-            Column("to augmented", "degrees"),
-            Column("head's margin", "of standard's"),
-            Column("place in gap"),
-            Column("support vectors"),
-            Column("of highest loss"),
-            Column("agreement on the box"),
-        ),
-        tuple(rows),
-        "Place in gap: where the head's boundary lies between the two classes along its normal, 0 at the "
-        "first class, 0.5 halfway; ∞ where they have no gap along it.",
-    )
+    both = [of_pairs[pair] for pair in proof.pairs(found)]
+    standard, augmented = ([kinds[kind][1] for kinds in both] for kind in KINDS)
+    computed: dict[Column, Sequence[Any]] = {
+        Column("angle to standard", "degrees"): [float(one.angle[0]) for one in standard],
+        Column("to augmented", "degrees"): [float(one.angle[0]) for one in augmented],
+        Column("head's margin", "of standard's"): [float(one.margin_ratio[0]) for one in standard],
+        Column("place in gap"): [float(one.head.position[0]) for one in standard],
+        Column("support vectors"): [len(kinds["standard"][0].support) for kinds in both],
+        Column("of highest loss"): [one.support_overlap for one in standard],
+        Column("agreement on the box"): [one.domain_agreement for one in standard],
+    }
+    return headed("svm", "pairs", found, {**proof.pair_columns(found), **computed})
 
 
 def plane_table(of_pairs: dict[tuple[int, int], dict[str, Compared]], classes: tuple[str, ...]) -> Table:

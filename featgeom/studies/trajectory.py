@@ -13,11 +13,14 @@ from featgeom.collapse import neural_collapse
 from featgeom.data.images import ImageSet
 from featgeom.data.sources import load_splits
 from featgeom.errors import BadArgument
+from featgeom.features.extraction import fit_images
+from featgeom.features.matching import match_classes
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import compare_head, cross_entropy
 from featgeom.models.sources import load_classifier
+from featgeom.proofs.machines import KINDS
 from featgeom.runs.record import Column, Finding, Record, Table
-from featgeom.studies.svm import KINDS, machines_of
+from featgeom.studies.svm import machines_of
 
 COLUMNS = (
     Column("steps"),
@@ -53,7 +56,7 @@ def trajectory(
 
     Raises BadArgument for checkpoints without steps in their names, or several of one step.
     """
-    from tqdm import tqdm
+    from featgeom.progress import bar
 
     started = time.perf_counter()
     series = sorted((steps_of(path), Path(path)) for path in checkpoints)
@@ -62,7 +65,7 @@ def trajectory(
     part = _images(images, split, tuple(classes))
     rows: list[tuple[float | int | None, ...]] = []
     first: AffineHead | None = None
-    for steps, path in tqdm(series, desc="checkpoints", disable=not progress):
+    for steps, path in bar(series, desc="checkpoints", disable=not progress):
         figures, head = _measure(path, part, arch, seed, device)
         first = first or head
         rows.append((steps, *figures, sum_moved(first, head)))
@@ -123,11 +126,14 @@ def _measure(
     path: Path, part: ImageSet, arch: str | None, seed: int, device: str
 ) -> tuple[tuple[float | None, ...], AffineHead]:
     """The figures of one row of the table, and the head."""
-    classifier = load_classifier(path, arch=arch, device=device, probe=part.images)
+    classifier = load_classifier(path, arch=arch, device=device, probe=part)
     if classifier.head.classes != len(part.classes):
         raise BadArgument(
             f"{path}: has {classifier.head.classes} classes, the images {len(part.classes)}; name a subset"
         )
+    part = match_classes(classifier, part).apply(fit_images(classifier, part))
+    if not part.labelled:
+        raise BadArgument(f"{part.name}: a trajectory needs labels, those of these images are unknown")
     features, head, labels = classifier.features(part.images), classifier.head, part.labels
     logits = head.logits(features)
     loss = float(cross_entropy(head, features, labels).mean())

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from featgeom.arrays import Float64, Ints, as_float64, as_labels
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import cross_entropy
+from featgeom.progress import bar as shown_bar
 from featgeom.results import Result
 from featgeom.status import Status
 from featgeom.training.schedule import log_spaced
@@ -85,7 +85,7 @@ def train_head(
     held = np.append(np.ones(samples.shape[1]), float(bias))
     marks = log_spaced(steps, per_decade)
     heads, losses, done = [], [], 0
-    bar = tqdm(total=steps, desc=f"last layer, {method}", delay=2, disable=not progress, leave=False)
+    bar = shown_bar(total=steps, desc=f"last layer, {method}", delay=2, disable=not progress, leave=False)
     for mark in marks:
         for _ in range(done, mark):
             bar.update()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from featgeom.errors import BadArgument, BadCheckpoint
-from featgeom.files import write_json, write_whole
+from featgeom.files import claimed_folder, read_json, write_json, write_whole
+from featgeom.locks import owned
 from featgeom.models.architectures import find_architecture
 from featgeom.models.checkpoints import save_checkpoint
+from featgeom.options import checked_seed
 from featgeom.training.images import TrainingImages, training_images
 from featgeom.training.losses import find_loss
 from featgeom.training.optimisers import make_optimiser
@@ -27,6 +30,7 @@ from featgeom.training.recipes import Recipe, find_recipe
 from featgeom.training.restart import restart_head
 from featgeom.training.schedule import log_spaced
 
+TRAINING = "training.json"
 SAVE_SECONDS = 10.0  # how much work a killed training may lose
 EVALUATION_BATCH = 1024
 
@@ -87,17 +91,24 @@ def train(
     [0, 1, 10, 20]
     """
     plan = find_recipe(recipe, full, **overrides)
-    images = training_images(plan)
+    checked_seed(seed)
+    find_architecture(plan.arch)
     folder = Path(out_dir).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim_folder(
-        folder, {"recipe": plan.to_json(), "seed": seed, "images": images.train.hash, "device": device}
-    )
     marks = log_spaced(plan.steps, plan.per_decade)
-    with _fixed_arithmetic(plan.threads, seed):
-        session = Session(folder, plan, seed, images, device)
-        session.resume()
-        session.run(marks, progress)
+    with claimed_folder(folder, TRAINING, "training"), _fixed_arithmetic(plan.threads, seed):
+        session = Session(folder, plan, seed, training_images(plan), device)
+        with owned(folder):
+            _compare(
+                folder / TRAINING,
+                {
+                    "recipe": plan.to_json(),
+                    "seed": seed,
+                    "images": session.images.train.hash,
+                    "device": device,
+                },
+            )
+            session.resume()
+            session.run(marks, progress)
     return TrainingRun(
         folder,
         plan,
@@ -154,10 +165,12 @@ class Session:
 
     def run(self, marks: tuple[int, ...], progress: bool) -> None:
         """Train up to the last mark, with a checkpoint and a record at each."""
-        from tqdm import tqdm
+        from featgeom.progress import bar as shown_bar
 
         saved = time.monotonic()
-        with tqdm(total=marks[-1], initial=self.step, desc=self.recipe.name, disable=not progress) as bar:
+        with shown_bar(
+            total=marks[-1], initial=self.step, desc=self.recipe.name, disable=not progress
+        ) as bar:
             for mark in marks:
                 if mark < self.step or (self.history and self.history[-1]["step"] >= mark):
                     continue
@@ -220,7 +233,7 @@ class Session:
             "optimiser": self.optimiser.state_dict(),
         }
         content = io.BytesIO()
-        torch.save(state, content)
+        torch.save(_canonical(state), content)
         write_whole(self.folder / "state.pt", content.getvalue())
 
     def resume(self) -> None:
@@ -256,12 +269,24 @@ def evaluate(network: nn.Module, loss: Any, x: Tensor, y: Tensor) -> tuple[float
     return total / len(y), correct / len(y)
 
 
-def _claim_folder(folder: Path, record: dict[str, Any]) -> None:
-    """Refuse a folder in which another training was begun."""
-    path = folder / "training.json"
+def _canonical(value: Any) -> Any:
+    """Equal values as objects that have equal bytes: a pickle tells shared objects from equal ones."""
+    if isinstance(value, dict):
+        return {_canonical(key): _canonical(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(one) for one in value]
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    return sys.intern(value) if isinstance(value, str) else value
+
+
+def _compare(path: Path, record: dict[str, Any]) -> None:
+    """Say what is trained; refuse a folder in which another training was begun."""
     if path.exists():
-        if json.loads(path.read_text()) != json.loads(json.dumps(record)):
-            raise BadArgument(f"{folder} holds another training (see {path.name}); choose another folder")
+        if read_json(path) != json.loads(json.dumps(record)):
+            raise BadArgument(
+                f"{path.parent} holds another training (see {path.name}); choose another folder"
+            )
         return
     write_json(path, record)
 

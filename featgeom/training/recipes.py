@@ -7,7 +7,18 @@ from typing import Any
 
 from featgeom.data.synthetic import SYNTHETIC
 from featgeom.errors import BadArgument, nearest_name
+from featgeom.options import MANY, checked_count
 from featgeom.training.losses import find_loss
+from featgeom.training.optimisers import OPTIMISERS
+
+COUNTS = {
+    "batch": (0, MANY),
+    "steps": (1, 1_000_000_000),
+    "per_decade": (1, 1000),
+    "measured": (0, MANY),
+    "threads": (1, 1024),
+}
+WIDEST = 1_000_000  # of a network's own numbers
 
 
 @dataclass(frozen=True)
@@ -45,13 +56,19 @@ class Recipe:
 
     def __post_init__(self) -> None:
         find_loss(self.loss)
-        for name, low in (("batch", 0), ("steps", 1), ("per_decade", 1), ("measured", 0), ("threads", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < low:
-                raise BadArgument(f"recipe {self.name}: {name} must be a whole number ≥ {low}, got {value!r}")
-        for name in ("rate", "weight_decay"):
-            if not 0 <= float(getattr(self, name)) < float("inf"):
-                raise BadArgument(f"recipe {self.name}: {name} must be ≥ 0, got {getattr(self, name)!r}")
+        for name, (low, high) in COUNTS.items():
+            checked_count(f"recipe {self.name}: {name}", getattr(self, name), low, high)
+        for name, value in self.options.items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                checked_count(f"recipe {self.name}: {name} of the network", value, 1, WIDEST)
+        if not 0 < float(self.rate) <= 1e6:
+            raise BadArgument(f"recipe {self.name}: rate must be > 0 and at most 1e6, got {self.rate!r}")
+        if not 0 <= float(self.weight_decay) <= 1e6:
+            raise BadArgument(f"recipe {self.name}: weight_decay must be 0 to 1e6, got {self.weight_decay!r}")
+        if self.optimiser not in OPTIMISERS:
+            raise BadArgument(
+                f"unknown optimiser '{self.optimiser}'{nearest_name(self.optimiser, list(OPTIMISERS))}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON values."""

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from featgeom.data.images import ImageSet
 from featgeom.errors import BadArgument
-from featgeom.models.checkpoints import fit_weights, read_checkpoint
+from featgeom.models.checkpoints import read_checkpoint
 from featgeom.models.classifier import BATCH, Classifier
 from featgeom.models.sources import load_classifier
+from featgeom.models.weights import load_weights
 from featgeom.training.images import TrainingImages
 
 Data = tuple[Tensor, Tensor]
@@ -43,11 +44,12 @@ def restart_head(network: nn.Module, checkpoint: str | Path, images: TrainingIma
     torch.Size([1297, 32])
     """
     path = Path(checkpoint).expanduser()
-    fit_weights(network, read_checkpoint(path).weights, path.name)
+    load_weights(network, read_checkpoint(path), path.name)
     classifier = load_classifier(network, pixels=images.pixels, probe=images.train.images)
     layer = network.get_submodule(classifier.tap.layer)
-    if not isinstance(layer, nn.Linear):
-        raise BadArgument(f"{path}: its last layer is a {classifier.tap.kind}, not a Linear one")
+    own = classifier.head.weight
+    if not isinstance(layer, nn.Linear) or not np.array_equal(layer.weight.detach().double().numpy(), own):
+        raise BadArgument(f"{path}: its head is {classifier.tap.describe()}, not one Linear layer alone")
     held = layer.weight == 0  # zeros that hold two parts of a network apart
     layer.reset_parameters()
     layer.requires_grad_(True)

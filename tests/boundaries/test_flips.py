@@ -7,6 +7,7 @@ import pytest
 from featgeom import AffineHead, Box, Status, flip_points, tie_points
 from featgeom.boundaries.domain import domain_bounds
 from featgeom.errors import BadArgument
+from featgeom.formulations import tie
 
 
 def random_head(rng, classes, dimension):
@@ -19,18 +20,6 @@ def box(dimension):
 
 def domain_of(name, dimension):
     return box(dimension) if name == "box" else name
-
-
-def oracle(head, tied, domain):
-    """The same question as a cvxpy problem, parametrised by the sample."""
-    z, p = cp.Parameter(head.dimension), cp.Variable(head.dimension)
-    lo, hi = domain_bounds(domain, head.dimension)
-    logits = head.weight @ p + head.bias
-    conditions = [logits[tied[0]] == logits[k] for k in tied[1:]]
-    conditions += [logits[tied[0]] >= logits[k] for k in range(head.classes) if k not in tied]
-    conditions += [p[i] >= lo[i] for i in range(head.dimension) if np.isfinite(lo[i])]
-    conditions += [p[i] <= hi[i] for i in range(head.dimension) if np.isfinite(hi[i])]
-    return z, p, cp.Problem(cp.Minimize(cp.sum_squares(p - z)), conditions)
 
 
 TIGHT = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
@@ -54,7 +43,9 @@ def test_agrees_with_cvxpy(name, classes, dimension, k, wanted):
         queries = 0.4 * rng.normal(size=(60, dimension)) + 0.2
         queries = np.abs(queries) if name == "orthant" else queries
         ours = tie_points(head, queries, tied, domain_of(name, dimension))
-        parameter, point, problem = oracle(head, tied, domain_of(name, dimension))
+        program = tie(head, queries[0], tied, domain_of(name, dimension))
+        parameter, point = program.param_dict["z"], program.var_dict["p"]
+        problem = cp.Problem(cp.Minimize(cp.sum_squares(point - parameter)), program.constraints)
         hard = np.zeros(60, bool)
         found = ours.status == Status.SOLVED
         assert (found | (ours.status == Status.INFEASIBLE)).all()
@@ -227,3 +218,46 @@ def test_whole_numbers_where_bounds_and_boundaries_coincide():
         assert ties.status[0] is (Status.SOLVED if answer.status == 0 else Status.INFEASIBLE)
         seen.add(ties.status[0])
     assert len(seen) == 2
+
+
+def test_a_class_with_equal_rows_is_no_rival_of_itself():
+    """Where rows coincide and biases differ the two never tie, and the own class is none to flip to."""
+    cases = (
+        (AffineHead([[1.0], [1.0]], [0.0, -1.0]), "space"),
+        (AffineHead([[1.0], [1.0], [0.0]], [1.0, 0.0, 0.0]), "orthant"),
+    )
+    for head, domain in cases:
+        found = flip_points(head, [[5.0], [2.0]], None, domain)
+        assert (found.status == Status.INFEASIBLE).all()
+        assert np.isinf(found.distance).all()
+        assert (found.classes[:, 0] != found.classes[:, 1]).all()
+        assert found.certificate_empty.check().tally == {"PROVED": len(found.certificate_empty)}
+
+
+def test_heads_of_small_whole_numbers_are_proved_whole():
+    """No sample flips to its own class, all that is claimed is proved, and no bound is NaN."""
+    rng = np.random.default_rng(3)
+    seen = 0
+    for _ in range(80):
+        classes, d = int(rng.integers(2, 6)), int(rng.integers(1, 4))
+        head = AffineHead(rng.integers(-3, 4, (classes, d)), rng.integers(-2, 3, classes).astype(float))
+        low = rng.integers(-3, 1, d).astype(float)
+        box = Box(low, low + rng.integers(1, 4, d))
+        z = rng.integers(-3, 4, (4, d)).astype(float)
+        for domain in ("space", "orthant", box):
+            found = flip_points(head, z, None, domain)
+            assert (found.classes[:, 0] != found.classes[:, 1]).all()
+            assert not np.isnan(found.lower_bound).any()
+            assert (found.lower_bound <= found.distance).all()
+            claim = found.certificate
+            assert claim.check().tally == ({"PROVED": len(claim)} if len(claim) else {})
+            seen += len(claim)
+    assert seen > 700
+
+
+def test_a_ray_stretched_until_it_overflows_leaves_a_number():
+    head = AffineHead([[-2, -1, -3], [0, -3, -1], [2, -3, 3], [-3, -3, 0]], [0.0, 0, 0, 2])
+    found = flip_points(head, [[3, 3, -1], [-1, -2, -1]], None, Box([-3, -2, -2], [0, -1, -1]))
+    assert (found.status == Status.SOLVED).all()
+    assert (found.lower_bound > 0).all()
+    assert found.certificate.check().tally == {"PROVED": 2}

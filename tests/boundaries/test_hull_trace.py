@@ -143,3 +143,35 @@ def test_real_features(resnet20):
     lift = Plane(plane.origin, plane.basis).lift
     assert (hull.contains(lift(0.9999 * edge)).status == Status.INSIDE).all()
     assert (hull.contains(lift(beyond)).status == Status.OUTSIDE).all()
+
+
+@pytest.mark.parametrize("pivots", [1, 3, 10, 30, 100, 300])
+def test_whatever_the_work_allowed_the_trace_lies_between(pivots):
+    points, plane = cloud(200, 8)
+    whole, some = slice_hull(points, plane), slice_hull(points, plane, pivots=pivots)
+    assert some.outer.buffer(1e-9).covers(whole.inner)
+    assert some.inner.is_empty or whole.outer.buffer(1e-9).covers(some.inner)
+    assert set(some.certificate.check().tally) <= {"PROVED"}
+    if some.inner.is_empty:
+        assert (some.status, some.gap) == (Status.ITERATION_LIMIT, np.inf)
+    elif some.status is Status.ITERATION_LIMIT:
+        assert some.gap >= whole.gap
+        corners = shapely.points(shapely.get_coordinates(some.outer))
+        assert shapely.distance(corners, some.inner).max() <= some.gap
+
+
+def test_little_work_ends_early_and_much_work_ends_the_same():
+    points, plane = cloud(200, 8)
+    statuses = [slice_hull(points, plane, pivots=n).status for n in (1, 10**6)]
+    assert statuses == [Status.ITERATION_LIMIT, Status.SOLVED]
+
+
+def test_another_user_of_highs_in_the_process_does_no_harm():
+    """A program with whole numbers makes HiGHS start its threads, of which it has one set for all."""
+    import cvxpy as cp
+
+    chosen = cp.Variable(3, boolean=True)
+    cp.Problem(cp.Minimize(cp.sum(chosen)), [chosen @ [1, 2, 3] >= 4]).solve("HIGHS")
+    z = np.random.default_rng(0).normal(size=(80, 3))
+    trace = slice_hull(z, Plane.through(*z[:3]))
+    assert set(trace.certificate.check().tally) == {"PROVED"}

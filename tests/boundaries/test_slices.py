@@ -194,3 +194,35 @@ def test_real_features(resnet20, resnet20_head):
     assert part.certificate.check().tally == {"PROVED": len(part.certificate)}
     for k, uv in zip(resnet20_head.classify(corners), plane.drop(corners)):
         assert part.polygons[int(k)].covers(shapely.Point(uv))
+
+
+def test_polygons_of_rows_that_agree_to_rounding_do_not_overlap():
+    head = AffineHead(
+        [
+            [2.00000000000004, -0.9999999999999721],
+            [3.0000000000001155, -3.0000000000001843],
+            [1.9999999999998006, -0.9999999999999853],
+        ],
+        [-1.0087593328411e-13, -0.9999999999998623, 3.7892104567675096e-14],
+    )
+    part = slice_cells(head, Plane(np.array([-1.0, 0.0]), np.array([[0.0, 1.0], [1.0, 0.0]])), (-3, -1, 2, 2))
+    assert sum(p.area for p in part.polygons.values()) == pytest.approx(15, rel=1e-12)
+    assert part.certificate.check().tally == {"PROVED": 1}
+    assert part.status is Status.SOLVED
+
+
+def test_nearly_equal_rows_tile_the_window_or_say_that_they_do_not():
+    """Rows that agree to 1e-13: what is SOLVED tiles the window, by the exact check."""
+    rng = np.random.default_rng(0)
+    solved = 0
+    for _ in range(150):
+        classes = int(rng.integers(2, 6))
+        rows = rng.integers(-3, 4, (2, 2))[rng.integers(0, 2, classes)]
+        noise = 1e-13 * rng.normal(size=(classes, 3))
+        head = AffineHead(rows + noise[:, :2], rng.integers(-1, 2, classes) + noise[:, 2])
+        part = slice_cells(head, FLAT, (-3, -1, 2, 2))
+        if part.status is Status.SOLVED:
+            solved += 1
+            assert part.certificate.check().tally == {"PROVED": 1}
+            assert sum(p.area for p in part.polygons.values()) == pytest.approx(15, rel=1e-12)
+    assert solved > 140

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from stored import named
 
 import featgeom as fg
 from featgeom.certificates.claim import KINDS
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.exact.fields import specs
 from featgeom.exact.rounding import rounded_up
-from featgeom.runs.checks import check_claim, verify_folder
+from featgeom.runs.checks import check_claim, verify_claims
 from featgeom.runs.claims import load_claims, save_claims
 from featgeom.status import Status
 
@@ -27,6 +28,7 @@ def about_cells(head, z):
     results = [
         found,
         cells.radius(z),
+        cells.radius(z, 1),
         cells.guarantee(z[found.classes == c], c),
         cells.guarantee(z, c),
         cells.chebyshev(c),
@@ -49,6 +51,7 @@ def about_boundaries(head, z):
         fg.slice_cells(head, plane, (-2, -2, 2, 2)),
         fg.slice_hull(z, plane),
         fg.slice_hull(z, far),
+        fg.sparse_flips(head, z[:5], fg.Box.around(z)),
     ]
     return [*(r.certificate for r in results), results[2].certificate_empty]
 
@@ -93,21 +96,21 @@ def world():
     head = fg.AffineHead(rng.standard_normal((6, 3)), rng.standard_normal(6))
     z = rng.standard_normal((80, 3)).astype(np.float32)
     claims = [*about_cells(head, z), *about_boundaries(head, z), *about_hulls(z), *about_pixels(z)]
-    named = {f"{i} {claim.kind}": claim for i, claim in enumerate(claims) if len(claim)}
-    return named, {"features": z, "weight": head.weight, "bias": head.bias}
+    return {f"{i} {claim.kind}": claim for i, claim in enumerate(claims) if len(claim)}
 
 
 def test_every_kind_is_here(world, tmp_path):
-    load_claims(save_claims(tmp_path, "none", {}, {}), {})  # makes every kind known
-    assert {claim.kind for claim in world[0].values()} >= set(KINDS)
+    claim, known = named(next(iter(world.values())))
+    load_claims(save_claims(tmp_path, "one", {"one": claim}, known), known)  # makes every kind known
+    assert {claim.kind for claim in world.values()} >= set(KINDS)
 
 
 def test_all_of_them_are_proved_from_disk(world, tmp_path):
-    claims, sources = world
-    save_claims(tmp_path, "all", claims, sources)
-    for check in verify_folder(tmp_path, sources):
+    for name, one in world.items():
+        claim, known = named(one)
+        (check,) = verify_claims(save_claims(tmp_path, "one", {name: claim}, known), known)
         assert check.status is Status.PROVED, (check.name, check.failures)
-        assert check.tally["PROVED"] == len(claims[check.name])
+        assert check.tally["PROVED"] == len(claim)
 
 
 def tampered(value, rng):
@@ -143,7 +146,7 @@ def test_no_tampering_breaks_a_check(world):
     rng = np.random.default_rng(0)
     broken = []
     with np.errstate(all="ignore"):
-        for name, claim in world[0].items():
+        for name, claim in world.items():
             for field, _ in specs(claim):
                 for how, value in tampered(getattr(claim, field), rng):
                     changed = replace(claim, **{field: value})
@@ -155,10 +158,10 @@ def test_no_tampering_breaks_a_check(world):
 
 
 def test_one_flipped_bit_in_any_stored_array_is_refuted(world, tmp_path):
-    claims, sources = world
     rng = np.random.default_rng(1)
-    for name, claim in claims.items():
-        path = save_claims(tmp_path, "one", {name: claim}, sources)
+    for name, one in world.items():
+        claim, known = named(one)
+        path = save_claims(tmp_path, "one", {name: claim}, known)
         with np.load(path.with_suffix(".npz")) as stored:
             arrays = {key: stored[key] for key in stored.files}
         for key in [k for k, a in arrays.items() if a.size]:
@@ -167,5 +170,5 @@ def test_one_flipped_bit_in_any_stored_array_is_refuted(world, tmp_path):
             raw[bit // 8] ^= 1 << (bit % 8)
             flipped = np.frombuffer(bytes(raw), arrays[key].dtype).reshape(arrays[key].shape)
             np.savez(path.with_suffix(".npz"), **{**arrays, key: flipped})
-            (check,) = verify_folder(tmp_path, sources)
+            (check,) = verify_claims(path, known)
             assert check.status is Status.REFUTED, (name, key)

@@ -1,11 +1,13 @@
 """Every screen beside plain fractions, where bounds are true or false by a unit in the last place."""
 
+from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from truths import TRUTHS
 
 from featgeom.certificates.cells import CellsMeet
 from featgeom.certificates.classes import ClassBall, ClassMargin
@@ -274,3 +276,18 @@ def test_machines(seed, classes):
         claim = Machine(x, y, weight, bias, np.zeros(0, int), np.zeros((0, rows), int), 0.5, "standard", 0.0,
                         float(upper))  # fmt: skip
         assert proved(claim) == [objective <= Fraction(float(upper))]
+
+
+def test_a_hull_that_is_looked_at_in_blocks():
+    from featgeom.exact import heads
+
+    claim = TRUTHS["empty-cell, in a hull"]()
+    before, heads.BLOCK_ENTRIES = heads.BLOCK_ENTRIES, 1
+    try:
+        assert proved(claim) == [True]
+        for far in range(3):
+            vertices = np.array([[1.0, 0.0], [2.0, 5.0], [4.0, 4.0]])
+            vertices[far] = [-2, 0]
+            assert proved(replace(claim, vertices=vertices)) == [False]
+    finally:
+        heads.BLOCK_ENTRIES = before

@@ -6,7 +6,17 @@ import pytest
 import featgeom as fg
 from featgeom_cli.main import run as featgeom
 
-FEATURE_COMMANDS = ("hulls", "regions", "boundaries", "svm", "collapse", "retrain", "report", "verify")
+FEATURE_COMMANDS = (
+    "hulls",
+    "regions",
+    "boundaries",
+    "svm",
+    "collapse",
+    "retrain",
+    "report",
+    "verify",
+    "check",
+)
 
 
 @pytest.fixture(scope="module", params=["arrays", "split"])
@@ -30,6 +40,26 @@ def one_part(
 @pytest.mark.parametrize("command", FEATURE_COMMANDS)
 def test_every_command_of_feature_space_answers(command, one_part, capsys):
     assert featgeom([command, str(one_part), "--quiet"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["explain", "RUN", "PART:0", "PART:5", "-o", "OUT/e.html"],
+        ["suspects", "RUN", "--most", "5", "-o", "OUT/s"],
+        ["guard", "RUN", "--false-alarm", "0.5"],
+        ["networks", "RUN", "RUN", "-o", "OUT/n"],
+        ["export", "RUN", "--to", "csv", "-o", "OUT/e.csv"],
+        ["export", "RUN", "--to", "projector", "-o", "OUT/p"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_answer_is_given(words, one_part, tmp_path, capsys):
+    (part,) = fg.open_run(one_part).splits
+    names = {"RUN": str(one_part), "PART": part, "OUT": str(tmp_path)}
+    for name, value in names.items():
+        words = [word.replace(name, value) for word in words]
+    assert featgeom([*words, "--quiet"]) == 0, capsys.readouterr().err
 
 
 def test_after_all_of_them_it_can_be_seen(one_part, tmp_path, capsys):

@@ -72,7 +72,9 @@ def test_pickle_with_code(place, capsys):
             return (os.mkdir, ("sprung",))
 
     torch.save({"state_dict": Trap()}, "trap.pth")
-    refused(["analyze", "trap.pth", COLOUR, *ARCH], capsys, "trap.pth", "code")
+    refused(
+        ["analyze", "trap.pth", COLOUR, *ARCH], capsys, "trap.pth", "no weights found; it holds posix.mkdir"
+    )
     (place / "plain.pth").write_bytes(pickle.dumps(Trap()))
     refused(["analyze", "plain.pth", COLOUR, *ARCH], capsys, "plain.pth")
     assert not (place / "sprung").exists()
@@ -100,7 +102,8 @@ def test_wrong_number_of_classes(place, weights, capsys):
 
 def test_grey_images_into_a_colour_network(place, weights, capsys):
     torch.save(weights, "net.pth")
-    refused(["analyze", "net.pth", "npz:grey.npz", *ARCH], capsys, "1x32x32", "3x32x32")
+    assert run(["extract", "net.pth", "npz:grey.npz", *ARCH, "-o", "grey"]) == 0
+    assert "net takes colours, so their channel is repeated" in capsys.readouterr().err
 
 
 def test_nan_weights(place, weights, capsys):
@@ -124,5 +127,30 @@ def test_labels_out_of_range(place, weights, capsys):
 
 
 def test_weights_without_an_architecture(place, weights, capsys):
-    torch.save(weights, "net.pth")
+    named = next(iter(weights))
+    torch.save({name: value for name, value in weights.items() if name != named}, "net.pth")
     refused(["analyze", "net.pth", COLOUR], capsys, "architecture", "cifar_resnet20")
+
+
+def test_weights_that_fit_one_architecture_throughout_are_taken_for_it(place, weights, capsys):
+    torch.save(weights, "net.pth")
+    assert run(["extract", "net.pth", COLOUR, "-o", "out"]) == 0
+    assert "cifar_resnet20" in capsys.readouterr().err
+
+
+def test_classes_that_cannot_be_told_and_their_map(place, weights, capsys):
+    from PIL import Image
+
+    torch.save(weights, "net.pth")
+    for level, name in enumerate(("cat", "dog, the")):
+        (place / "pets" / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32), (90 * level,) * 3).save(place / "pets" / name / "a.png")
+    refused(["analyze", "net.pth", "folder:pets", *ARCH], capsys, "--class-map FILE says which is which")
+    (place / "map.csv").write_text('cat,3\n"dog, the",5\n')
+    words = ["net.pth", *ARCH, "--class-map", "map.csv"]
+    assert run(["extract", *words[:1], "folder:pets", *words[1:], "-o", "pets-run"]) == 0
+    assert "3 cat ← cat (1)" in capsys.readouterr().err
+    assert run(["inspect", *words, "--images", "folder:pets"]) == 0
+    assert "5 dog, the ← dog, the (1)" in capsys.readouterr().err
+    chosen = ["--classes", 'cat,"dog, the"']
+    assert run(["extract", *words[:1], "folder:pets", *words[1:], *chosen, "-o", "chosen"]) == 0

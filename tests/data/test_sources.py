@@ -201,13 +201,7 @@ def bad_idx_label(folder: Path) -> str:
 
 
 def empty_folder(folder: Path) -> str:
-    return f"folder:{folder}|empty, no folder of a class"
-
-
-def empty_class(folder: Path) -> str:
-    write_folder(folder / "a")
-    (folder / "a" / "emu").mkdir()
-    return f"folder:{folder}/a|emu: empty, no image in it"
+    return f"folder:{folder}|empty, no picture in it"
 
 
 def two_sizes(folder: Path) -> str:
@@ -259,7 +253,7 @@ GREY = np.zeros((2, 4, 4), np.uint8)
 NAN = np.full((2, 4, 4), np.nan)
 BAD = [
     bad_cifar10, bad_cifar10_label, bad_idx, bad_gzip, bad_idx_text, bad_idx_counts, bad_idx_label,
-    empty_folder, empty_class, two_sizes, damaged_image, text_image, bad_npz, pickled_npz, pickle_as_npz,
+    empty_folder, two_sizes, damaged_image, text_image, bad_npz, pickled_npz, pickle_as_npz,
     npz(images=GREY, piece="needs x_train, y_train"),
     npz(images=GREY, labels=[0, -1], piece="label -1 is negative"),
     npz(images=GREY, labels=[0, 2], classes=["a", "b"], piece="label 2 is out of range for 2 classes"),

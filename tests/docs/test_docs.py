@@ -1,5 +1,6 @@
 """What the documentation says works, and its site is built without a warning."""
 
+import doctest
 import html
 import inspect
 import os
@@ -31,6 +32,15 @@ LINES = [(name, c) for name, text in TEXT.items() for c in re.findall(r"^featgeo
 def test_python_blocks_run(page, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some write files
     exec(compile(code, page, "exec"), {"__name__": "docs"})
+
+
+@pytest.mark.parametrize("page", [name for name, text in TEXT.items() if "```pycon" in text])
+def test_sessions_print_what_they_say(page):
+    """What stands behind >>> runs, and prints what stands below."""
+    session = "".join(re.findall(r"```pycon\n(.*?)```", TEXT[page], re.DOTALL))
+    parsed = doctest.DocTestParser().get_doctest(session, {}, page, page, 0)
+    assert parsed.examples
+    assert doctest.DocTestRunner().run(parsed).failed == 0
 
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line}" for page, line in LINES])

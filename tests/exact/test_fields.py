@@ -1,6 +1,7 @@
 """The door: of every declared type only what is allowed gets in, and one bad row does not sink the others."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,7 @@ def test_a_bad_row_is_set_aside_alone(change, bad):
 
 def test_a_number_of_a_column_that_is_not_there_is_a_bad_row():
     wrong = csr_array(np.eye(3, 5))
-    wrong.indices = np.array([0, 9, 2])
+    wrong.indices = np.array([0, 5, 2])
     assert let_in(weights=wrong)[1].tolist() == [False, True, False]
     wrong.indices = np.array([0, 1, -1])
     assert let_in(weights=wrong)[1].tolist() == [False, False, True]
@@ -237,18 +238,70 @@ def test_a_number_of_a_column_that_is_not_there_is_a_bad_row():
         [0, 4, 2, 3],
         [0, 2**63 - 1, -2, 3],
         [0.0, 1, 2, 3],
+        [0, 1, 2, 3, 3],
+        [[0, 1, 2, 3]],
     ],
 )
 def test_a_matrix_whose_rows_are_not_in_order_does_not_get_in(start):
     wrong = csr_array(np.eye(3, 5))
     wrong.indptr = np.array(start)
     assert refused(weights=wrong).startswith("weights")
-    wrong = csr_array(np.eye(3, 5))
-    wrong.data = wrong.data[:2]
-    assert refused(weights=wrong).startswith("weights")
+    for data, indices in (
+        (np.ones(2), np.arange(3)),
+        (np.ones(3), np.arange(4)),
+        (np.ones((3, 1)), np.zeros((3, 1), int)),
+    ):
+        wrong = csr_array(np.eye(3, 5))
+        wrong.data, wrong.indices = data, indices
+        assert refused(weights=wrong) == "weights is not a sparse matrix by rows"
 
 
 def test_one_statement_has_no_rows_to_set_aside():
     with pytest.raises(Refused, match="values holds a value"):
         admit(replace(FORM, values=np.full((3, 2), np.nan)), "")
     assert admit(FORM, "")[1].tolist() == [False]
+
+
+@dataclass(frozen=True, eq=False)
+class Early:
+    """Fields whose lengths are told by later ones, and numbers of any size."""
+
+    base: Any = floats("b", "d", mixed=("b", "n"))
+    rows: Any = whole("m", below="n")
+    weights: Any = sparse("q", "n")
+    points: Any = stored("k", "d")
+    many: Any = floats("s")
+    one: Any = floats()
+
+
+EARLY = Early(
+    base=np.zeros((1, 2)),
+    rows=np.array([4]),
+    weights=csr_array((3, 5)),
+    points=np.zeros((6, 2)),
+    many=np.zeros(0, np.int64),
+    one=2**53,
+)
+
+
+def test_lengths_are_known_from_any_field():
+    for base in (EARLY.base, csr_array((1, 5))):
+        assert admit(replace(EARLY, base=base), "")[0]["rows"].tolist() == [4]
+    for base, why in ((np.zeros((1, 5)), "where d is 2"), (csr_array((1, 2)), "n is 5")):
+        with pytest.raises(Refused, match=f"(base|points|weights|rows) .*{why}|n is 2|d is 5"):
+            admit(replace(EARLY, base=base), "")
+    assert "no sparse matrix" in refused(weights=SimpleNamespace(shape=("x", "y")))
+
+
+def test_the_largest_whole_numbers_that_float64_holds():
+    most = 2**53
+    for one in (most, -most):
+        assert admit(replace(EARLY, one=one, many=np.array([0, one])), "")[0]["many"].tolist() == [0, one]
+        with pytest.raises(Refused, match="many"):
+            admit(replace(EARLY, many=np.array([0, one + (1 if one > 0 else -1)])), "")
+
+
+def test_a_word_is_a_text_and_a_count_is_whole():
+    assert "is none of left, right" in refused(name=np.array("left"))
+    assert "no whole number" in refused(count=3.0)
+    assert "no whole number" in refused(count=True)

@@ -1,5 +1,7 @@
 """Exact arithmetic agrees with plain fractions, whatever the magnitudes."""
 
+import operator
+from contextlib import contextmanager
 from fractions import Fraction
 
 import numpy as np
@@ -8,9 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from featgeom.exact import numbers
-from featgeom.exact.heads import ExactHead, least_margins
-from featgeom.exact.screens import lowest, lowest_under
+from featgeom.errors import BadArgument
+from featgeom.exact import heads, numbers, screens
+from featgeom.exact.float32 import float32_needs
+from featgeom.exact.heads import (
+    ExactHead,
+    exact_classes,
+    gaps_above,
+    least_margin_bounds,
+    least_margins,
+    screened_margins,
+)
+from featgeom.exact.rounding import TINY, gamma, lengths_above, over, product_error, rounded_up, under
+from featgeom.exact.screens import heights_above, lowest, lowest_under
 
 ANY_FLOAT = st.floats(allow_nan=False, allow_infinity=False, width=64)
 TAME = st.floats(-4, 4, width=32)
@@ -175,6 +187,7 @@ def test_roots_are_compared_exactly():
     assert not numbers.at_least(3 - tiny, 1.0, Fraction(9))
     assert not numbers.at_least(Fraction(-3), 1.0, Fraction(9))
     assert numbers.at_least(Fraction(-3), -1.0, Fraction(9))
+    assert numbers.at_least(Fraction(3), -1.0, Fraction(1))
     assert not numbers.at_least(-3 - tiny, -1.0, Fraction(9))
     assert numbers.at_least(Fraction(0), -1.0, Fraction(0))
     assert 0 <= third - numbers.root_below(third**2) < Fraction(1, 10**38)
@@ -202,3 +215,95 @@ def test_a_head_is_exact(weight, bias, data):
         assert value == (row[0] - row[1]) / 3 - 2 * (row[0] - row[2])
     least = least_margins(points, weight, bias, 2)
     assert least == [min(row[2] - row[k] for row in logits) for k in range(3)]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 1e17])
+def test_classes_are_those_of_plain_fractions(scale):
+    rng = np.random.default_rng(7)
+    for _ in range(40):
+        points, weight = rng.integers(-2, 3, (6, 3)) * scale, rng.integers(-2, 3, (4, 3)) / 3
+        weight[1], bias = weight[0], rng.integers(-1, 2, 4) / 3
+        head = list(zip(weight.tolist(), bias.tolist()))
+        logits = [
+            [sum(map(operator.mul, map(Fraction, w), map(Fraction, z)), Fraction(b)) for w, b in head]
+            for z in points
+        ]
+        assert exact_classes(points, weight, bias).tolist() == [row.index(max(row)) for row in logits]
+
+
+def test_what_float32_needs_near_its_limits():
+    tiny, most = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+    def needs(z, w, b):
+        weight, bias, own = np.array([[0.0] * 3, [w] * 3]), np.array([0, b]), np.array([0])
+        return float32_needs(np.full((1, 3), z), weight, bias, own)[0, 1]
+
+    assert needs(0, 0, 0) == 2 * tiny * (2 * 3 + 2)
+    assert needs(most / 2, 0, 0) == needs(0, most / 2, 0) == needs(0, 0, most / 2) == np.inf
+    assert needs(1, 0, 1) < np.inf
+    assert needs(0, 3, 0) == tiny * (2 * (2 * 3 + 2) + 9)
+    large, weight, own = np.array([[most / 2, 0.0]]), np.zeros((2, 2)), np.array([0])
+    assert float32_needs(large, weight, np.zeros(2), own)[0, 1] == np.inf
+    assert float32_needs(0 * large, np.vstack([weight[:1], large]), np.zeros(2), own)[0, 1] == np.inf
+
+
+def test_roundings_are_bounded_from_above():
+    u, one, zero = 2.0**-53, np.ones((1, 1)), np.zeros((1, 1))
+    assert 1 + 2 * u < over(1.0) < 1 + 16 * u
+    assert 1 - 16 * u < under(1.0) < 1 - 2 * u
+    assert lengths_above(one)[0] > 1 + 2 * u
+    assert product_error(one, one, "float64")[0, 0] >= 2 * u
+    assert product_error(zero, zero, "float64")[0, 0] >= TINY
+    assert heights_above(one, one)[0] >= 1 + 4 * u
+    assert heights_above(zero, zero)[0] >= TINY
+    _margins, error = screened_margins(one, np.zeros((2, 1)), np.array([3.0, 1.0]), np.array([0]))
+    assert error[0, 1] >= 6 * u
+    assert gaps_above(np.array([[1.0], [-1.0]]), 0)[1] >= 2
+    for n in (1, 1000, 1 << 22):
+        assert gamma(n, "float32") > n * 2.0**-24
+        assert rounded_up(np.array([1.0]), n)[0] > 1 + 3 * n * 2.0**-53
+    with pytest.raises(BadArgument):
+        gamma(1 << 23, "float32")
+
+
+@contextmanager
+def in_small_steps():
+    """Screens look at one point at a time."""
+    kept = heads.BLOCK_ENTRIES, screens.TILE_ENTRIES
+    heads.BLOCK_ENTRIES = screens.TILE_ENTRIES = 1
+    try:
+        yield
+    finally:
+        heads.BLOCK_ENTRIES, screens.TILE_ENTRIES = kept
+
+
+def test_screens_that_look_at_points_in_steps():
+    rng = np.random.default_rng(4)
+    points, directions = rng.integers(-3, 4, (12, 3)).astype(float), rng.integers(-3, 4, (9, 3)).astype(float)
+    left_out, ceiling = np.arange(9), np.full(9, np.inf)
+    expected = [min(plain_dot(p, q) for p in points) for q in directions]
+    others = [min(plain_dot(p, q) for k, p in enumerate(points) if k != i) for i, q in enumerate(directions)]
+    weight, bias = rng.standard_normal((3, 3)), rng.standard_normal(3)
+    margins = [
+        [plain_dot(weight[2], p) - plain_dot(w, p) + Fraction(bias[2]) - Fraction(b)
+         for w, b in zip(weight, bias)] for p in points
+    ]  # fmt: skip
+    with in_small_steps():
+        assert lowest(points, directions) == expected
+        assert lowest_under(points, directions, ceiling, left_out) == others
+        large = np.array([[1e-300], [-1e300], [1.0]])
+        assert lowest(large, np.array([[1.0]])) == [Fraction(-1e300)]
+        least = least_margins(points, weight, bias, 2)
+        assert least == [min(row[k] for row in margins) for k in range(3)]
+        low, high = least_margin_bounds(points, weight, bias, 2)
+        assert all(Fraction(a) <= b <= Fraction(c) for a, b, c in zip(low, least, high))
+        assert (high - low < 1e-12).all()
+    low, high = least_margin_bounds(points, weight, bias, 2)
+    assert all(Fraction(a) <= b <= Fraction(c) for a, b, c in zip(low, least, high))
+    assert (high - low < 1e-12).all()
+
+
+def test_lowest_of_products_that_overflow_and_at_the_ceiling():
+    points, most = np.full((1, 3), 0.9), np.full((1, 3), 1.7e308)
+    assert lowest(points, most) == [plain_dot(points[0], most[0])]
+    assert lowest_under(np.ones((1, 1)), np.ones((1, 1)), np.ones(1)) == [Fraction(1)]

@@ -6,7 +6,7 @@ import pytest
 import featgeom as fg
 from featgeom.errors import BadArgument, BadData
 from featgeom.figures.frames import completed
-from featgeom.figures.scene import hull_mesh
+from featgeom.figures.meshes import hull_mesh
 from featgeom.figures.scene_of import VIEWS, most_confused, scene_of_run
 from featgeom.figures.style import class_colours
 

@@ -95,3 +95,15 @@ def test_a_ball_stopped_early_says_so():
 def test_a_direction_of_length_zero_is_refused():
     with pytest.raises(fg.FeatgeomError, match="length"):
         fg.ConvexHull([[0.0, 1.0]]).support([[0.0, 0.0]])
+
+
+def test_balls_of_mixed_scale():
+    """Coordinates of which some are 1e60 times as large as others: a ball, with no step that has no size."""
+    rng = np.random.default_rng(0)
+    for _ in range(600):
+        n, d = int(rng.integers(2, 13)), int(rng.integers(2, 5))
+        points = rng.integers(-3, 4, (n, d)) * 10.0 ** rng.integers(-30, 30, d)
+        ball = fg.ConvexHull(points).enclosing_ball()
+        assert ball.status in (Status.SOLVED, Status.PRECISION_LIMIT)
+        assert ball.lower_bound <= ball.radius
+        assert ball.certificate.check().tally == {"PROVED": 1}

@@ -47,16 +47,11 @@ def scale_of(points, queries):
 
 
 def oracle_distance(points, query):
-    """The distance by cvxpy, an independent solver, in centred and scaled coordinates."""
-    import cvxpy
-
+    """The distance by the formulation in cvxpy, in centred and scaled coordinates."""
     centre = points.mean(axis=0)
     scale = scale_of(points, query[None])
     x, q = (points - centre) / scale, (query - centre) / scale
-    weights = cvxpy.Variable(len(x), nonneg=True)
-    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.norm(weights @ x - q)), [cvxpy.sum(weights) == 1])
-    problem.solve(solver=cvxpy.CLARABEL)
-    return scale * problem.value
+    return scale * fg.formulations.projection(x, q).solve(solver="CLARABEL")
 
 
 @pytest.mark.parametrize("shape", SHAPES)

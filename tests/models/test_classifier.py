@@ -49,7 +49,7 @@ def test_backbone_is_differentiable_in_either_precision(clf: fg.Classifier) -> N
 
 def test_images_outside_pixel_space_are_refused(clf: fg.Classifier) -> None:
     x = BYTES[:2] / np.float32(255)
-    with pytest.raises(BadData, match=r"outside of this classifier's bounds \[0, 1\] \(pass uint8"):
+    with pytest.raises(BadData, match=r"outside of this classifier's bounds \[0, 1\] \(uint8 for values"):
         clf.features(BYTES[:2].astype(np.float32))
     with pytest.raises(BadData, match="NaN"):
         clf.features(np.where(x == x[0, 0, 0, 0], np.float32("nan"), x))
@@ -69,6 +69,7 @@ def test_images_outside_pixel_space_are_refused(clf: fg.Classifier) -> None:
         ({"mean": (0.5,)}, "one of them is missing"),
         ({"shape": (3, 4, 4), "mean": (0.5,), "std": (0.5,)}, "1 means and 1 stds for 3 channels"),
         ({"mean": (0.5,), "std": (0.0,)}, "std positive"),
+        ({"mean": (123.7,), "std": (58.4,)}, r"divide by 255 \(--mean 0.4851 --std 0.229\)"),
     ],
 )
 def test_pixel_spec_refuses_nonsense(arguments: dict[str, tuple[float, ...]], piece: str) -> None:

@@ -117,11 +117,11 @@ def test_spare_images_revive_features_that_are_dead_at_the_start() -> None:
 def test_a_prior_steers_natural_mode() -> None:
     clf = conv_classifier()
     targets = clf.features(images(3, seed=2))
-    dark = fg.invert(clf, targets, mode="natural", prior=lambda x: x.flatten(1).mean(1))
-    bright = fg.invert(clf, targets, mode="natural", prior=lambda x: -x.flatten(1).mean(1))
+    dark = fg.invert(clf, targets, mode=fg.Natural(prior=lambda x: x.flatten(1).mean(1)))
+    bright = fg.invert(clf, targets, mode=fg.Natural(prior=lambda x: -x.flatten(1).mean(1)))
     assert dark.images.mean() < bright.images.mean() - 0.05
     with pytest.raises(BadArgument, match=r"prior: expected a loss of shape \(3,\)"):
-        fg.invert(clf, targets, mode="natural", prior=lambda x: x.mean())
+        fg.invert(clf, targets, mode=fg.Natural(prior=lambda x: x.mean()))
 
 
 @pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm2d(12)])
@@ -166,7 +166,7 @@ def test_wrong_use_is_named() -> None:
         fg.invert(clf, np.zeros((1, 7)), images(1))
     with pytest.raises(BadArgument, match="expected 1 or 2 images, got 3"):
         fg.invert(clf, np.zeros((2, 8)), images(3))
-    with pytest.raises(BadArgument, match="'exact' or 'natural'"):
+    with pytest.raises(BadArgument, match="expected 'exact', 'natural' or a Natural"):
         fg.invert(clf, np.zeros((1, 8)), images(1), mode="nice")  # type: ignore[arg-type]
     with pytest.raises(BadArgument, match="targets: contains NaN"):
         fg.invert(clf, np.full((1, 8), np.nan), images(1))

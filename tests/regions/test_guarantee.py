@@ -1,5 +1,7 @@
 """A guaranteed hull lies in its cell; a broken one names who breaks it."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,55 @@ def test_real_classes(resnet20):
         assert right.status is Status.GUARANTEED
         for result in (every, right):
             assert set(result.certificate.check().tally) == {"PROVED"}
+
+
+def test_the_rival_of_the_least_margin_need_not_be_the_nearest():
+    head = AffineHead([[0.0, 0.0], [0.0, 0.1], [-5.0, 0.0]], [3.0, 0.0, 0.0])
+    result = Cells(head).guarantee([[0.0, 1.0], [0.1, 1.0]], 0)
+    assert (result.worst_rival, result.worst_margin) == (1, pytest.approx(2.9))
+    assert result.certificate.check().tally == {"PROVED": 1}
+
+
+@pytest.mark.parametrize("kind", ["many classes", "whole numbers", "huge", "tiny", "equal rows"])
+def test_the_screen_leaves_out_no_rival_that_decides(kind, rng):
+    """Against margins of all rivals in plain fractions."""
+    for _ in range(8):
+        classes, d, n = (40, 5, 30) if kind == "many classes" else (6, 3, 12)
+        weight, bias, z = (rng.standard_normal(shape) for shape in ((classes, d), classes, (n, d)))
+        if kind == "whole numbers":
+            weight, bias, z = np.round(2 * weight), np.round(bias), np.round(2 * z)
+        if kind == "equal rows":
+            weight[1], bias[2], weight[2] = weight[0], bias[3], weight[3]
+        scale = {"huge": 1e150, "tiny": 1e-150}.get(kind, 1.0)
+        weight, bias, z = weight * scale, bias, z * scale
+        head = AffineHead(weight, bias)
+        c = int(head.logits(z.mean(axis=0)[None]).argmax())
+        z = (z - z.mean(axis=0)) * rng.choice([1e-3, 0.3, 1.0]) + z.mean(axis=0)
+        result = Cells(head).guarantee(z, c)
+
+        def leads(point, k, c=c, weight=weight, bias=bias):
+            def value(i):
+                terms = zip(weight[i], point, strict=True)
+                return sum((Fraction(w) * Fraction(x) for w, x in terms), Fraction(bias[i]))
+
+            return value(c) - value(k)
+
+        rivals = [k for k in range(classes) if k != c]
+        least = {k: min(leads(point, k) for point in z) for k in rivals}
+        worst = min(least.values())
+        assert Fraction(result.worst_margin) <= worst
+        assert Fraction(np.nextafter(result.worst_margin, np.inf)) > worst
+        assert least[result.worst_rival] == worst
+        assert (result.status is Status.GUARANTEED) == (worst > 0)
+        middle = {k: leads(result.centre, k) for k in rivals}
+        if min(middle.values()) <= 0:
+            assert result.inflation == 0
+            continue
+        factors = [middle[k] / (middle[k] - least[k]) for k in rivals if middle[k] > least[k]]
+        expected = min(factors, default=None)
+        if expected is None:
+            assert result.inflation == np.inf
+        else:
+            assert Fraction(result.inflation) <= max(expected, 0)
+            assert result.inflation == pytest.approx(max(float(expected), 0), rel=1e-14)
+        assert set(result.certificate.check().tally) == {"PROVED"}

@@ -1,10 +1,10 @@
 """Radii are distances to the boundary, and are proved by their certificates."""
 
-import cvxpy as cp
 import numpy as np
 import pytest
 
 from featgeom import AffineHead, Box, Cells
+from featgeom.formulations.comparison import compare
 from featgeom.status import Status
 
 DOMAINS = {
@@ -31,18 +31,19 @@ def test_radius_agrees_with_a_generic_solver(head, domain, rng):
     z = inside(domain, rng, 5)
     cells = Cells(head, domain)
     found = cells.radius(z)
-    for i, point in enumerate(z):
-        c = found.classes[i]
-        distances = []
-        for k in set(range(head.classes)) - {int(c)}:
-            x = cp.Variable(4)
-            tie = (head.weight[c] - head.weight[k]) @ x + head.bias[c] - head.bias[k] <= 0
-            bounds = [x[j] >= v for j, v in enumerate(cells.domain.lo) if np.isfinite(v)]
-            bounds += [x[j] <= v for j, v in enumerate(cells.domain.hi) if np.isfinite(v)]
-            problem = cp.Problem(cp.Minimize(cp.norm(x - point)), [tie, *bounds])
-            problem.solve(cp.CLARABEL)
-            distances.append(problem.value)
-        assert found.radius[i] == pytest.approx(min(distances), abs=1e-6, rel=1e-6)
+    for i in range(5):
+        compared = compare(found.certificate, i)
+        assert compared.agrees, compared
+
+
+def test_a_feature_outside_the_domain(head, rng):
+    """Its radius is the distance to the nearest point of the domain that has another class."""
+    box, z = Box(np.full(4, -1.0), np.full(4, 1.5)), 3 * rng.standard_normal((30, 4))
+    found = Cells(head, box).radius(z)
+    assert found.certificate.check().tally == {"PROVED": 30}
+    for i in range(30):
+        compared = compare(found.certificate, i)
+        assert compared.agrees, compared
 
 
 def test_every_radius_is_proved(head, domain, rng):

@@ -148,3 +148,9 @@ def test_shares_of_a_hull_agree_with_its_volume(d):
     head = AffineHead(np.vstack([np.eye(d)[0], np.zeros(d)]), [-0.5, 0.0])
     found = Cells(head, Hull(simplex)).shares(20_000, seed=1)
     assert found.low[0] <= 0.5**d <= found.high[0]
+
+
+def test_the_largest_ball_in_a_hull_says_that_only_its_centre_is_inside():
+    found = Cells(AffineHead([[1.0], [0.0]]), Hull(np.array([[5.0]]))).chebyshev(0)
+    assert found.radius == pytest.approx(5)
+    assert "with its centre in the hull" in found.certificate.statement(0)

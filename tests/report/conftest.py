@@ -1,16 +1,11 @@
 """A real run with images, and a real browser."""
 
-import shutil
-
 import pytest
 
 from featgeom.analysis import OpenedRun
 from featgeom.runs.making import make_run
 
-FLAGS = (
-    "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
+from ..browser import until
 
 
 @pytest.fixture(scope="session")
@@ -18,18 +13,6 @@ def digits(tmp_path_factory):
     run = make_run(tmp_path_factory.mktemp("runs") / "digits", "digits", "digits")
     OpenedRun(run.folder).study("overview")
     return run
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    found = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-    if found is None:
-        pytest.skip("no chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=found, args=FLAGS.split())
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -44,7 +27,7 @@ def open_page(chromium):
         page.on("pageerror", lambda e: complaints.append(str(e)))
         page.on("request", lambda r: None if r.url.startswith(allowed) else complaints.append(r.url))
         page.goto(address)
-        page.wait_for_function("document.querySelector('.fgv').dataset.drawn > 0")
+        until(page, "document.querySelector('.fgv').dataset.drawn > 0")
         return page
 
     yield open_one

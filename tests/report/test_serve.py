@@ -16,6 +16,8 @@ from featgeom.report.serve import LOCAL, ViewServer
 from featgeom.runs.making import arrays_run
 from featgeom.runs.run import Run
 
+from ..browser import until
+
 
 @pytest.fixture(scope="module")
 def server(digits):
@@ -49,15 +51,15 @@ def test_a_view_and_classes_can_be_chosen_and_samples_are_answered_for(server, o
     page.locator(".fgv-live input[name=classes]").fill("0,1,2,3")
     with page.expect_navigation():
         page.locator(".fgv-live button").click()
-    page.wait_for_function("document.querySelector('.fgv').dataset.drawn > 0")
+    until(page, "document.querySelector('.fgv').dataset.drawn > 0")
     assert "Exact 3-D slice" in page.locator(".fgv-notes").inner_text()
     with page.expect_navigation():  # what the form says is what is shown, so it can be sent again
         page.locator(".fgv-live button").click()
-    page.wait_for_function("document.querySelector('.fgv').dataset.drawn > 0")
+    until(page, "document.querySelector('.fgv').dataset.drawn > 0")
     assert page.locator(".fgv-live input[name=classes]").input_value() == "0,1,2,3"
     page.evaluate("featgeomView.select(0)")
     page.wait_for_selector("text=distance to the hull", timeout=120_000)  # kernels are compiled once
-    page.wait_for_function("document.querySelector('.fgv-image').naturalWidth === 8")
+    until(page, "document.querySelector('.fgv-image').naturalWidth === 8")
     page.evaluate("featgeomView.join(0, 1)")
     page.wait_for_selector("text=certified")
 
@@ -141,9 +143,7 @@ def test_keys_alone_lead_to_the_images_along_a_segment(server, open_page):
     page.wait_for_selector("text=read again by the network", timeout=120_000)
     frames = page.locator(".fgv-between figure")
     assert frames.count() == FRAMES
-    page.wait_for_function(
-        "[...document.querySelectorAll('.fgv-between img')].every((i) => i.naturalWidth === 8)"
-    )
+    until(page, "[...document.querySelectorAll('.fgv-between img')].every((i) => i.naturalWidth === 8)")
     assert "t 0.00" in frames.first.inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= 1200
     page.keyboard.press("Escape")
@@ -158,7 +158,6 @@ def served():
         def start(run):
             made = stack.enter_context(ViewServer(run))
             threading.Thread(target=made.serve_forever, daemon=True).start()
-            stack.callback(made.shutdown)
             return made
 
         yield start

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -179,14 +180,10 @@ def test_where_there_is_no_webgl_the_page_says_so(chromium, page_file):
 
 
 def test_a_sample_shows_what_the_study_of_hulls_has_stored(digits, open_page, tmp_path):
-    OpenedRun(digits.folder).study("hulls")
-    try:
-        scene = scene_of_run(digits, "decision")
-        page = open_page(write_view(scene, digits, tmp_path / "a.html").as_uri())
-        stored = digits.result("hulls").arrays
-    finally:
-        for file in (digits.folder / "results").glob("hulls*"):
-            file.unlink()
+    run = OpenedRun(shutil.copytree(digits.folder, tmp_path / "run"), digits.held)
+    stored = run.study("hulls").arrays
+    scene = scene_of_run(run, "decision")
+    page = open_page(write_view(scene, run, tmp_path / "a.html").as_uri())
     i = int(np.flatnonzero(~scene.samples.wrong)[0])
     page.evaluate(f"featgeomView.select({i})")
     facts = [line.strip() for line in page.locator(".fgv-card").inner_text().splitlines() if line.strip()]

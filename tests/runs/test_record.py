@@ -46,11 +46,17 @@ def test_a_finding_stands_on_a_known_ground():
         Finding("x", "guessed")
 
 
+@pytest.mark.parametrize(("standing", "by"), [("proved", ()), ("computed", ("ball",))])
+def test_only_what_is_proved_names_claims(standing, by):
+    with pytest.raises(BadArgument, match="names the claims"):
+        Finding("x", standing, by)
+
+
 def make_record():
     table = Table(
         "t", "A table", (Column("name"), Column("size", "m")), (("a", 1.0), ("b", math.inf)), "A note."
     )
-    findings = (Finding("It is.", "proved"),)
+    findings = (Finding.proved("It is.", ("ball",)),)
     arrays = {"v": np.arange(3)}
     return Record(findings, {"x": math.inf}, (table,), arrays, study="s", title="A study")
 

@@ -1,11 +1,13 @@
 """`featgeom verify` proves what was stored, and refutes what was changed since."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from featgeom import open_run
+from featgeom import ConvexHull, open_run
+from featgeom.certificates.classes import ClassBall
 from featgeom.runs.making import arrays_run
 from featgeom_cli.main import run as featgeom_run
 
@@ -43,7 +45,7 @@ def test_a_changed_feature_is_refuted(run, capsys):
     place = raw.index(feature) + 2
     shard.write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
     assert featgeom_run(["verify", str(run.folder)]) == 1
-    assert "is not what it was" in capsys.readouterr().out
+    assert "its SHA-256 is not that of manifest.json" in capsys.readouterr().out
 
 
 def test_a_changed_claim_is_refuted(run, capsys):
@@ -64,3 +66,36 @@ def test_evidence_that_is_gone_is_refuted(run, capsys):
 def test_a_folder_that_is_no_run(tmp_path, capsys):
     assert featgeom_run(["verify", str(tmp_path)]) == 2
     assert "no run there" in capsys.readouterr().err
+
+
+def test_claims_that_are_gone_are_a_refutation(run, capsys):
+    for file in (run.folder / "claims").glob("overview.*"):
+        file.unlink()
+    assert featgeom_run(["verify", str(run.folder)]) == 1
+    assert "claims/overview.json is gone" in capsys.readouterr().out
+
+
+def test_a_check_that_raises_leaves_one_statement_undecided_and_the_exit_status_is_1(
+    run, capsys, monkeypatch
+):
+    def fails(claim, i):
+        raise OSError("out of luck")
+
+    monkeypatch.setattr(ClassBall, "screened", lambda claim: np.arange(len(claim)) != 7)
+    monkeypatch.setattr(ClassBall, "decide", fails)
+    assert featgeom_run(["verify", str(run.folder)]) == 1
+    out = capsys.readouterr().out
+    assert "UNDECIDED overview/balls-all[7]" in out
+    assert "the check ended with OSError: out of luck" in out
+    tally = run.verify().tally
+    assert tally["REFUTED"] == 0
+    assert tally["PROVED"] >= 119
+
+
+def test_one_bad_row_leaves_the_other_statements_proved():
+    square = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])
+    found = ConvexHull(square).contains(np.array([[1.0, 1.0], [0.5, 1.0], [3.0, 1.0]])).certificate
+    out_of_range = replace(found, rows=np.array([0, 1, 9]))
+    assert out_of_range.check().tally == {"PROVED": 2, "REFUTED": 1}
+    no_number = replace(found, normal=np.where(np.arange(3)[:, None] == 2, np.nan, found.normal))
+    assert no_number.check().tally == {"PROVED": 2, "REFUTED": 1}

@@ -148,3 +148,30 @@ def test_real_features(real_data, tmp_path):
     gaps = [trace["gap"] for trace in record.values["slices"][0]["traces"].values()]
     assert len(gaps) == 3
     assert max(gaps) < 0.1
+
+
+@pytest.mark.parametrize("norm", ["1", "inf", "mahalanobis"])
+def test_distances_in_another_norm(norm, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 30)
+    features = np.abs(3 * np.eye(3)[labels] + rng.normal(size=(90, 3))).astype(np.float32)
+    np.savez(tmp_path / "f.npz", features=features, labels=labels, weight=np.eye(3), bias=np.zeros(3))
+    made = fg.analyze(tmp_path / "f.npz", out=tmp_path / "run")
+    assert run(["boundaries", str(made.folder), "--norm", norm, "--quiet"]) == 0
+    record = made.result("boundaries")
+    measure = norm
+    if norm == "mahalanobis":
+        means = np.stack([features[labels == c].astype(float).mean(axis=0) for c in range(3)])
+        within = np.cov((features - means[labels]).T, bias=True)
+        measure = fg.mahalanobis(within + 1e-3 * np.trace(within) / 3 * np.eye(3))
+    found = fg.flip_points(fg.AffineHead(np.eye(3)), features, None, "orthant", measure)
+    np.testing.assert_allclose(record.arrays["distance"], found.distance, rtol=1e-6)
+    name = {"1": "L1", "inf": "Linf"}.get(norm, "Mahalanobis")
+    assert f"in the {name} norm" in record.findings[0].text
+    assert record.table("ambiguous").columns[4].unit == f"{name} distance"
+    assert made.verify().refuted == 0
+    assert not made.check(5).differing
+    drawn = {one.name: one.figure for one in draw(record, made.classes)}
+    assert f"{name} distance" in drawn["boundaries-confidence"].axes[0].get_xlabel()
+    assert run(["boundaries", str(made.folder), "--norm", "3", "--quiet"]) == 2
+    assert "expected one of 1, 2, inf, mahalanobis" in capsys.readouterr().err

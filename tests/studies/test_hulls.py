@@ -7,8 +7,8 @@ import pytest
 
 from featgeom import ConvexHull, Status, open_run, separate
 from featgeom.catalog import STUDIES
+from featgeom.proofs import hulls
 from featgeom.runs.making import arrays_run
-from featgeom.studies import hulls
 from featgeom_cli.main import run as featgeom_run
 
 
@@ -82,7 +82,7 @@ def test_what_is_left_out_is_said(run, monkeypatch):
     record = STUDIES["hulls"].make(run)
     said = " ".join(finding.text for finding in record.findings)
     assert "not counted for hulls of more than 10 points" in said
-    assert "not measured for more than 2 classes" in said
+    assert "Of more than 2 classes not all pairs of hulls are measured" in said
     assert record.values["hulls"][0]["extreme"] is None
 
 

@@ -20,6 +20,7 @@ from featgeom.papers.observations import NEEDED, OBSERVATIONS
 from featgeom.runs.run import Run
 from featgeom.spaces.comparison import haar
 from featgeom.spaces.strangers import fitted
+from featgeom.status import Status
 from featgeom_cli.main import run as featgeom_run
 
 SHAPE = (1, 8, 8)
@@ -275,3 +276,26 @@ def test_a_run_of_features_alone_has_no_answer(tmp_path: Path, capsys: pytest.Ca
     assert featgeom_run(["extract", str(tmp_path / "f.npz"), "-o", str(tmp_path / "run"), "--quiet"]) == 0
     assert featgeom_run(["compare", str(tmp_path / "run")]) == 2
     assert "made from features alone" in capsys.readouterr().err
+
+
+def test_all_that_studies_of_pixels_call_proved_is_made_again_by_verify(tmp_path: Path) -> None:
+    made = OpenedRun(small_run(tmp_path, "Tanh").folder)
+    few = {
+        "flips": {"samples": 6},
+        "invert": {"samples": 2},
+        "morph": {"alike": 6, "morphs": 1},
+        "planes": {"planes": 2},
+        "compare": {"train_samples": 40, "test_samples": 8, "flip_samples": 2},
+        "retrain": {"steps": 10},
+    }
+    for name, options in few.items():
+        made.study(name, **options)
+    found = made.verify()
+    assert found.holds, found.to_text()
+    said = [check for check in found.said if check.kind == "sentence"]
+    proved = [f for record in made.results.values() for f in record.findings if f.standing == "proved"]
+    assert len(said) == len(proved) > 5
+    path = made.folder / "results" / "compare.json"
+    path.write_text(path.read_text().replace("are proved disjoint", "are surely disjoint"))
+    fallen = [check for check in made.verify().said if check.status is not Status.PROVED]
+    assert [check.study for check in fallen] == ["compare", "compare"]

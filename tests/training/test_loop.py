@@ -19,7 +19,11 @@ from featgeom.training.schedule import log_spaced
 
 
 def contents(run):
-    files = [*sorted(run.folder.glob("step-*.safetensors")), run.folder / "history.json"]
+    files = [
+        *sorted(run.folder.glob("step-*.safetensors")),
+        run.folder / "history.json",
+        run.folder / "state.pt",
+    ]
     return {file.name: file.read_bytes() for file in files}
 
 
@@ -125,7 +129,7 @@ def test_every_loss_takes_many_samples_as_the_mean_of_each(loss):
 
 def test_a_loss_that_is_no_number_is_an_error(tmp_path):
     with pytest.raises(BadArgument, match="lower the rate"):
-        fg.train("digits", tmp_path, steps=20, loss="squared", rate=1e20)
+        fg.train("digits", tmp_path, steps=20, loss="squared", rate=1e6)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_a_loss_that_is_no_number_is_an_error(tmp_path):
     [
         ({"loss": "hinges"}, "did you mean 'hinge'"),
         ({"optimiser": "adamw"}, "did you mean 'adam'"),
-        ({"steps": 0}, "steps must be a whole number ≥ 1"),
+        ({"steps": 0}, "steps: expected a whole number from 1"),
         ({"rate": float("nan")}, "rate must be"),
         ({"classes": ("3", "eight")}, "no class 'eight'"),
         ({"classes": ("3",)}, "two or more"),

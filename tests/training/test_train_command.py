@@ -33,7 +33,7 @@ def test_it_lists_its_recipes():
         (["train"], "missing argument 'RECIPE'"),
         (["train", "digit"], "did you mean 'digits'"),
         (["train", "digits", "--loss", "hing"], "did you mean 'hinge'"),
-        (["train", "digits", "--steps", "0"], "steps must be"),
+        (["train", "digits", "--steps", "0"], "steps: expected"),
     ],
 )
 def test_wrong_use_gets_one_line(tmp_path, words, message):

@@ -1,0 +1,84 @@
+"""Every study of feature space as the classes grow, beside one pass, with the slope on log scales.
+
+    python benchmarks/bench_classes.py [--classes 10 30 100 300 1000] [--studies overview ...] [--verify]
+
+Runs are those of `thousand.py`: 50 training and 5 test samples of each class, in 64 dimensions up to 100
+classes and in 512 at 1,000. A pass is one float32 product of all features with the head's weights and one
+read of them. Each study is timed with its claims stored, in a process that has imported everything;
+``--verify`` adds the check of the whole run. The slope is that of the time between the last two sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from support import timed
+from thousand import arrays_of_a_run
+
+from featgeom import open_run
+from featgeom.runs.making import arrays_run
+
+STUDIES = ("overview", "hulls", "regions", "boundaries", "svm", "collapse")
+
+
+def dimension_of(classes: int) -> int:
+    """64 dimensions for few classes, 512 for a thousand."""
+    return int(np.clip(2 ** np.round(np.log2(classes / 2)), 64, 512))
+
+
+def one_pass(arrays: dict[str, np.ndarray]) -> float:
+    """Seconds of one float32 product of all features with the head's weights, and of one read of them."""
+    parts = [arrays[f"features_{split}"] for split in ("train", "test")]
+    weight = arrays["weight"].T.copy()
+    product = timed(lambda: [part @ weight for part in parts], 3)[1]
+    return product + timed(lambda: [part.max() for part in parts], 3)[1]
+
+
+def seconds_of(classes: int, studies: list[str], verify: bool) -> tuple[float, dict[str, float]]:
+    """The pass, and the seconds of every study of one run."""
+    arrays = arrays_of_a_run(classes, dimension_of(classes), 50, 5)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "features.npz", **arrays)
+        run = open_run(arrays_run(Path(folder) / "run", Path(folder) / "features.npz").folder)
+        for study in studies:
+            started = time.perf_counter()
+            run.study(study)
+            found[study] = time.perf_counter() - started
+            print(f"  {classes:5,d} classes: {study} {found[study]:.1f} s", flush=True)
+        if verify:
+            started = time.perf_counter()
+            holds = run.verify().holds
+            found["verify"] = time.perf_counter() - started
+            print(f"  {classes:5,d} classes: verify {found['verify']:.1f} s, {holds=}", flush=True)
+    return one_pass(arrays), found
+
+
+def main() -> None:
+    """Print one row a study."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--classes", type=int, nargs="+", default=[10, 30, 100, 300, 1000])
+    parser.add_argument("--studies", nargs="+", default=list(STUDIES))
+    parser.add_argument("--verify", action="store_true")
+    asked = parser.parse_args()
+    seconds_of(10, asked.studies, asked.verify)  # everything is imported and compiled
+    passes, times = zip(*(seconds_of(c, asked.studies, asked.verify) for c in asked.classes), strict=True)
+    print("study       " + "".join(f"{c:>10,d}" for c in asked.classes) + "   slope   passes")
+    for study in times[0]:
+        row = [found[study] for found in times]
+        slope = (
+            np.log(row[-1] / row[-2]) / np.log(asked.classes[-1] / asked.classes[-2]) if row[1:] else np.nan
+        )
+        shown = "".join(f"{value:>10.2f}" for value in row)
+        print(f"{study:<12}{shown}{slope:>8.2f}{row[-1] / passes[-1]:>9,.0f}")
+    print("pass        " + "".join(f"{value:>10.4f}" for value in passes))
+
+
+if __name__ == "__main__":
+    main()

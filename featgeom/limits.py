@@ -1,0 +1,60 @@
+"""How much memory a file may ask for, which is decided before any of it is taken."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from featgeom.errors import BadArgument, BadData
+
+VARIABLE = "FEATGEOM_MAX_MEMORY"
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_chosen: list[int] = []
+
+
+def set_max_memory(size: str | int) -> None:
+    """Let no file ask for more than ``size``: a number of bytes, or a text such as "8G".
+
+    >>> set_max_memory("8 gigs")
+    Traceback (most recent call last):
+    featgeom.errors.BadArgument: memory: expected a size such as 8G or 500M, got '8 gigs'
+    """
+    _chosen[:] = [as_bytes(size)]
+
+
+def as_bytes(size: str | int) -> int:
+    """A size in bytes.
+
+    >>> as_bytes("1.5K")
+    1536
+    """
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?([KMGT]?)i?B?", str(size).strip(), re.IGNORECASE)
+    if not found or not float(found[1]):
+        raise BadArgument(f"memory: expected a size such as 8G or 500M, got '{size}'")
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def max_memory() -> int:
+    """The limit in bytes: what was set, else the variable FEATGEOM_MAX_MEMORY, else this machine's memory."""
+    if _chosen:
+        return _chosen[0]
+    if os.environ.get(VARIABLE):
+        return as_bytes(os.environ[VARIABLE])
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 16 << 30
+
+
+def require_memory(size: int, what: object) -> None:
+    """Raise BadData where ``what`` would take more bytes than the limit.
+
+    >>> require_memory(1 << 60, "evil.npz")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    featgeom.errors.BadData: ...
+    """
+    limit = max_memory()
+    if size > limit:
+        raise BadData(
+            f"{what}: asks for {size:,} bytes of memory, more than the limit of {limit:,} (--max-memory)"
+        )

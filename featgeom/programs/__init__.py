@@ -1,0 +1,1 @@
+"""Networks stored as programs (TorchScript, torch.export, ONNX), interpreted → torch modules."""

@@ -1,0 +1,226 @@
+"""What `featgeom verify` says of a run: its features, its claims, and whether the records say as much."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featgeom.data.npz import read_arrays
+from featgeom.errors import BadData
+from featgeom.features.store import open_features
+from featgeom.files import read_document, read_json
+from featgeom.models.self_check import check_head
+from featgeom.proofs.checking import check_declared, check_record, fallen, missing
+from featgeom.proofs.proof import Found
+from featgeom.proofs.studies import NONE, PROOFS
+from featgeom.runs.checks import SHOWN, Check, check_stored, total
+from featgeom.runs.claims import StoredClaim, load_claims
+from featgeom.runs.documents import ResultSaid
+from featgeom.runs.record import Column, Record, Table
+from featgeom.runs.subjects import Subjects
+from featgeom.status import Status
+
+if TYPE_CHECKING:
+    from featgeom.runs.run import Run
+
+NAMES = ("PROVED", "REFUTED", "UNDECIDED", "MISSING")
+
+
+@dataclass(frozen=True, repr=False)
+class Verification:
+    """The ``checks`` of a run's features and claims, and of what is ``said``: sentences, tables, figures.
+
+    ``studies`` are those that were looked at.
+    """
+
+    checks: tuple[Check, ...]
+    said: tuple[Check, ...] = ()
+    studies: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.tally.items())
+        fallen = f"{self._fallen} of {len(self.said)} things said do not follow"
+        return f"<Verification of {len(self.checks):,} claims: {counts}; {fallen}>"
+
+    def _repr_html_(self) -> str:
+        return self.to_table().to_html()
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim is there and proved, and everything said is what they say."""
+        return all(check.status is Status.PROVED for check in (*self.checks, *self.said))
+
+    @property
+    def refuted(self) -> int:
+        """How many statements are refuted."""
+        return self.tally["REFUTED"]
+
+    @property
+    def tally(self) -> dict[str, int]:
+        """How many statements of claims there are of each status, and how many claims are missing."""
+        return total(self.checks)
+
+    @property
+    def _silent(self) -> str:
+        """Which studies call nothing proved."""
+        silent = [name for name in self.studies if name not in {c.study for c in (*self.checks, *self.said)}]
+        return f" (nothing is called proved in {', '.join(silent)})" if silent else ""
+
+    @property
+    def _fallen(self) -> int:
+        return sum(check.status is not Status.PROVED for check in self.said)
+
+    def to_table(self) -> Table:
+        """A row for each claim."""
+        return Table(
+            "verification",
+            "Certificates, checked again exactly",
+            (
+                Column("study"), Column("claim"), Column("kind"), Column("about"),
+                *(Column(name.lower()) for name in NAMES), Column("time", "s"),
+            ),
+            tuple(
+                (c.study, c.name, c.kind, c.about, *(c.tally.get(name, 0) for name in NAMES), c.seconds)
+                for c in self.checks
+            ),
+            "Numbers of statements. They are about the stored features and head, in feature space.",
+        )  # fmt: skip
+
+    def to_text(self, statements: bool = False) -> str:
+        """The table, what is not proved, with reasons, and the sum; with ``statements``, what claims say."""
+        lines = [self.to_table().to_text(), ""]
+        if statements:
+            lines += [f"{c.study}/{c.name}: {c.first}{_more(c)}" for c in self.checks if c.first]
+        for check in (*self.checks, *self.said):
+            for index, status, statement, reason in check.failures:
+                where = f"{check.study}/{check.name}" + (f"[{index}]" if index >= 0 else "")
+                word = "MISSING" if check.tally.get("MISSING") else status.name
+                lines.append(f"{word} {where}: {statement + ': ' if statement else ''}{reason}")
+        lines.append(f"studies: {', '.join(self.studies) or 'none'}{self._silent}")
+        lines.append(", ".join(f"{count:,} {name.lower()}" for name, count in self.tally.items()))
+        kinds = ("sentence", "table", "values", "arrays", "report")
+        counts = {kind: sum(check.kind == kind for check in self.said) for kind in kinds}
+        said = ", ".join(f"{count} of {kind}" for kind, count in counts.items() if count)
+        if said:
+            rest = "all say what the claims prove" if not self._fallen else f"{self._fallen} do not"
+            lines.append(f"what the records say ({said}): {rest}")
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "holds": self.holds,
+            "studies": list(self.studies),
+            "tally": self.tally,
+            "checks": [_described(check) for check in self.checks],
+            "said": [_described(check) for check in self.said],
+        }
+
+
+def _more(check: Check) -> str:
+    count = sum(check.tally.values())
+    return f" (the first of {count:,})" if count > 1 else ""
+
+
+def _described(check: Check) -> dict[str, Any]:
+    return {
+        "study": check.study,
+        "claim": check.name,
+        "kind": check.kind,
+        "about": check.about,
+        "first": check.first,
+        "tally": check.tally,
+        "seconds": check.seconds,
+        "failures": [
+            {"index": i, "status": s.name, "statement": text, "reason": reason}
+            for i, s, text, reason in check.failures
+        ],
+    }
+
+
+def verify_run(run: Run) -> Verification:
+    """Check the files of a run, its features, every claim against these, and every record against its claims.
+
+    What is damaged is named, and the rest is checked as it is.
+    """
+    checks = [fallen("files", "", "", line) for line in run.damages()]
+    checks += [check_features(run, split) for split in run.splits]
+    try:
+        subjects = run.stored_subjects(checked=False)
+    except BadData as error:
+        return Verification((*checks, fallen("features", "head", "features", str(error))))
+    said: list[Check] = []
+    for study in run.studies:
+        claims, words = verify_study(run, study, subjects)
+        checks += claims
+        said += words
+    if not said and not any(sum(check.tally.values()) for check in checks):
+        why = "nothing of this run is called proved: there is nothing to verify"
+        checks.append(missing("run", "claims", why))
+    return Verification(tuple(checks), tuple(said), tuple(run.studies))
+
+
+def verify_study(run: Run, study: str, subjects: Subjects) -> tuple[list[Check], list[Check]]:
+    """The claims of a study, and what its record says."""
+    try:
+        record = stored_record(run.folder, study)
+    except BadData as error:
+        return [fallen(study, "results", "record", str(error))], []
+    known, path = subjects.beside(record.arrays), run.folder / "claims" / f"{study}.json"
+    proof, checks, stored = PROOFS.get(study, NONE), list[Check](), list[StoredClaim]()
+    if path.exists():
+        try:
+            stored = load_claims(path, known)
+        except BadData as error:
+            checks.append(fallen(study, "claims", "claims", str(error)))
+    statuses: dict[str, Status] = {}
+    for one in stored:
+        check = check_stored(one, study)
+        if one.name in statuses:
+            check = fallen(study, one.name, one.kind, "there are two claims of this name")
+        statuses[one.name] = check.status
+        checks.append(check)
+    claims = {one.name: one.claim for one in stored if one.claim is not None}
+    about = {one.name: one.about for one in stored}
+    found = Found(claims, about, known, run.classes, record.settings)
+    checks += check_declared(study, proof, found, set(about))
+    if found.missing and not path.exists():
+        checks.append(missing(study, "claims", f"claims/{study}.json is gone"))
+    return checks, list(check_record(study, proof, found, record, statuses))
+
+
+def stored_record(folder: Path, study: str) -> Record:
+    """The record of a study as it is stored now. Raises BadData where it cannot be read."""
+    path = folder / "results" / f"{study}.json"
+    read_document(path, ResultSaid)
+    packed = path.with_suffix(".npz")
+    return Record.from_json(read_json(path), read_arrays(packed) if packed.exists() else {})
+
+
+def check_features(run: Run, split: str) -> Check:
+    """Whether the features of a part are those that were stored, and what is stored beside them follows."""
+    start = time.perf_counter()
+    reasons = list(_features_faults(run, split))[:SHOWN]
+    failures = tuple((-1, Status.REFUTED, "", reason) for reason in reasons)
+    tally = {Status.REFUTED.name: 1} if reasons else {}
+    return Check("features", split, "features", "", tally, failures, time.perf_counter() - start)
+
+
+def _features_faults(run: Run, split: str) -> Iterator[str]:
+    try:
+        part = open_features(run.folder / "features" / split, verify=True)
+    except BadData as error:
+        yield str(error)
+        return
+    if not np.array_equal(part.predictions, np.asarray(part.logits).argmax(axis=1)):
+        yield "the predictions are not those of the logits"
+    if part.classes != run.classes or len(part) != run.asked["data"]["splits"][split]["samples"]:
+        yield "they are not of the classes and samples that run.json names"
+    check = check_head(part.features, part.logits, part.head)
+    if not check.passes:
+        yield f"the logits are not those of the head ({check.describe()})"

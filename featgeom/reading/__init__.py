@@ -1,0 +1,1 @@
+"""Bytes of a checkpoint file → inert objects and tensors. Nothing that a file says is ever run."""

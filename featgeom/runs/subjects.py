@@ -1,0 +1,255 @@
+"""What claims are about, in the run's own words, found again from its stored features, labels and head.
+
+The words, of which docs/certificates.md tells the grammar, are these:
+
+    head
+    space, orthant, box of POINTS, hull of POINTS             domains
+    POINTS is  train/features                                 all samples of a part,
+               train/features of class 3                      those labelled so,
+               train/features of classes 3, 5
+               train/features of class 3 predicted 3          and those that the head gives that class,
+               train/features predicted as labelled           or their own;
+               train/features rows 7,2,2                      some samples by number,
+               train/means rows 0,3                           means of those "of class 0 predicted 0", ...
+               record/NAME, record/NAME rows 0,1              rows of an array of the study's own record
+
+The head predicts the class of largest logit in exact arithmetic, of several the one with the lowest number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping
+from functools import cached_property
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featgeom.arrays import Float64, Floats, Ints, blocks
+from featgeom.certificates.claim import Claim
+from featgeom.errors import BadData
+from featgeom.exact.heads import exact_classes
+from featgeom.exact.numbers import integers, scaled
+from featgeom.features.features import FeatureSet
+
+POINTS = re.compile(
+    r"(?P<split>[^/ ]+)/(?P<name>[^/ ]+)"
+    r"(?: of class(?:es)? (?P<classes>\d+(?:, \d+)*))?"
+    r"(?: predicted (?P<predicted>\d+|as labelled))?"
+    r"(?: rows (?P<rows>\d+(?:,\d+)*))?"
+)
+BOX, HULL = "box of ", "hull of "
+Made = TypeVar("Made")
+WHO = 6  # so many numbers of rows are told in print
+
+
+def rows_of(base: str, rows: Any) -> str:
+    """The words for some rows of an array.
+
+    >>> rows_of("test/features", np.array([3, 1]))
+    'test/features rows 3,1'
+    """
+    return f"{base} rows {','.join(str(int(row)) for row in rows)}"
+
+
+def of_class(split: str, c: int, right: bool = False) -> str:
+    """The words for the features of a class, all or those that the head gives that class.
+
+    >>> of_class("train", 3, True)
+    'train/features of class 3 predicted 3'
+    """
+    return f"{split}/features of class {c}" + (f" predicted {c}" if right else "")
+
+
+class Subjects:
+    """The features of a run by the names of its parts, and the arrays of the record that claims belong to.
+
+    Raises BadData where the parts have different heads.
+
+    >>> from featgeom import AffineHead
+    >>> part = FeatureSet.of(np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0]]), [0, 1, 1], AffineHead(np.eye(2)))
+    >>> known = Subjects({"all": part})
+    >>> known.points("all/features of class 1 predicted 0"), known.said("all/features of class 1")
+    (array([[3., 1.]]), 'all/features of class 1 (2)')
+    """
+
+    def __init__(self, parts: Mapping[str, FeatureSet], arrays: Mapping[str, Any] | None = None) -> None:
+        self.parts, self.arrays = dict(parts), dict(arrays or {})
+        self.head = next(iter(self.parts.values())).head
+        for split, part in self.parts.items():
+            same = np.array_equal(part.head.weight, self.head.weight)
+            if not same or not np.array_equal(part.head.bias, self.head.bias):
+                raise BadData(f"the features of '{split}' have another head than the others")
+        self._classes: dict[str, Ints] = {}
+        self._means: dict[str, Float64] = {}
+        self._rows: dict[str, Ints | None] = {}
+        self._made: dict[Hashable, Any] = {}
+
+    def beside(self, arrays: Mapping[str, Any]) -> Self:
+        """The same features, with the arrays of a record."""
+        other = type(self)(self.parts, arrays)
+        other._classes, other._means, other._rows = self._classes, self._means, self._rows
+        other._made = self._made
+        return other
+
+    def once(self, what: Hashable, make: Callable[[], Made]) -> Made:
+        """What ``make`` makes of the features and the head alone, made once: it is kept under ``what``."""
+        if what not in self._made:
+            self._made[what] = make()
+        made: Made = self._made[what]
+        return made
+
+    def predicted(self, split: str) -> Ints:
+        """The class that the head gives each sample, exactly, (n,)."""
+        if split not in self._classes:
+            part = self._part(split)
+            self._classes[split] = exact_classes(part.features, self.head.weight, self.head.bias)
+        return self._classes[split]
+
+    def means(self, split: str) -> Float64:
+        """The mean of the samples of each class that are predicted so, rounded once, (C, d); NaN of none."""
+        if split not in self._means:
+            found = np.full(self.head.weight.shape, np.nan)
+            for c in range(len(found)):
+                points = self.points(f"{split}/features of class {c} predicted {c}")
+                if len(points):
+                    found[c] = exact_mean(points)
+            self._means[split] = found
+        return self._means[split]
+
+    def rows(self, words: str) -> Ints | None:
+        """Which rows of their array the words name; None for all. Raises BadData where they name none."""
+        found = self._parsed(words)
+        if found["rows"] is not None:
+            rows = np.array([int(row) for row in found["rows"].split(",")], dtype=np.int64)
+            if rows.max() >= len(self._whole(words)):
+                raise BadData(f"'{_short(words)}': there are no such rows")
+            return rows
+        if found["classes"] is None and found["predicted"] is None:
+            return None
+        if words not in self._rows:
+            labels = np.asarray(self._part(found["split"]).labels)
+            chosen = np.ones(len(labels), dtype=bool)
+            if found["classes"] is not None:
+                chosen &= np.isin(labels, [int(c) for c in found["classes"].split(",")])
+            if found["predicted"] is not None:
+                mine = labels if found["predicted"] == "as labelled" else int(found["predicted"])
+                chosen &= self.predicted(found["split"]) == mine
+            self._rows[words] = np.flatnonzero(chosen)
+        return self._rows[words]
+
+    def points(self, words: str) -> NDArray[Any]:
+        """The rows that the words name, (n, d). Raises BadData for words that name nothing here."""
+        whole, rows = self._whole(words), self.rows(words)
+        points = whole if rows is None else whole[rows]
+        return points if points.ndim == 2 else points.reshape(len(points), -1)
+
+    def labels(self, words: str) -> Ints:
+        """The labels of features, numbered anew from 0 in rising order, as machines have them, (n,)."""
+        found = self._parsed(words)
+        if found["name"] != "features":
+            raise BadData(f"'{_short(words)}' has no labels")
+        labels, rows = np.asarray(self._part(found["split"]).labels), self.rows(words)
+        return np.unique(labels if rows is None else labels[rows], return_inverse=True)[1]
+
+    def box(self, words: str) -> tuple[Float64, Float64]:
+        """The bounds (d,) of a domain. Raises BadData for words that name none."""
+        d = self.head.weight.shape[1]
+        if words == "space":
+            return np.full(d, -np.inf), np.full(d, np.inf)
+        if words == "orthant":
+            return np.zeros(d), np.full(d, np.inf)
+        if not words.startswith(BOX):
+            raise BadData(f"'{_short(words)}' is no domain")
+        ends = [(b.min(axis=0), b.max(axis=0)) for b in blocks(self.points(words.removeprefix(BOX)))]
+        low, high = np.min([e[0] for e in ends], axis=0), np.max([e[1] for e in ends], axis=0)
+        return low.astype(np.float64), high.astype(np.float64)
+
+    @cached_property
+    def domain(self) -> str:
+        """The domain of features: the orthant where none of the run is negative, else all of space."""
+        least = min(float(block.min()) for part in self.parts.values() for block in blocks(part.features))
+        return "orthant" if least >= 0 else "space"
+
+    def fields(self, kind: type[Claim], about: Mapping[str, str]) -> dict[str, Any]:
+        """The fields of a kind of claim that its subjects fill, named by ``about``. Raises BadData."""
+        if set(about) != set(kind.subjects):
+            raise BadData(f"says what it is about as {', '.join(about)}; not {', '.join(kind.subjects)}")
+        found: dict[str, Any] = {}
+        for subject, names in kind.subjects.items():
+            found |= self._fields(names, about[subject])
+        return found
+
+    def _fields(self, names: tuple[str, ...], words: str) -> dict[str, Any]:
+        if set(names) <= {"weight", "bias"}:
+            if words != "head":
+                raise BadData(f"'{_short(words)}' is no head")
+            values: dict[str, Any] = {"weight": self.head.weight, "bias": self.head.bias}
+        elif "lo" in names:
+            hull = words.startswith(HULL)
+            if hull and "vertices" not in names:
+                raise BadData(f"'{_short(words)}' is a hull, and this kind of claim is about boxes")
+            lo, hi = self.box("space" if hull else words)
+            vertices = self.points(words.removeprefix(HULL)) if hull else np.zeros((0, len(lo)))
+            values = {"lo": lo, "hi": hi, "vertices": vertices}
+        elif "y" in names:
+            values = {"x": self.points(words), "y": self.labels(words)}
+        else:
+            values = {name: self.points(words) for name in names}
+        return {name: values[name] for name in names}
+
+    def said(self, words: str) -> str:
+        """The words as they are printed: with the number of samples, and without a long list of rows."""
+        if words in ("head", "space", "orthant"):
+            return words
+        for first in (BOX, HULL):
+            if words.startswith(first):
+                return first + self.said(words.removeprefix(first))
+        rows, whole = self.rows(words), self._whole(words)
+        if rows is None:
+            return f"{words} ({len(whole):,})"
+        if " rows" in words:
+            base = words.partition(" rows")[0]
+            return f"{words}" if len(rows) <= WHO else f"{len(rows):,} rows of {base}"
+        return f"{words} ({len(rows):,})"
+
+    def _parsed(self, words: str) -> dict[str, Any]:
+        found = POINTS.fullmatch(words)
+        plain = found and found["classes"] is None and found["predicted"] is None
+        if not found or (not plain and (found["name"] != "features" or found["rows"])):
+            raise BadData(f"'{_short(words)}' names nothing in a run")
+        return found.groupdict()
+
+    def _part(self, split: str) -> FeatureSet:
+        if split not in self.parts:
+            raise BadData(f"there is no part '{split}' to check against")
+        return self.parts[split]
+
+    def _whole(self, words: str) -> NDArray[Any]:
+        found = self._parsed(words)
+        split, name = found["split"], found["name"]
+        if split == "record":
+            if name not in self.arrays:
+                raise BadData(f"the record has no array '{name}'")
+            return np.asarray(self.arrays[name])
+        if name == "features":
+            return self._part(split).features
+        if name == "means":
+            return self.means(split)
+        raise BadData(f"'{_short(words)}' names nothing in a run")
+
+
+def exact_mean(points: Floats) -> Float64:
+    """The mean (d,) of points (n, d), rounded once, to the nearest float64.
+
+    >>> from fractions import Fraction
+    >>> exact_mean(np.array([[0.1], [0.2], [0.3]])).item() == float(sum(map(Fraction, (0.1, 0.2, 0.3))) / 3)
+    True
+    """
+    whole, exponent = integers(points)
+    return np.array([float(scaled(int(value), exponent) / len(points)) for value in whole.sum(axis=0)])
+
+
+def _short(words: str) -> str:
+    return words if len(words) < 80 else words[:77] + "..."

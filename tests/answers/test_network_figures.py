@@ -1,0 +1,162 @@
+"""Every figure of `featgeom networks` as it is defined, by another way than ours; and what has none."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+import featgeom as fg
+from featgeom.answers.network_figures import Seen
+from featgeom.collapse import foreign_alignment, variance_by_distance
+from featgeom.runs.making import make_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Digits with every study that the table takes figures of, on few samples."""
+    train, test = (fg.load_images("digits", split=split) for split in ("train", "test"))
+    sets = {"train": train.take(slice(60)), "test": test.take(slice(30))}
+    options = {"flips": {"samples": 2}, "compare": {"test_samples": 4}}
+    studies = ["hulls", "svm", *options]
+    folder = tmp_path_factory.mktemp("figures") / "run"
+    return fg.analyze(fg.load_classifier("digits"), sets, folder, studies=studies, options=options)
+
+
+def row(found, n=0):
+    table = found.networks
+    return dict(zip((column.heading for column in table.columns), table.rows[n], strict=True))
+
+
+def test_every_figure_is_as_defined(run, tmp_path):
+    np.savez(tmp_path / "noise.npz", images=np.random.default_rng(0).random((20, 8, 8)), labels=[0] * 20)
+    said = row(fg.networks([run, run], foreign=f"npz:{tmp_path / 'noise.npz'}"))
+    train, test = run.features("train"), run.features("test")
+    z, labels = np.asarray(train.features, float), np.asarray(train.labels)
+    width = np.sqrt(((z - z.mean(axis=0)) ** 2).sum(axis=1).mean())
+    margins = fg.Cells(test.head).radius(test.features).radius / width
+    assert said["spread"] == pytest.approx(width)
+    assert said["margin / spread"] == pytest.approx(np.median(margins))
+    assert said["margin / spread, 10 %"] == pytest.approx(np.quantile(margins, 0.1))
+    right = z[train.predictions == labels], labels[train.predictions == labels]
+    for name, (points, own) in {"guaranteed": right, "guaranteed, all": (z, labels)}.items():
+        kept = [fg.Cells(train.head).guarantee(points[own == c], c).status for c in np.unique(own)]
+        assert said[name] == f"{kept.count(fg.Status.GUARANTEED)} of {len(kept)}"
+    collapse = fg.neural_collapse(z, labels, train.head)
+    figures = [collapse.nc1, collapse.nc2.norms, collapse.nc2.angles, collapse.nc3, collapse.nc4]
+    assert [said[n] for n in ("NC1", "NC2, norms", "NC2, angles", "NC3", "NC4")] == pytest.approx(figures)
+    assert len({*figures, said["CDNV"], said["NC5"]}) == 7
+    assert said["CDNV"] == pytest.approx(variance_by_distance(z, labels))
+    noise = fg.extract(run.classifier(), fg.load_images(f"npz:{tmp_path / 'noise.npz'}"))
+    assert said["NC5"] == pytest.approx(foreign_alignment(z, labels, noise.features))
+
+
+def test_figures_of_studies_are_what_the_studies_say(run):
+    said, values = row(fg.networks([run, run])), {name: run.result(name).values for name in run.studies}
+    whole = values["hulls"]["hulls"][0]["diameter"]
+    assert values["hulls"]["hulls"][0]["label"] < 0  # of all classes together
+    own = run.arrays("hulls")["test_own_correct"]
+    assert said["hull distance / diameter"] == pytest.approx(np.nanmedian(own) / whole)
+    assert said["angle to SVM [degrees]"] == values["svm"]["machines"]["standard"]["angle"]
+    assert said["flip [pixel distance]"] == values["flips"]["median_pixel"]
+    assert said["flip [feature distance]"] == values["flips"]["median_feature"]
+    ratio = values["flips"]["median_feature"] / values["flips"]["median_pixel"]
+    assert said["flip, feature by pixel"] == pytest.approx(ratio)
+    for space, name in (("pixel", "pixels"), ("feature", "features")):
+        assert said[f"flip / diameter, {name}"] == values["compare"][space]["relative_boundary"]
+        assert said[f"outside / diameter, {name}"] == values["compare"][space]["relative_distance"]
+
+
+def test_inversion_moves_by_the_median_of_its_kinds(run, monkeypatch):
+    kinds = {"a": {"median_moved": 3.0}, "b": {"median_moved": None}, "c": {"median_moved": 4.0}}
+    values = Seen._values
+    monkeypatch.setattr(
+        Seen, "_values", lambda self, study: {"kinds": kinds} if study == "invert" else values(self, study)
+    )
+    assert row(fg.networks([run, run]))["inversion moves [pixel distance]"] == 3.5
+
+
+def runs_of_features(tmp_path, parts):
+    """Runs of features that claim the same images, as two networks asked about one data set do."""
+    made = []
+    for i, arrays in enumerate(parts):
+        np.savez(tmp_path / f"{i}.npz", weight=np.eye(2), bias=np.zeros(2), **arrays)
+        made.append(make_run(tmp_path / f"run{i}", str(tmp_path / f"{i}.npz")))
+        made[-1].asked["model"]["weights_sha256"] = str(i)
+        made[-1].asked["data"]["splits"]["all"]["sha256"] = "the same"
+    return made
+
+
+def test_pairs_count_wider_margins_of_the_same_images(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=40)
+    parts = [
+        {"features": 2 * np.eye(2)[labels] + rng.random((40, 2)) * noise, "labels": labels}
+        for noise in (1.0, 3.0)
+    ]
+    a, b = runs_of_features(tmp_path, parts)
+    (pair,) = fg.networks([a, b]).pairs.rows
+    said = dict(zip((c.name for c in fg.networks([a, b]).pairs.columns), pair, strict=True))
+    margins = []
+    for part in parts:
+        z = part["features"]
+        width = np.sqrt(((z - z.mean(axis=0)) ** 2).sum(axis=1).mean())
+        margins.append(np.abs(z[:, 0] - z[:, 1]) / np.sqrt(2) / width)
+    wider = int((margins[0] > margins[1]).sum())
+    assert said["A wider"] == wider / 40
+    assert said["p (margin)"] == pytest.approx(binomtest(wider, 40).pvalue)
+    assert 0 < said["p (margin)"] < 0.5
+
+
+def test_features_that_are_all_the_same_have_no_margin_by_the_spread(tmp_path):
+    z = np.tile([2.0, 1.0], (6, 1))
+    runs = runs_of_features(tmp_path, [{"features": z, "labels": [0, 0, 0, 0, 0, 1]}] * 2)
+    found = fg.networks(runs)
+    said = row(found)
+    assert said["spread"] == 0
+    assert "margin / spread" not in said  # no network has it
+    assert found.pairs.column("A wider") == [None]
+
+
+def test_without_labels_there_is_no_collapse_and_no_accuracy(tmp_path):
+    train = fg.load_images("digits", split="train")
+    clf = fg.load_classifier("digits")
+    sets = {
+        split: fg.ImageSet(train.images[:40], None, clf.classes, "digits", split)
+        for split in ("train", "test")
+    }
+    run = make_run(tmp_path / "run", clf, sets)
+    said = row(fg.networks([run, run], foreign="digits"))
+    assert not {"NC1", "CDNV", "NC5", "accuracy", "guaranteed, all"} & set(said)
+    assert said["guaranteed"].endswith(" of 10")
+
+
+def test_a_checkpoint_of_a_training_says_its_step(run, tmp_path):
+    made = fg.train("digits", tmp_path / "mine", steps=3, per_decade=1)
+    train = fg.load_images("digits", split="train").take(slice(40))
+    runs = [
+        make_run(tmp_path / c.path.stem, str(c.path), {"train": train, "test": train})
+        for c in made.checkpoints
+    ]
+    found = fg.networks([*runs, run])
+    assert found.networks.column("step") == [0, 1, 3, None]
+    assert found.networks.column("training") == ["mine"] * 3 + [None]
+
+
+def test_variance_by_distance_is_that_of_every_pair(rng):
+    z, labels = rng.normal(size=(60, 4)), rng.permutation(np.repeat([0, 2, 5], [10, 20, 30]))
+    ratios = []
+    for i, j in itertools.combinations((0, 2, 5), 2):
+        a, b = z[labels == i], z[labels == j]
+        apart = np.linalg.norm(a.mean(axis=0) - b.mean(axis=0)) ** 2
+        ratios.append((a.var(axis=0).sum() + b.var(axis=0).sum()) / (2 * apart))
+    assert variance_by_distance(z, labels) == pytest.approx(np.mean(ratios))
+    assert variance_by_distance(z, np.zeros(60)) == np.inf
+    assert variance_by_distance(np.tile([1.0, 2.0], (4, 1)), [0, 0, 1, 1]) == np.inf
+
+
+def test_foreign_features_are_aligned_with_every_mean_or_none(rng):
+    z = 3 * np.eye(4)[[0, 0, 1, 2]] + 0.0
+    assert foreign_alignment(z, [0, 0, 1, 2], 5 * np.eye(4)[[3]]) == 0
+    assert foreign_alignment(z, [0, 0, 1, 2], -5 * np.eye(4)[[1]]) == pytest.approx(1 / 3)
+    assert foreign_alignment(z - z, [0, 0, 1, 2], np.eye(4)) == np.inf

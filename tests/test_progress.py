@@ -1,0 +1,53 @@
+"""How far a long step is: lines without a terminal, none for what is quick or where quiet is asked for."""
+
+import numpy as np
+import pytest
+
+from featgeom import open_run, progress
+from featgeom.runs.making import arrays_run
+from featgeom_cli.main import run as featgeom_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("progress")
+    rng = np.random.default_rng(2)
+    arrays = {"weight": np.eye(3, dtype=np.float32), "bias": np.zeros(3)}
+    for split in ("train", "test"):
+        labels = np.tile([0, 1, 2], 8)
+        features = np.abs(np.eye(3)[labels] * 3 + rng.standard_normal((24, 3))).astype(np.float32)
+        arrays |= {f"features_{split}": features, f"labels_{split}": labels}
+    np.savez(folder / "features.npz", **arrays)
+    return open_run(arrays_run(folder / "run", folder / "features.npz").folder)
+
+
+def test_a_line_says_what_how_far_and_how_long(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    assert list(progress.bar(range(4), desc="things", disable=False)) == [0, 1, 2, 3]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert lines[-1].startswith("things: 4 of 4 (100 %), 00:0")
+    assert all(line.startswith("things: ") and line.endswith(" left") for line in lines)
+    assert not any("\r" in line for line in lines)
+
+
+def test_what_is_quick_says_nothing(capsys):
+    assert list(progress.bar(range(4), desc="things", disable=False)) == [0, 1, 2, 3]
+    assert list(progress.bar(range(4), desc="things", disable=True)) == [0, 1, 2, 3]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("study", "said"),
+    [
+        ("overview", "hulls in their cells: "),
+        ("regions", "largest balls: "),
+        ("hulls", "pairs of hulls: "),
+        ("svm", "machines of pairs: "),
+    ],
+)
+def test_studies_say_how_far_they_are_also_without_a_terminal(run, study, said, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    assert featgeom_run([study, str(run.folder)]) == 0
+    assert said in capsys.readouterr().err
+    assert featgeom_run([study, str(run.folder), "--quiet"]) == 0
+    assert said not in capsys.readouterr().err
