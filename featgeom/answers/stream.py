@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,15 +113,17 @@ def write_scores(watch: Watch, images: Sequence[AskedImage], out: Path, progress
     write = writer_for(out, KINDS)
     part = out.with_name(f"{out.name}.part")
     head = {"guard": watch.made_of}
-    marks = [_mark(image) for image in images]
-    kept = _kept(part, head, marks)
+    kept = _kept(part, head, images)
     if kept:
         remark(f"{part}: {len(kept):,} of {len(images):,} images are done already")
     part.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(part, b"".join([json_line(head), *_marked(marks, kept)]))
+    write_whole(part, b"".join([json_line(head), *_marked(map(_mark, images), kept)]))
+    coming = watch.stream(images, kept, progress)
     with open(part, "ab") as file:
-        for rows in watch.stream(images, kept, progress):
-            file.write(b"".join(_marked(marks[len(kept) :], rows)))
+        while len(kept) < len(images):
+            marks = [*map(_mark, images[len(kept) : len(kept) + BATCH])]  # before they are read
+            rows = next(coming)
+            file.write(b"".join(_marked(marks, rows)))
             file.flush()
             os.fsync(file.fileno())
             kept += rows
@@ -136,11 +138,11 @@ def _mark(image: AskedImage) -> str:
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _marked(marks: Sequence[str], rows: Sequence[Row]) -> Iterator[bytes]:
-    return (json_line({"of": mark, "row": row}) for mark, row in zip(marks, rows))
+def _marked(marks: Iterable[str], rows: Sequence[Row]) -> Iterator[bytes]:
+    return (json_line({"of": mark, "row": row}) for row, mark in zip(rows, marks))
 
 
-def _kept(part: Path, head: Row, marks: Sequence[str]) -> list[Row]:
+def _kept(part: Path, head: Row, images: Sequence[AskedImage]) -> list[Row]:
     """The rows of a file that was begun with the same guard for the same images; none of any other."""
     try:
         content = part.read_bytes()
@@ -150,7 +152,8 @@ def _kept(part: Path, head: Row, marks: Sequence[str]) -> list[Row]:
         # what stands behind the last line feed is unfinished
         first, *lines = map(json.loads, content.split(b"\n")[:-1])
         rows = [line["row"] for line in lines]
-        same = first == head and [line["of"] for line in lines] == list(marks[: len(rows)])
+        same = first == head and len(lines) <= len(images)
+        same = same and all(line["of"] == _mark(image) for line, image in zip(lines, images))
         same = same and all(list(row) == list(COLUMNS) for row in rows)
     except (ValueError, KeyError, TypeError):
         same = False

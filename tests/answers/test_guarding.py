@@ -15,7 +15,7 @@ import featgeom as fg
 from featgeom.answers.asked import Asking
 from featgeom.answers.calibrating import FILE, guard_of, stored_guard
 from featgeom.answers.makers import Makers
-from featgeom.answers.scores import SCORES
+from featgeom.answers.score_names import SCORES
 from featgeom.answers.stream import COLUMNS, Watch, write_scores
 from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.runs.commit import commit
@@ -68,11 +68,17 @@ def test_a_run_of_one_part_keeps_features_aside_and_says_what_that_costs(tmp_pat
     assert "trained on them" in caplog.text
 
 
-def test_the_guard_is_a_part_of_its_run(digits_run):
+def test_the_guard_is_a_part_of_its_run(digits_run, caplog):
     first = guard_of(digits_run, 0.1, "margin")
     assert stored_guard(digits_run).said_ == first.said_
     assert guard_of(digits_run).said_ == first.said_  # asks for nothing else
-    assert guard_of(digits_run, false_alarm=0.2).said_["score"] == "margin"
+    caplog.set_level("INFO", "featgeom")
+    assert guard_of(digits_run, 0.1, "margin", 0.4).said_["calibration"]["share"] == 0.4
+    caplog.clear()
+    again = guard_of(digits_run, false_alarm=0.2)
+    assert (again.said_["score"], again.said_["calibration"]["share"]) == ("margin", 0.4)
+    assert f"{FILE}: made again with its own score margin, share 0.4" in caplog.text
+    guard_of(digits_run, share=0.5)
     path = digits_run.folder / FILE
     content = path.read_bytes()
     try:
@@ -189,7 +195,10 @@ def test_rows_say_what_the_guard_says(digits_run, watch):
     assert [row["alarm"] for row in rows] == found.alarm.tolist()
     for name, values in (("score", found.score), ("score_lower", found.lower), ("distance", found.distance)):
         np.testing.assert_allclose([row[name] for row in rows], values, rtol=1e-3)
-    assert len(set(found.lower) | set(found.score)) > 6  # not all one number
+    again = watch.guard.judge(watch.classifier.features(np.stack([image.load() for image in asked])))
+    assert [row["score"] for row in rows] == again.score.tolist()
+    assert [row["score_lower"] for row in rows] == again.lower.tolist()
+    assert (again.lower < again.score).all()  # rounding alone puts a distance between two bounds
     np.testing.assert_allclose([row["margin"] for row in rows], found.radius, rtol=1e-5)
     assert [row["prediction"] for row in rows] == [str(c) for c in found.classes]
 
@@ -340,31 +349,39 @@ def test_what_was_begun_for_something_else_is_begun_again(
     assert [row["image"] for row in rows] == [image.name for image in asked]
 
 
-@pytest.mark.parametrize("what", ["nothing", "preparation", "content", "touched", "longer"])
+@pytest.mark.parametrize("what", ["nothing", "preparation", "content", "gone", "touched", "longer"])
 def test_pictures_are_known_by_content_and_preparation(digits_run, watch, tmp_path, what, monkeypatch, read):
     folder = tmp_path / "large"
     folder.mkdir()
     images = fg.load_images("digits", split="test").images
     for row in range(12):
         large = np.kron(np.rint(images[row, 0] * 255).astype(np.uint8), np.ones((2, 2), np.uint8))
-        Image.fromarray(large).save(folder / f"{row:02}.png")
+        Image.fromarray(large).save(folder / f"{row:02}.bmp")
     asking = Asking(digits_run, watch.classifier)
     word, other = (f"folder:{folder}@resize={s},crop=8,interpolation=nearest" for s in (8, 16))
     out = tmp_path / "scores.csv"
     begun(watch, asking.images([word]), out, monkeypatch)
     read.clear()
-    if what == "content":
-        Image.open(folder / "11.png").save(folder / "03.png")
+    third, last = folder / "03.bmp", folder / "11.bmp"
+    stamp = third.stat()
+    if what == "content":  # of the same size, and of the same date
+        third.write_bytes(last.read_bytes())
+        os.utime(third, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        assert (third.stat().st_size, third.stat().st_mtime_ns) == (stamp.st_size, stamp.st_mtime_ns)
     if what == "touched":
-        os.utime(folder / "03.png", ns=(1, 1))
+        os.utime(third, ns=(1, 1))
     if what == "longer":
-        Image.open(folder / "11.png").save(folder / "12.png")
+        Image.open(last).save(folder / "12.bmp")
     asked = asking.images([other if what == "preparation" else word])
+    if what == "gone":
+        third.unlink()
     rows = write_scores(watch, asked, out)
     judged = len(read)
     fresh = watch.rows(asked)
-    assert [row["score"] for row in rows] == pytest.approx([row["score"] for row in fresh], rel=1e-3)
-    assert judged == {"nothing": 4, "longer": 5}.get(what, 12)
+    known = [[row["score"] for row in some if not row["error"]] for some in (rows, fresh)]
+    assert known[0] == pytest.approx(known[1], rel=1e-3)
+    assert [row["image"] for row in rows if row["error"]] == ([str(third)] if what == "gone" else [])
+    assert judged == {"nothing": 4, "touched": 4, "longer": 5}.get(what, 12)
 
 
 def test_sources_are_known_by_content(digits_run, watch, tmp_path, monkeypatch, read):
