@@ -272,12 +272,46 @@ class Stopped(Exception):
     pass
 
 
-def test_a_stopped_stream_carries_on_and_ends_in_the_same_bytes(digits_run, watch, tmp_path, monkeypatch):
+def test_rows_of_a_group_that_is_not_whole_are_not_kept(digits_run, watch, tmp_path, monkeypatch, read):
+    """As where the machine went off amid writing them: what is judged with them would be other images."""
+    monkeypatch.setattr("featgeom.answers.stream.GROUP", 16)
+    asked = Asking(digits_run, watch.classifier).images(["test:0-39"])
+    out = tmp_path / "scores.csv"
+    begun(watch, asked, out, monkeypatch, batches=4)
+    part = tmp_path / "scores.csv.part"
+    part.write_bytes(b"\n".join([*part.read_bytes().split(b"\n")[:26], b""]))  # 25 of 32 rows
     monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
+    read.clear()
+    write_scores(watch, asked, out)
+    assert read == [f"test:{i}" for i in range(16, 40)]
+
+
+def test_pictures_that_were_not_read_are_not_read_again(
+    digits_run, watch, pictures, tmp_path, monkeypatch, read
+):
+    (pictures / "5.png").write_bytes(b"no picture")
+    asked = Asking(digits_run, watch.classifier).images([str(pictures), "test:0-9"])
+    out = tmp_path / "scores.csv"
+    begun(watch, asked, out, monkeypatch)
+    monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
+    read.clear()
+    rows = write_scores(watch, asked, out)
+    assert len(read) == 12
+    assert [bool(row["error"]) for row in rows] == [i == 5 for i in range(20)]
+    assert rows[6]["score"] == pytest.approx(watch.rows([asked[6]])[0]["score"], rel=2e-3)
+
+
+@pytest.mark.parametrize("group", [8, 16, 64])
+def test_a_stopped_stream_carries_on_and_ends_in_the_same_bytes(
+    digits_run, watch, tmp_path, monkeypatch, group
+):
+    """Nothing that was read is read again, and the same images are judged together as without a stop."""
+    monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
+    monkeypatch.setattr("featgeom.answers.stream.GROUP", group)
     asked = Asking(digits_run, watch.classifier).images(["test:0-39"])
     write_scores(watch, asked, tmp_path / "whole.csv")
     judged = []
-    once = Watch.rows
+    once = Watch.read
 
     def breaking(self, images):
         if len(judged) == 24 and not judged[-1].startswith("again"):
@@ -286,13 +320,15 @@ def test_a_stopped_stream_carries_on_and_ends_in_the_same_bytes(digits_run, watc
         judged.extend(image.name for image in images)
         return once(self, images)
 
-    monkeypatch.setattr(Watch, "rows", breaking)
+    monkeypatch.setattr(Watch, "read", breaking)
     out = tmp_path / "scores.csv"
     with pytest.raises(Stopped):
         write_scores(watch, asked, out)
     assert not out.exists()
     with open(tmp_path / "scores.csv.part", "ab") as part:
         part.write(b'{"image": "test:24", "predi')  # a line cut off
+    lines = (tmp_path / "scores.csv.part").read_bytes().split(b"\n")[1:-1]
+    assert [b'"row"' in line for line in lines] == [i < 24 // group * group for i in range(24)]
     write_scores(watch, asked, out)
     assert judged == [f"test:{i}" for i in range(24)] + ["again"] + [f"test:{i}" for i in range(24, 40)]
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
@@ -301,7 +337,7 @@ def test_a_stopped_stream_carries_on_and_ends_in_the_same_bytes(digits_run, watc
 def begun(watch, asked, out, monkeypatch, batches=1):
     """Score some images, and stop after a few batches of 8."""
     monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
-    once, left = Watch.rows, [batches]
+    once, left = Watch.read, [batches]
 
     def breaking(self, images):
         left[0] -= 1
@@ -310,7 +346,7 @@ def begun(watch, asked, out, monkeypatch, batches=1):
         return once(self, images)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Watch, "rows", breaking)
+        patched.setattr(Watch, "read", breaking)
         with pytest.raises(Stopped):
             write_scores(watch, asked, out)
 
@@ -318,13 +354,13 @@ def begun(watch, asked, out, monkeypatch, batches=1):
 @pytest.fixture
 def read(monkeypatch):
     """The names of the images that were judged since."""
-    names, once = [], Watch.rows
+    names, once = [], Watch.read
 
     def telling(self, images):
         names.extend(image.name for image in images)
         return once(self, images)
 
-    monkeypatch.setattr(Watch, "rows", telling)
+    monkeypatch.setattr(Watch, "read", telling)
     return names
 
 
@@ -467,3 +503,23 @@ def test_the_command(digits_run, pictures, tmp_path, capsys, monkeypatch):
     assert [row["prediction"] for row in rows] == [str(digits_run.features("test").predictions[0]), ""]
     assert rows[1]["error"].endswith("none.png: no such file")
     assert featgeom(["guard", folder, "-o", out]) == 2
+
+
+def test_the_guard_judges_many_batches_at_a_time(digits_run, watch, monkeypatch):
+    """Its passes over the training features are shared by a group of images; the rows are the same."""
+    monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
+    monkeypatch.setattr("featgeom.answers.stream.GROUP", 24)
+    sizes, judge = [], fg.Guard.judge
+    monkeypatch.setattr(
+        fg.Guard, "judge", lambda self, z, own: (sizes.append(len(z)), judge(self, z, own))[1]
+    )
+    asked = Asking(digits_run, watch.classifier).images(["test:0-59"])
+    groups = list(watch.stream(asked))
+    assert sizes == [24, 24, 12]
+    assert [len(rows) for rows in groups] == sizes
+    rows = [row for group in groups for row in group]
+    assert [row["image"] for row in rows] == [f"test:{i}" for i in range(60)]
+    one_by_one = [watch.rows([image])[0] for image in asked]
+    np.testing.assert_allclose(
+        [row["score"] for row in rows], [row["score"] for row in one_by_one], rtol=2e-3, atol=1e-6
+    )
