@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -88,6 +89,8 @@ class Asking:
         self.said.clear()
 
     def _of(self, word: str) -> Iterator[AskedImage]:
+        if not word:
+            raise BadArgument("'': names no image; write . for the folder that you are in")
         path = Path(word).expanduser()
         kind, colon, _ = word.partition(":")
         sample = SAMPLE.fullmatch(word)
@@ -177,10 +180,10 @@ class Asking:
 
 
 def _identity(file: Path, way: Way | None) -> str:
-    """A file as it is now, and the way in which its picture is prepared."""
+    """What a file holds now, and the way in which its picture is prepared."""
     try:
-        found = file.stat()
-        stamp = [found.st_size, found.st_mtime_ns]
+        with open(file, "rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError:
-        stamp = []
-    return json.dumps([os.path.abspath(file), stamp, way and way.to_json()])
+        content = ""
+    return json.dumps([os.path.abspath(file), content, way and way.to_json()])
