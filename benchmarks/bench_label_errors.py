@@ -6,9 +6,9 @@ LABEL_ERRORS is a checkout of github.com/cleanlab/label-errors (Northcutt et al.
 test sets, 2021): images of the test sets of MNIST and CIFAR-10 that confident learning found, each shown to
 five people. Wrong is a label that fewer than three of them saw in the image. Nobody was shown the other
 images, so errors among these count as right. Printed: how many of the wrong labels stand among as many first
-suspects as there are wrong ones, and as were shown, and the average precision; of `fg.suspects` by the geometry of a
-shared network (10,000 training images), and of cleanlab's label quality (self-confidence) by logistic
-regression on the same training features, where it is installed.
+suspects as there are wrong ones, and as were shown, and the average precision; of `fg.suspects` by the
+geometry of a shared network (10,000 training images), and of cleanlab's label quality (self-confidence) by
+logistic regression on the same training features, where it is installed.
 """
 
 from __future__ import annotations
