@@ -24,7 +24,9 @@ PROJECTIONS = ("decision", "slice", "pca", "lda")
 @click.option("--png", type=UserPath(dir_okay=False), help="Write a picture (also .jpg, .webp, .tif).")
 @click.option("--html", type=UserPath(dir_okay=False), help="Write one self-contained page.")
 @click.option("--spin", type=UserPath(dir_okay=False), help="Write one turn as .gif, .webp or .mp4.")
-@click.option("--serve", is_flag=True, help="Serve a live page on localhost until Ctrl-C; it explains pictures.")
+@click.option(
+    "--serve", is_flag=True, help="Serve a live page on localhost until Ctrl-C; it explains pictures."
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="any free one", help="Port of --serve."
 )
