@@ -101,13 +101,14 @@ def served(
     console: Console, run: Any, port: int, projection: str, classes: str | None, split: str | None
 ) -> None:
     """Serve the live page until Ctrl-C, which is how it is meant to end."""
+    from featgeom.answers.dropping import explainer
     from featgeom.errors import BadArgument
     from featgeom.report.serve import ViewServer
 
     asked = {"view": projection, "classes": classes, "split": split}
     first = {key: value for key, value in asked.items() if value is not None}
     try:
-        server = ViewServer(run, port, first)
+        server = ViewServer(run, port, first, explainer(run))
     except (OSError, OverflowError) as error:
         raise BadArgument(f"--port {port}: {error}") from None
     with server:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "featgeom"
 # Floors from the ground up; a file may import from its own folder and from floors that stand lower.
 FLOORS = [
     ["errors", "_version", "decimals", "imagenet", "quiet", "text"],
-    ["options", "limits"],
+    ["options", "limits", "threads"],
     ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks"],
     ["locks", "kernels"],
     ["results"],
