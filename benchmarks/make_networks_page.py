@@ -3,7 +3,7 @@
     FEATGEOM_DATA=... python benchmarks/make_networks_page.py OUT [--train 10000] [--test 2000]
 
 For every network of bench_guard.py a run is made in OUT/NAME: the first ``--train`` training and ``--test``
-test images of its data, with the studies that `featgeom networks` takes figures of. Stopped, it carries on.
+test images of its data, with studies that `featgeom networks` takes figures of. Stopped, it carries on.
 Then OUT/page/networks.html and its tables are written, and printed with a line a figure.
 """
 
@@ -20,8 +20,8 @@ import featgeom as fg
 from featgeom.answers.networks_page import write_networks
 from featgeom.runs.record import Table
 
-OPTIONS = {"flips": {"samples": 32}, "compare": {"test_samples": 100, "flip_samples": 16}}
-STUDIES = ("hulls", "svm", "invert", *OPTIONS)
+OPTIONS = {"flips": {"samples": 16}, "compare": {"test_samples": 100, "flip_samples": 8}}
+STUDIES = ("hulls", "svm", *OPTIONS)
 
 
 def markdown(table: Table, turned: bool) -> Iterator[str]:
