@@ -24,6 +24,10 @@ MANY = 100  # classes, beyond which not all pairs of hulls are measured
 NEAR = 10  # but at most so many for each class
 DRAWN = 100_000  # points drawn for the shares of the classes
 MOST_WORK = 4e11  # points² times dimensions of a hull, beyond which its vertices are not counted
+BALLS = 1e6  # classes² times dimensions, beyond which the largest balls in cells are not sought
+PROGRAMS = 5e8  # of all linear programs of a study, each of (classes times dimensions)^1.5
+MACHINES = 45  # pairs of classes that machines are made of
+UNKNOWNS = 4000  # of a machine of all classes, beyond which there is none
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,20 @@ def _counted(size: Size, points: float) -> float:
     return work if work <= MOST_WORK else 0.0
 
 
+def _program(size: Size) -> float:
+    return float(size.classes * size.dimension) ** 1.5
+
+
+def _unknowns(size: Size) -> int:
+    """Of a machine of all classes; none where there is no such machine."""
+    count = (size.classes - 1) * (size.dimension + 1)
+    return count if count <= UNKNOWNS else 0
+
+
+def _machines(size: Size) -> float:
+    return min(MACHINES, size.classes * (size.classes - 1) / 2)
+
+
 # Numbers multiplied, or looked at, in billions.
 WORK: dict[str, Callable[[Size], float]] = {
     "start": lambda s: 1.0,
@@ -63,31 +81,28 @@ WORK: dict[str, Callable[[Size], float]] = {
     "heads": lambda s: s.classes**2 * s.dimension / 1e9,
     "cells": lambda s: s.classes**3 / 1e9,
     "drawn": lambda s: DRAWN * s.classes * s.dimension / 1e9,
+    "balls": lambda s: s.classes * _program(s) * (s.classes**2 * s.dimension <= BALLS) / 1e9,
+    "programs": lambda s: min(s.classes**2 / 2 * _program(s), PROGRAMS) / 1e9,
     "questions": lambda s: s.samples * s.questions * s.dimension / 1e9,
     "vertices": lambda s: _counted(s, s.samples) / 1e9,
     "class vertices": lambda s: s.classes * _counted(s, s.samples / s.classes) / 1e9,
     "pairs": lambda s: _pairs(s) * s.samples / s.classes * s.dimension / 1e9,
     "pair count": lambda s: _pairs(s) / 1e9,
+    "pair machines": lambda s: _machines(s) * s.samples / s.classes * s.dimension / 1e9,
+    "pair systems": lambda s: _machines(s) * s.dimension**3 / 1e9,
+    "machine": lambda s: s.samples * s.classes * s.dimension * (_unknowns(s) > 0) / 1e9,
+    "machine system": lambda s: _unknowns(s) ** 3 / 1e9,
     "covariance": lambda s: s.dimension**3 / 1e9,
 }
 TERMS = {
     "overview": ("start", "features", "margins", "logits", "classes", "heads"),
-    "hulls": (
-        "start",
-        "features",
-        "questions",
-        "vertices",
-        "class vertices",
-        "pairs",
-        "pair count",
-        "classes",
-    ),
-    "regions": ("start", "heads", "cells", "drawn", "margins", "logits", "classes"),
-    "boundaries": ("start", "features", "margins", "logits", "heads", "classes"),
-    "svm": ("start", "features", "logits", "pairs", "pair count", "margins"),
+    "hulls": ("start", "questions", "vertices", "class vertices", "pairs", "pair count", "classes"),
+    "regions": ("start", "cells", "drawn", "balls", "programs", "margins", "classes"),
+    "boundaries": ("start", "features", "margins", "heads", "classes"),
+    "svm": ("start", "margins", "pair machines", "pair systems", "machine", "machine system"),
     "collapse": ("start", "features", "logits", "margins", "covariance"),
 }
-HELD = ("start", "features", "margins", "heads", "pairs")  # what takes memory
+HELD = ("start", "features", "classes")  # what takes memory
 
 
 class Study(msgspec.Struct):
