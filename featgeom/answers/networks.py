@@ -30,7 +30,8 @@ PAIR_NOTE = (
     "Of networks that were asked about the same images. Agree: they give the same class. Better alone: "
     "one is right where the other is not; p (accuracy): exact McNemar test, that accuracies differ by "
     "chance. A wider: the share of images whose margin by the spread is larger in A; p (margin): exact "
-    "sign test, that this is chance. Neither is corrected for the number of pairs."
+    "sign test, that this is chance. Neither is corrected for the number of pairs; 0 "
+    "stands for less than 1e-323."
 )
 
 
