@@ -38,7 +38,7 @@ from featgeom import (
     load_classifier,
     load_images,
 )
-from featgeom.answers.scores import SCORES
+from featgeom.answers.score_names import SCORES
 
 CIFAR = PixelSpec(shape=(3, 32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 NETWORKS = {  # name: file, architecture, pixels, data

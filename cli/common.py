@@ -63,12 +63,19 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         @wraps(function)
-        def call(as_json: bool, quiet: bool, debug: bool, max_memory: str | None, **options: Any) -> Any:
-            from featgeom.limits import set_max_memory
+        def call(
+            as_json: bool, quiet: bool, debug: bool, max_memory: str | None, memory: str | None,
+            threads: int | None, **options: Any,
+        ) -> Any:  # fmt: skip
+            from featgeom.limits import set_max_memory, set_memory
             from featgeom.remarks import heard
+            from featgeom.threads import set_threads
 
             if max_memory is not None:
                 set_max_memory(max_memory)
+            if memory is not None:
+                set_memory(memory)
+            set_threads(threads)
             console = Console(as_json, quiet)
             with heard(console.note, alone=True):
                 return function(console, **options)
@@ -82,6 +89,17 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
                 ["--max-memory"],
                 metavar="SIZE",
                 help="The most that a file may ask for, such as 8G.  [default: this machine's memory]",
+            ),
+            click.Option(
+                ["--memory"],
+                metavar="SIZE",
+                help="About how much to hold at a time, such as 2G.  [default: a quarter of the machine's]",
+            ),
+            click.Option(
+                ["--threads"],
+                metavar="N",
+                type=click.IntRange(min=1),
+                help="How many cores to use.  [default: those that the load of the machine leaves]",
             ),
             click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
         ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from featgeom.answers.score_names import SCORES
 from featgeom_cli.common import (
     Console,
     UserPath,
@@ -29,11 +30,12 @@ find new_images -name "*.jpg" | featgeom guard RUN - -o scores.parquet
 @click.option(
     "--false-alarm",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="The share of ordinary images that may raise an alarm.  [default: 0.05, or the stored guard's]",
+    help="The probability that an ordinary image raises an alarm, at most.  [default: 0.05, or the stored "
+    "guard's]",
 )
 @click.option(
     "--score",
-    type=click.Choice(["hull", "margin", "energy", "combined", "joint"]),
+    type=click.Choice(SCORES),
     help="What is foreign: far from the class's training features, near a boundary, of low logits, the rarer "
     "of hull and energy, or hull, energy, Mahalanobis distance and length together.  [default: hull, or the "
     "stored guard's]",
@@ -41,7 +43,8 @@ find new_images -name "*.jpg" | featgeom guard RUN - -o scores.parquet
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True),
-    help="The share of the test part that calibrates, drawn with the run's seed.  [default: 0.5]",
+    help="The share of the test part that calibrates, drawn with the run's seed.  [default: 0.5, 0.1 where "
+    "it has one part, or the stored guard's]",
 )
 @click.option(
     "-o", "--out", type=UserPath(dir_okay=False), help="The file to write: .csv, .jsonl or .parquet."
@@ -55,9 +58,11 @@ def guard(
     """Fit a guard to RUN and calibrate it, or score IMAGES with it: prediction, score, p-value, alarm.
 
     IMAGES are files, folders, sources such as cifar10:DIR, samples of the run (test, test:123) or -, for
-    names on standard input. Of ordinary images at most a share --false-alarm raises an alarm, whichever score
-    is taken: it is calibrated with images of the test part. Without -o the rows go to standard output as CSV.
-    Stopped, the same command carries on. The exit status is 1 where an image could not be read.
+    names on standard input. An ordinary image, one drawn like those of the test part that calibrate, raises
+    an alarm with a probability of at most --false-alarm, whichever score is taken; that is on average over
+    draws of the calibration images, so with those drawn now the share may be a little more or less. A run
+    keeps its guard: what is not asked for stays as it was asked for last. Without -o the rows go to standard
+    output as CSV. Stopped, the same command carries on. The exit status is 1 where an image is not readable.
     """
     from featgeom.analysis import open_run
     from featgeom.answers.calibrating import FILE, described, guard_of

@@ -13,7 +13,7 @@ EXAMPLE = """
 featgeom view RUN                                a window
 featgeom view RUN --html view.html               a page to pass on
 featgeom view RUN --html view.html --projection decision,slice,pca
-featgeom view RUN --serve                        a live page, classes and views to choose
+featgeom view RUN --serve                        a live page: classes, views, pictures to explain
 featgeom view RUN --png cats.png --classes cat,dog,deer,horse --projection slice
 """
 PROJECTIONS = ("decision", "slice", "pca", "lda")
@@ -24,7 +24,9 @@ PROJECTIONS = ("decision", "slice", "pca", "lda")
 @click.option("--png", type=UserPath(dir_okay=False), help="Write a picture (also .jpg, .webp, .tif).")
 @click.option("--html", type=UserPath(dir_okay=False), help="Write one self-contained page.")
 @click.option("--spin", type=UserPath(dir_okay=False), help="Write one turn as .gif, .webp or .mp4.")
-@click.option("--serve", is_flag=True, help="Serve a live page on localhost until Ctrl-C.")
+@click.option(
+    "--serve", is_flag=True, help="Serve a live page on localhost until Ctrl-C; it explains pictures."
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="any free one", help="Port of --serve."
 )
@@ -101,13 +103,14 @@ def served(
     console: Console, run: Any, port: int, projection: str, classes: str | None, split: str | None
 ) -> None:
     """Serve the live page until Ctrl-C, which is how it is meant to end."""
+    from featgeom.answers.dropping import explainer
     from featgeom.errors import BadArgument
     from featgeom.report.serve import ViewServer
 
     asked = {"view": projection, "classes": classes, "split": split}
     first = {key: value for key, value in asked.items() if value is not None}
     try:
-        server = ViewServer(run, port, first)
+        server = ViewServer(run, port, first, explainer(run))
     except (OSError, OverflowError) as error:
         raise BadArgument(f"--port {port}: {error}") from None
     with server:

@@ -15,6 +15,8 @@ from featgeom.head import AffineHead
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
+ENTRIES = 1 << 18  # of features or logits looked at in one step: they stay in the cache of a core
+
 
 @dataclass(frozen=True)
 class SimplexDeviation:
@@ -213,7 +215,8 @@ def _within(
     anchors = centred @ basis
     half = np.einsum("ij,ij->i", anchors, anchors) / 2
     total, disagree, start = 0.0, 0, 0
-    for block in blocks(points):
+    row_bytes = max(1, points[:1].nbytes)
+    for block in blocks(points, row_bytes * max(1, ENTRIES // max(head.weight.shape))):
         rows = slot[start : start + len(block)]
         start += len(block)
         wide = block.astype(np.float64, copy=False)

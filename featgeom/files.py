@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -150,12 +150,15 @@ def claimed_folder(folder: Path, ours: str, what: str) -> Iterator[None]:
         raise
 
 
-def refuse_foreign(folder: Path, ours: str, what: str) -> None:
-    """Raise BadData for a folder that holds files, but not the one that says that it is ours."""
+def refuse_foreign(folder: Path, ours: str, what: str, beside: Set[str] = frozenset()) -> None:
+    """Raise BadData for a folder that holds files, but not the one that says that it is ours.
+
+    What stands ``beside`` it, by name, may be there first.
+    """
     names = (
         {file.name for file in folder.iterdir() if not file.name.startswith(".")}
         if folder.exists()
         else set()
     )
-    if names and ours not in names:
+    if names - beside and ours not in names:
         raise BadData(f"{folder}: is not empty and holds no {what}; choose another folder with -o")

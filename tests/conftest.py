@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ def chromium() -> Iterator[Any]:
         browser = started.chromium.launch(executable_path=found, args=FLAGS.split())
         yield browser
         browser.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Weights that a fixture or a test draws are the same in every run."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(7)
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "featgeom"
 # Floors from the ground up; a file may import from its own folder and from floors that stand lower.
 FLOORS = [
     ["errors", "_version", "decimals", "imagenet", "quiet", "text"],
-    ["options", "limits"],
+    ["options", "limits", "threads"],
     ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks"],
     ["locks", "kernels"],
     ["results"],
@@ -42,7 +42,7 @@ FLOORS = [
     ["catalog"],
     ["report"],
     ["analysis"],
-    ["answers"],
+    ["answers", "planning"],
     ["papers"],
 ]
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}

@@ -1,9 +1,12 @@
 """How far a long step is: lines without a terminal, none for what is quick or where quiet is asked for."""
 
+import os
+
 import numpy as np
 import pytest
 
 from featgeom import open_run, progress
+from featgeom.quiet import without_output
 from featgeom.runs.making import arrays_run
 from featgeom_cli.main import run as featgeom_run
 
@@ -28,6 +31,27 @@ def test_a_line_says_what_how_far_and_how_long(monkeypatch, capsys):
     assert lines[-1].startswith("things: 4 of 4 (100 %), 00:0")
     assert all(line.startswith("things: ") and line.endswith(" left") for line in lines)
     assert not any("\r" in line for line in lines)
+
+
+def test_every_state_is_a_line_and_a_cleared_bar_is_none(capsys):
+    lines = progress._Lines()
+    for text in ("\rthings: 1 of 2", "\r", "   ", "", "things: 2 of 2\n"):
+        lines.write(text)
+    lines.flush()
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "things: 1 of 2\nthings: 2 of 2\n")
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_what_a_library_writes_to_a_descriptor_is_kept_from_it_meanwhile(descriptor, capfd):
+    os.write(descriptor, b"before ")
+    with without_output(descriptor):
+        os.write(descriptor, b"meanwhile ")
+        os.write(3 - descriptor, b"other")
+    os.write(descriptor, b"after")
+    said = capfd.readouterr()
+    streams = {1: said.out, 2: said.err}
+    assert (streams[descriptor], streams[3 - descriptor]) == ("before after", "other")
 
 
 def test_what_is_quick_says_nothing(capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import re
@@ -81,6 +83,11 @@ class Asking:
         names = [f"image {i}" for i in range(len(images))]
         return [AskedImage(name, partial(self._fitted, partial(of, i), name)) for i, name in enumerate(names)]
 
+    def picture(self, content: bytes, name: str) -> AskedImage:
+        """The bytes of a picture, of any format that a file may have."""
+        load = partial(self._decoded, Picture(name, lambda: open_picture(io.BytesIO(content))), self.way)
+        return AskedImage(name, partial(self._fitted, load, name))
+
     def remarks(self) -> None:
         """Say what was changed in pictures that were decoded, once for all of them."""
         for sentence, count in self.said.items():
@@ -88,6 +95,8 @@ class Asking:
         self.said.clear()
 
     def _of(self, word: str) -> Iterator[AskedImage]:
+        if not word:
+            raise BadArgument("'': names no image; write . for the folder that you are in")
         path = Path(word).expanduser()
         kind, colon, _ = word.partition(":")
         sample = SAMPLE.fullmatch(word)
@@ -148,13 +157,15 @@ class Asking:
             yield self._of_file(file, way)
 
     def _of_file(self, file: Path, way: Way | None) -> AskedImage:
-        load = partial(self._fitted, partial(self._decoded, file, way), str(file))
+        load = partial(self._fitted, partial(self._read, file, way), str(file))
         return AskedImage(str(file), load, identity=partial(_identity, file, way))
 
-    def _decoded(self, file: Path, way: Way | None) -> NDArray[Any]:
+    def _read(self, file: Path, way: Way | None) -> NDArray[Any]:
         if not file.exists():
             raise BadData(f"{file}: no such file")
-        picture = Picture(str(file), partial(open_picture, file))
+        return self._decoded(Picture(str(file), partial(open_picture, file)), way)
+
+    def _decoded(self, picture: Picture, way: Way | None) -> NDArray[Any]:
         header = read_header(picture, self.said)
         pixels = read_pixels(
             picture, "L" if header.grey else "RGB", way.apply if way else lambda image: image
@@ -177,10 +188,10 @@ class Asking:
 
 
 def _identity(file: Path, way: Way | None) -> str:
-    """A file as it is now, and the way in which its picture is prepared."""
+    """What a file holds now, and the way in which its picture is prepared."""
     try:
-        found = file.stat()
-        stamp = [found.st_size, found.st_mtime_ns]
+        with open(file, "rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError:
-        stamp = []
-    return json.dumps([os.path.abspath(file), stamp, way and way.to_json()])
+        content = ""
+    return json.dumps([os.path.abspath(file), content, way and way.to_json()])

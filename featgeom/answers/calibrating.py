@@ -28,9 +28,9 @@ def fit_guard(
 
     The features kept aside are a ``share`` (0.5 unless given) of the test part, drawn with the run's seed, so
     that the order of the images (often that of their classes) does not matter; the rest of the part counts
-    the alarms. A run of one part keeps a tenth of that aside, which the hulls then do without; where the
-    network was trained on it, new images raise more alarms than asked for, which is said. All of this stands
-    in ``said_`` of the guard.
+    the alarms, as what is promised holds on average over such draws. A run of one part keeps a tenth of that
+    aside, which the hulls then do without; where the network was trained on it, new images raise more alarms
+    than asked for, which is said. All of this stands in ``said_`` of the guard.
 
     Raises BadArgument where the share leaves too few features for ``false_alarm``.
 
@@ -81,8 +81,8 @@ def described(guard: Guard) -> str:
     lines = [
         f"Guard: {said['training']:,} training features of {said['hulls']} classes, score {said['score']}",
         f"Calibrated with {kept['samples']:,} of the {kept['of']:,} images of {kept['part']}, drawn with "
-        f"seed {kept['seed']}: alarm beyond {said['threshold']:.4g}, for at most {said['false_alarm']:.3g} "
-        "of ordinary images",
+        f"seed {kept['seed']}: alarm beyond {said['threshold']:.4g}, which an ordinary image raises with "
+        f"probability {said['false_alarm']:.3g} at most, on average over such draws",
     ]
     if left:
         low, high = left["expected"]
@@ -153,9 +153,12 @@ def guard_of(
     asked = {"false_alarm": false_alarm, "score": score, "share": share}
     if kept is not None:
         known = kept.said_ | {"share": kept.said_["calibration"]["share"]}
-        if all(value is None or value == known[name] for name, value in asked.items()):
+        if all(value in (None, known[name]) for name, value in asked.items()):
             return kept
-        asked = {name: known[name] if value is None else value for name, value in asked.items()}
+        taken = {name: known[name] for name, value in asked.items() if value is None}
+        said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in taken.items())
+        remark(f"{run.folder / FILE}: made again with its own {said}")
+        asked |= taken
     guard = fit_guard(run, **{k: v for k, v in asked.items() if v is not None}, device=device)  # type: ignore[arg-type]
     store_guard(run, guard)
     return guard

@@ -32,11 +32,12 @@ def explain_page(run: Run, explained: Sequence[Explanation]) -> str:
         title=f"{model['name']} on {data['name']}",
         style=resource("report.css"),
         policy=content_policy([]),
-        explained=[_shown(run, one, known) for one in explained],
+        explained=[shown(run, one, known) for one in explained],
     )
 
 
-def _shown(run: Run, one: Explanation, known: ImageSet | None) -> dict[str, Any]:
+def shown(run: Run, one: Explanation, known: ImageSet | None) -> dict[str, Any]:
+    """What a page shows of one explanation, with pictures as addresses; ``known`` are the training images."""
     rest = one.facts["mixture_rest"]
     note = f"{rest:,} more have smaller weights." if rest else ""
     rows: list[tuple[str, list[dict[str, Any]], str]] = [
@@ -50,12 +51,12 @@ def _shown(run: Run, one: Explanation, known: ImageSet | None) -> dict[str, Any]
     if one.flip is not None and one.image is not None:
         before, after = (shown_pixels(run, pixels) for pixels in (one.image, one.flip))
         change, factor = amplified(after, before, (0.0, 1.0))
-        shown = [
+        three = [
             (before, f"{one.facts['prediction']}"),
             (after, f"{one.facts['flip_class']}"),
             (change, f"difference, {factor:.3g} times as large"),
         ]
-        pictures = [{"image": address(pixels[None]), "alt": text, "caption": text} for pixels, text in shown]
+        pictures = [{"image": address(pixels[None]), "alt": text, "caption": text} for pixels, text in three]
         rows.append(("The closest image found at which the class changes", pictures, ""))
     return {
         "name": one.name,
@@ -63,6 +64,7 @@ def _shown(run: Run, one: Explanation, known: ImageSet | None) -> dict[str, Any]
         "image": None if one.image is None else address(shown_pixels(run, one.image)[None]),
         "said": list(sentences(one, run)),
         "strip": strip(one),
+        "way": [_training(run, i, known, "{:.4g} from the middle, {}") for i in one.way],
         "rival": one.facts["rival"],
         "rows": [row for row in rows if row[1]],
     }

@@ -49,8 +49,9 @@ class Explanation:
 
     ``certified`` says of each question whether its claim was proved by its own check, in exact arithmetic.
     ``mixture`` are the training images whose mixture is the nearest point of the hull of the class, with
-    their weights, ``neighbours`` the nearest training images. ``image`` and ``flip`` are pictures (c, h, w),
-    where there are any.
+    their weights, ``neighbours`` the nearest training images, ``way`` those nearest to the middle of each
+    part of the straight way to the rival's mean, a class each. ``image`` and ``flip`` are
+    pictures (c, h, w), where there are any.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Explanation:
     certified: dict[str, bool]
     mixture: tuple[TrainingImage, ...]
     neighbours: tuple[TrainingImage, ...]
+    way: tuple[TrainingImage, ...] = ()
     image: NDArray[Any] | None = None
     flip: NDArray[Any] | None = None
 
@@ -69,7 +71,9 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures."""
-        shown = {name: [vars(one) for one in getattr(self, name)] for name in ("mixture", "neighbours")}
+        shown = {
+            name: [vars(one) for one in getattr(self, name)] for name in ("mixture", "neighbours", "way")
+        }
         return {"image": self.name, **self.facts, "certified": self.certified, **shown}
 
 
@@ -102,10 +106,10 @@ def explain(
         raise BadArgument(
             f"explain: takes 1 to {MOST} images, got {len(asked):,}; `featgeom guard` takes streams"
         )
-    return _Explaining(run, classifier, flip, device).all(asked)
+    return Explaining(run, classifier, flip, device).all(asked)
 
 
-class _Explaining:
+class Explaining:
     """What the images of one question have in common."""
 
     def __init__(self, run: Run, classifier: Classifier | None, flip: bool, device: str) -> None:
@@ -117,9 +121,10 @@ class _Explaining:
 
     def all(self, asked: Sequence[AskedImage]) -> list[Explanation]:
         """The explanations in order."""
-        return [self._one(image) for image in asked]
+        return [self.one(image) for image in asked]
 
-    def _one(self, image: AskedImage) -> Explanation:
+    def one(self, image: AskedImage) -> Explanation:
+        """The explanation of one image."""
         label, pixels = None, None
         if image.sample is None:
             pixels = image.load()
@@ -138,13 +143,18 @@ class _Explaining:
         own = int(margins_of_block(self.head, z).classes[0])
         facts: dict[str, Any] = {"label": label, "prediction": self.run.classes[own]}
         certified: dict[str, bool] = {}
-        self._boundary(z, facts, certified)
+        itself = image.sample[1] if image.sample and image.sample[0] == self.run.reference_split else -1
+        way = self._boundary(z, itself, facts, certified)
         mixture = self._hull(z, own, image, facts, certified)
-        neighbours = self._neighbours(z, image)
+        apart = self._apart(z, itself)
+        nearest = np.argsort(apart, kind="stable")[:NEIGHBOURS]
+        neighbours = tuple(self._training(row, apart[row]) for row in nearest if np.isfinite(apart[row]))
         flipped = self._flip(pixels, facts) if self.flip and pixels is not None else None
-        return Explanation(image.name, facts, certified, mixture, neighbours, pixels, flipped)
+        return Explanation(image.name, facts, certified, mixture, neighbours, way, pixels, flipped)
 
-    def _boundary(self, z: Float64, facts: dict[str, Any], certified: dict[str, bool]) -> None:
+    def _boundary(
+        self, z: Float64, itself: int, facts: dict[str, Any], certified: dict[str, bool]
+    ) -> tuple[TrainingImage, ...]:
         """The nearest boundary, and the classes on the way to the mean of the class beyond it."""
         logits = np.sort(self.head.logits(z)[0])
         found = flip_points(self.head, z)
@@ -170,6 +180,10 @@ class _Explaining:
             cells, changes = way.path(0)
             facts |= {"path": [self.run.classes[c] for c in cells], "path_changes": changes.tolist()}
             certified["path"] = holds(way.certificate)
+            ends = np.array([0.0, *changes, 1.0])
+            apart = [self._apart(z + t * (mean - z), itself) for t in (ends[:-1] + ends[1:]) / 2]
+            return tuple(self._training(far.argmin(), far.min()) for far in apart if np.isfinite(far.min()))
+        return ()
 
     def _hull(
         self, z: Float64, own: int, image: AskedImage, facts: dict[str, Any], certified: dict[str, bool]
@@ -211,17 +225,17 @@ class _Explaining:
         facts["mixture_rest"] = int((weights > 0).sum()) - len(shown)
         return tuple(self._training(rows[i], weights[i]) for i in shown)
 
-    def _neighbours(self, z: Float64, image: AskedImage) -> tuple[TrainingImage, ...]:
+    def _apart(self, z: Float64, itself: int) -> Float64:
+        """The distance of every training feature from a point (1, d), (n,); infinite of ``itself``."""
         apart = np.concatenate(
             [
                 np.linalg.norm(np.asarray(self.reference.features[i : i + 8192], np.float64) - z, axis=1)
                 for i in range(0, len(self.reference), 8192)
             ]
         )
-        if image.sample and image.sample[0] == self.run.reference_split:
-            apart[image.sample[1]] = np.inf
-        nearest = np.argsort(apart, kind="stable")[:NEIGHBOURS]
-        return tuple(self._training(row, apart[row]) for row in nearest if np.isfinite(apart[row]))
+        if itself >= 0:
+            apart[itself] = np.inf
+        return apart
 
     def _training(self, row: Any, value: Any) -> TrainingImage:
         return TrainingImage(int(row), self.run.classes[self.reference.labels[row]], float(value))

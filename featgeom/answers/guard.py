@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from featgeom.answers.conformal import p_values, threshold
 from featgeom.answers.directions import direction_error, unit_length
 from featgeom.answers.guard_file import GuardFile
-from featgeom.answers.scores import PLAIN, SCORES, Views, energy, wanted_aside
+from featgeom.answers.score_names import PLAIN, SCORES
+from featgeom.answers.scores import Views, energy, wanted_aside
 from featgeom.answers.verdicts import GuardAnswer, GuardScores, GuardVerdicts
 from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points
 from featgeom.certificates.hulls import HullDistance
@@ -43,9 +44,9 @@ class Guard(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     nearest class mean (Lee et al. 2018) and how short the feature is, as Fisher's method adds logarithms of
     p-values.
 
-    ``false_alarm``: the share of ordinary features that may be called foreign. `fit` sets the threshold by
+    ``false_alarm``: how probably an ordinary feature may be called foreign. `fit` sets the threshold by
     features that the training did not see (conformal prediction: for ordinary features drawn like those, the
-    probability of an alarm is at most ``false_alarm``).
+    probability of an alarm is at most ``false_alarm``, on average over draws of the features kept aside).
 
     >>> rng = np.random.default_rng(0)
     >>> head = AffineHead(np.eye(3))

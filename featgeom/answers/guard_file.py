@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.answers.scores import BESIDE
+from featgeom.answers.score_names import BESIDE
 from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points
 from featgeom.data.npz import read_arrays
 from featgeom.errors import BadData

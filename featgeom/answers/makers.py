@@ -10,7 +10,7 @@ import numpy as np
 
 from featgeom.answers.asked import AskedImage
 from featgeom.answers.guard import Guard
-from featgeom.answers.scores import BESIDE
+from featgeom.answers.score_names import BESIDE
 from featgeom.arrays import Ints
 from featgeom.remarks import remark
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featgeom.answers.asked import Asking
-from featgeom.arrays import Float64, Floats, Ints, blocks
+from featgeom.answers.foreign import foreign_features
+from featgeom.arrays import Float64, Ints, blocks
 from featgeom.collapse import foreign_alignment, neural_collapse, variance_by_distance
 from featgeom.regions.cells import Cells
+from featgeom.remarks import remark
 from featgeom.runs.record import Column
 from featgeom.runs.subjects import of_class
-from featgeom.statistics import proportion_interval
+from featgeom.statistics import median_interval, proportion_interval
 from featgeom.status import Status
 
 if TYPE_CHECKING:
@@ -92,24 +92,18 @@ class Seen:
         """Neural collapse of the training features, by their labels; of predictions it would say nothing."""
         names = ("NC1", "NC2, norms", "NC2, angles", "NC3", "NC4", "CDNV", "NC5")
         if not self.reference.labelled:
+            if self.foreign is not None:
+                remark(f"{self.run.folder}: without labels it has no NC5; its foreign images were not read")
             return dict.fromkeys(map(Column, names))
-        z, labels = self.reference.features, self.reference.labels
+        z, labels, foreign = self.reference.features, self.reference.labels, self.foreign
         found = neural_collapse(z, labels, self.reference.head)
         values = [
             found.nc1, found.nc2.norms, found.nc2.angles, found.nc3, found.nc4,
             variance_by_distance(z, labels),
-            None if self.foreign is None else foreign_alignment(z, labels, self.foreign_features),
+            None if foreign is None
+            else foreign_alignment(z, labels, foreign_features(self.run, foreign, self.device)),
         ]  # fmt: skip
         return dict(zip(map(Column, names), values, strict=True))
-
-    @cached_property
-    def foreign_features(self) -> Floats:
-        """The features that the network has of the foreign images."""
-        classifier = self.run.classifier(self.device)
-        asked = Asking(self.run, classifier).images([self.foreign or ""])
-        pixels = [image.load() for image in asked]
-        parts = [classifier.features(np.stack(pixels[i : i + 256])) for i in range(0, len(pixels), 256)]
-        return np.concatenate(parts)
 
     def _guaranteed(self, right: bool) -> str:
         """How many of the classes that have features there are guaranteed their hull."""
@@ -155,9 +149,16 @@ class Seen:
         ratio = feature / pixel if pixel and feature else None
         moved = [kind.get("median_moved") for kind in self._values("invert").get("kinds", {}).values()]
         found = [value for value in moved if value is not None]
+        sampled: Figures = {}
+        for space, median in (("pixel", pixel), ("feature", feature)):
+            ends = self._flip_interval(space)
+            sampled |= {
+                Column("flip", f"{space} distance"): median,
+                Column("flip, from", f"{space} distance"): ends[0],
+                Column("flip, to", f"{space} distance"): ends[1],
+            }
         return {
-            Column("flip", "pixel distance"): pixel,
-            Column("flip", "feature distance"): feature,
+            **sampled,
             Column("flip, feature by pixel"): ratio,
             Column("flip / diameter, pixels"): flip["pixel"],
             Column("flip / diameter, features"): flip["feature"],
@@ -165,6 +166,15 @@ class Seen:
             Column("outside / diameter, features"): out["feature"],
             Column("inversion moves", "pixel distance"): float(np.median(found)) if found else None,
         }
+
+    def _flip_interval(self, space: str) -> tuple[float | None, float | None]:
+        """Between what the median distance of flips lies, by those sampled; None where that is unknown."""
+        if "flips" not in self.run.studies:
+            return None, None
+        distances = self.run.arrays("flips")[f"{space}_distance"]
+        ends = median_interval(distances[np.isfinite(distances)])
+        low, high = float(ends.lower), float(ends.upper)
+        return (low, high) if np.isfinite([low, high]).all() else (None, None)
 
 
 def spread(features: Any) -> float:

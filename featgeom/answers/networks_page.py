@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from featgeom.answers.network_runs import RUNS
 from featgeom.answers.networks import Networks
 from featgeom.files import refuse_foreign, write_whole
 from featgeom.report.paper import csv_table, latex_table
@@ -46,12 +47,17 @@ def _key(value: Any) -> str:
     return str(value)
 
 
+def refuse_others(out: Path) -> None:
+    """Raise BadData for a folder that holds something else than a table of networks, and their runs."""
+    refuse_foreign(out, PAGE, "table of networks", {RUNS})
+
+
 def write_networks(found: Networks, out: Path) -> list[Path]:
     """Write OUT/networks.html, and each table as .csv and .tex; the files.
 
     Raises BadData for a folder that holds something else.
     """
-    refuse_foreign(out, PAGE, "table of networks")
+    refuse_others(out)
     contents = {PAGE: networks_page(found)}
     for table in found.tables:
         contents[f"{table.name}.csv"] = csv_table(table)

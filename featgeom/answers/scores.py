@@ -10,18 +10,12 @@ import numpy as np
 from scipy.special import logsumexp
 
 from featgeom.answers.conformal import least_calibrators, surprise
+from featgeom.answers.score_names import BESIDE
 from featgeom.arrays import BLOCK_BYTES, Float64, Floats, Ints, blocks
 from featgeom.collapse import class_means
 from featgeom.head import AffineHead
 from featgeom.regions.margins import point_blocks
 
-PLAIN = ("margin", "energy")  # scores that take no hull
-BESIDE = {  # what stands beside the hull distance, by score
-    "hull": (),
-    "combined": ("energy",),
-    "joint": ("energy", "mahalanobis", "length"),
-}
-SCORES = ("hull", *PLAIN, "combined", "joint")
 ROUNDED = float(np.finfo(np.float16).eps)  # twice what half precision moves of a feature, by its length
 
 

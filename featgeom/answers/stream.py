@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featgeom.answers.asked import AskedImage
 from featgeom.answers.guard import Guard
 from featgeom.answers.makers import NONE, Makers
 from featgeom.answers.rows import Row, json_line, writer_for
+from featgeom.arrays import Floats
 from featgeom.errors import BadData
 from featgeom.files import write_whole
 from featgeom.remarks import remark
@@ -24,12 +26,22 @@ from featgeom.runs.record import restored
 if TYPE_CHECKING:
     from featgeom.models.classifier import Classifier
 
-BATCH = 256
+BATCH = 256  # images that the network takes at a time
+GROUP = 4096  # images that the guard judges at a time
 COLUMNS = (
     "image", "prediction", "alarm", "p_value", "score", "score_lower", "margin", "distance", "error",
 )  # fmt: skip
 NUMBERS = {"p_value", "score", "score_lower", "margin", "distance"}
 KINDS = dict.fromkeys(COLUMNS, str) | dict.fromkeys(NUMBERS, float) | {"alarm": bool}
+
+
+@dataclass(frozen=True)
+class Read:
+    """Some images: why each could not be read, empty where it could; the features (m, d) of the others."""
+
+    images: Sequence[AskedImage]
+    errors: list[str]
+    features: Floats | None
 
 
 @dataclass(frozen=True)
@@ -47,25 +59,35 @@ class Watch:
 
     def rows(self, images: Sequence[AskedImage]) -> list[Row]:
         """What the guard says of some images, in order; for one that cannot be read, why, as ``error``."""
+        return self.told([self.read(images)])
+
+    def read(self, images: Sequence[AskedImage]) -> Read:
+        """Some images, as the network sees them."""
         pixels: list[Any] = []
-        loaded: list[AskedImage] = []
         errors: list[str] = []
         for image in images:
             try:
                 pixels.append(image.load())
-                loaded.append(image)
                 errors.append("")
             except BadData as error:
                 errors.append(str(error))
-        judged = iter(self._judged(np.stack(pixels), self.makers.calibrate(loaded)) if pixels else [])
+        return Read(images, errors, self.classifier.features(stacked(pixels)) if pixels else None)
+
+    def told(self, parts: Sequence[Read]) -> list[Row]:
+        """What the guard says of images that were read, in order."""
+        images = [image for part in parts for image in part.images]
+        errors = [error for part in parts for error in part.errors]
+        known = [part.features for part in parts if part.features is not None]
+        loaded = [image for image, error in zip(images, errors, strict=True) if not error]
+        judged = iter(self._judged(np.concatenate(known), self.makers.calibrate(loaded)) if known else [])
         rows = [dict.fromkeys(COLUMNS[1:-1]) if error else next(judged) for error in errors]
         return [
             {"image": image.name, **row, "error": error}
             for image, row, error in zip(images, rows, errors, strict=True)
         ]
 
-    def _judged(self, pixels: Any, own: list[bool]) -> Iterator[Row]:
-        found = self.guard.judge(self.classifier.features(pixels), own)
+    def _judged(self, features: Floats, own: list[bool]) -> Iterator[Row]:
+        found = self.guard.judge(features, own)
         for i, c in enumerate(found.classes):
             yield {
                 "prediction": self.classifier.classes[c],
@@ -78,24 +100,51 @@ class Watch:
             }
 
     def stream(
-        self, images: Sequence[AskedImage], kept: Sequence[Row] = (), progress: bool = False
+        self,
+        images: Sequence[AskedImage],
+        begin: int = 0,
+        waiting: list[Read] | None = None,
+        coming: Callable[[Sequence[AskedImage]], object] = len,
+        progress: bool = False,
     ) -> Iterator[list[Row]]:
-        """Rows of all images but those already ``kept``, a batch at a time."""
+        """Rows of all images from ``begin`` on, a group at a time; ``coming`` hears of each batch beforehand.
+
+        The network takes a batch at a time, the guard all of a group: its passes over the training features
+        cost little more for thousands than for hundreds. ``waiting`` are the batches of a group that is not
+        whole yet: those before ``begin``, and at any time those that have no rows.
+        """
         from featgeom.progress import bar as shown_bar
 
+        waiting = [] if waiting is None else waiting
         with shown_bar(
             total=len(images),
-            initial=len(kept),
+            initial=begin,
             desc="guard",
             unit=" images",
             delay=2,
             disable=not progress,
             leave=False,
         ) as bar:
-            for start in range(len(kept), len(images), BATCH):
-                rows = self.rows(images[start : start + BATCH])
-                bar.update(len(rows))
-                yield rows
+            for start in range(begin, len(images), BATCH):
+                part = images[start : start + BATCH]
+                coming(part)
+                waiting.append(self.read(part))
+                bar.update(len(part))
+                if start + len(part) == len(images) or sum(len(read.images) for read in waiting) >= GROUP:
+                    rows = self.told(waiting)
+                    waiting.clear()
+                    yield rows
+
+
+def stacked(pixels: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Images (c, h, w) as one array; where only some are bytes, these as shares of 255.
+
+    >>> stacked([np.full((1, 1, 1), 255, np.uint8), np.full((1, 1, 1), 0.5)]).ravel()
+    array([1. , 0.5])
+    """
+    if len({image.dtype.kind for image in pixels}) > 1:
+        pixels = [image / 255 if image.dtype == np.uint8 else image for image in pixels]
+    return np.stack(pixels)
 
 
 def number(value: float) -> float | None:
@@ -113,18 +162,29 @@ def write_scores(watch: Watch, images: Sequence[AskedImage], out: Path, progress
     write = writer_for(out, KINDS)
     part = out.with_name(f"{out.name}.part")
     head = {"guard": watch.made_of}
-    marks = [_mark(image) for image in images]
-    kept = _kept(part, head, marks)
-    if kept:
-        remark(f"{part}: {len(kept):,} of {len(images):,} images are done already")
+    kept, waiting = _kept(part, head, images)
+    done = len(kept) + sum(len(read.images) for read in waiting)
+    if done:
+        remark(f"{part}: {done:,} of {len(images):,} images are done already")
     part.parent.mkdir(parents=True, exist_ok=True)
+    marks = [_mark(image) for image in images[:done]]
     write_whole(part, b"".join([json_line(head), *_marked(marks, kept)]))
+    del marks[: len(kept)]
+
+    def coming(some: Sequence[AskedImage]) -> None:
+        marks.extend(map(_mark, some))  # as they are before they are read
+
     with open(part, "ab") as file:
-        for rows in watch.stream(images, kept, progress):
-            file.write(b"".join(_marked(marks[len(kept) :], rows)))
-            file.flush()
-            os.fsync(file.fileno())
-            kept += rows
+        try:
+            for rows in watch.stream(images, done, waiting, coming, progress):
+                file.write(b"".join(_marked(marks, rows)))
+                file.flush()
+                os.fsync(file.fileno())
+                del marks[: len(rows)]
+                kept += rows
+        except BaseException:
+            file.write(b"".join(_unjudged(marks, waiting)))
+            raise
     write_whole(out, write(kept))
     part.unlink()
     return kept
@@ -136,25 +196,51 @@ def _mark(image: AskedImage) -> str:
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _marked(marks: Sequence[str], rows: Sequence[Row]) -> Iterator[bytes]:
-    return (json_line({"of": mark, "row": row}) for mark, row in zip(marks, rows))
+def _marked(marks: Iterable[str], rows: Sequence[Row]) -> Iterator[bytes]:
+    return (json_line({"of": mark, "row": row}) for row, mark in zip(rows, marks))
 
 
-def _kept(part: Path, head: Row, marks: Sequence[str]) -> list[Row]:
-    """The rows of a file that was begun with the same guard for the same images; none of any other."""
+def _unjudged(marks: Sequence[str], waiting: Sequence[Read]) -> Iterator[bytes]:
+    """A line for each image that was read and not judged."""
+    known = iter(marks)
+    for read in waiting:
+        features = iter([] if read.features is None else read.features.tolist())
+        for error in read.errors:
+            yield json_line(
+                {"of": next(known), "error": error, "features": None if error else next(features)}
+            )
+
+
+def _kept(part: Path, head: Row, images: Sequence[AskedImage]) -> tuple[list[Row], list[Read]]:
+    """What a file holds that was begun with the same guard for the same images: rows, and batches unjudged.
+
+    Of rows whole groups, so that the same images are judged together as without a stop.
+    """
     try:
         content = part.read_bytes()
     except OSError:
-        return []
+        return [], []
     try:
         # what stands behind the last line feed is unfinished
         first, *lines = map(json.loads, content.split(b"\n")[:-1])
-        rows = [line["row"] for line in lines]
-        same = first == head and [line["of"] for line in lines] == list(marks[: len(rows)])
+        same = first == head and len(lines) <= len(images)
+        same = same and all(line["of"] == _mark(image) for line, image in zip(lines, images))
+        rows = [line["row"] for line in lines if "row" in line]
         same = same and all(list(row) == list(COLUMNS) for row in rows)
+        whole = len(rows) if len(rows) == len(images) else len(rows) // GROUP * GROUP
+        batches = range(whole, len(lines) if whole == len(rows) else whole, BATCH)
+        reads = [_read_again(images[i : i + BATCH], lines[i : i + BATCH]) for i in batches]
     except (ValueError, KeyError, TypeError):
         same = False
     if not same:
         remark(f"{part}: was begun with another guard or other images; begun again")
-        return []
-    return [{name: restored(row[name]) if name in NUMBERS else row[name] for name in row} for row in rows]
+        return [], []
+    kept = [{name: restored(row[name]) if name in NUMBERS else row[name] for name in row} for row in rows]
+    return kept[:whole], [read for read in reads if len(read.images) == BATCH]
+
+
+def _read_again(images: Sequence[AskedImage], lines: Sequence[Row]) -> Read:
+    """A batch of images as `_unjudged` wrote it."""
+    errors = [str(line["error"]) for line in lines]
+    known = [line["features"] for line in lines if not line["error"]]
+    return Read(images[: len(lines)], errors, np.asarray(known, np.float32) if known else None)

@@ -12,9 +12,11 @@ from featgeom.arrays import Float64, Ints, as_float64, as_numpy
 from featgeom.boundaries.bounds import dual_bound, logit_error, tie_error
 from featgeom.boundaries.domain import domain_bounds
 from featgeom.boundaries.held import RTOL, held
+from featgeom.boundaries.norm_ties import ties_in_norm
 from featgeom.boundaries.ties import Answers, FlipPoints, certified, empty_claim, join, solve_ties
+from featgeom.certificates.norms import NearestInNorm, TieInNorm
 from featgeom.certificates.ties import NearestTie
-from featgeom.errors import BadArgument, Unsupported
+from featgeom.errors import BadArgument
 from featgeom.exact.heads import exact_classes
 from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
@@ -22,8 +24,8 @@ from featgeom.norms import Norm, as_norm
 from featgeom.regions.contest import highest_sum
 from featgeom.regions.domains import Box
 from featgeom.regions.gaps import pair_norms
-from featgeom.regions.norm_radius import nearest_change
-from featgeom.status import Stats, Status, status_array
+from featgeom.regions.norm_radius import nearest_change, needs_inside
+from featgeom.status import Stats, Status, StatusArray, status_array
 
 
 def flip_points(
@@ -43,12 +45,12 @@ def flip_points(
     one class, classes (n,) or (n, t), or "every" (each class but the sample's own, in order: t = C − 1);
     ``domain`` "space", "orthant" or a box. Returns FlipPoints of batch shape (n,) or (n, t).
 
-    ``norm`` 1, inf or `mahalanobis(…)` measures otherwise, for the nearest flip over all classes and samples
-    within the domain: ``distance`` and its bounds are in that norm, ``point`` is a rounding beyond the
-    boundary, so that the other class is no lower there.
+    ``norm`` 1, inf or `mahalanobis(…)` measures otherwise, for samples within the domain: ``distance`` and
+    its bounds are in that norm, ``point`` is a rounding beyond the boundary, so that the other class is no
+    lower there. A target is then a linear or a least-distance program a sample, where a third class
+    interferes; one whose cell meets that of the sample's class in less than a facet stays UNDECIDED.
 
-    Raises BadArgument where the target of a sample is its own class, Unsupported for a target in another norm
-    than 2 (`featgeom.formulations.flip` has those).
+    Raises BadArgument where the target of a sample is its own class.
 
     Source: Yousefzadeh and O'Leary, arXiv 1903.08789, in feature space.
 
@@ -63,8 +65,8 @@ def flip_points(
     queries = as_float64(z, "z", head.dimension, allow_empty=True)
     lo, hi = domain_bounds(domain, head.dimension)
     measure = as_norm(norm, head.dimension)
-    if not measure.plain:
-        return _nearest_in(measure, head, queries, target, Box(lo, hi), start)
+    if target is None and not measure.plain:
+        return _nearest_in(measure, head, queries, Box(lo, hi), start)
     source = exact_classes(queries, head.weight, head.bias)
     if target is None:
         return _nearest(head, queries, source, lo, hi, start)
@@ -73,39 +75,78 @@ def flip_points(
     t = 1 if rivals.ndim == 1 else rivals.shape[1]
     owner = np.repeat(np.arange(len(queries)), t)
     tied = np.stack([source[owner], rivals.ravel()], axis=1)
+    if not measure.plain:
+        return _named_in(measure, head, queries, owner, tied, Box(lo, hi), batch, start)
     answers = solve_ties(head, queries, owner, tied, lo, hi)
     return certified(head, queries, owner, tied, lo, hi, answers, batch, start)
 
 
-def _nearest_in(
-    norm: Norm, head: AffineHead, z: Float64, target: object, box: Box, start: float
-) -> FlipPoints:
+def _nearest_in(norm: Norm, head: AffineHead, z: Float64, box: Box, start: float) -> FlipPoints:
     """The nearest flip over all classes in a norm that is not the Euclidean one."""
-    if target is not None:
-        raise Unsupported(
-            f"target: flips to a class of choice are offered in L2; for {norm.name} take target=None, or "
-            "featgeom.formulations.flip"
-        )
     found = nearest_change(head, z, box, norm)
     tied = np.stack([found.classes, found.rival], axis=1)
-    known = np.isfinite(found.upper)
-    error = np.full(len(z), np.inf)
-    error[known] = tie_error(head.weight, head.bias, found.points[known], tied[known])
-    with np.errstate(invalid="ignore"):
-        close = found.upper - found.lower <= RTOL * found.upper + 1e-12 * norm.length(np.abs(z))
-    status = status_array(len(z), Status.PRECISION_LIMIT)
-    status[known & close] = Status.SOLVED
-    status[~known] = Status.UNDECIDED
+    status = _by_width(found.lower, found.upper, norm, z)
     status[np.isinf(found.lower)] = Status.INFEASIBLE
+    return _in_norm(head, box, found.points, found.certificate, tied, {}, status, (len(z),), start)
+
+
+def _named_in(
+    norm: Norm,
+    head: AffineHead,
+    z: Float64,
+    owner: Ints,
+    tied: Ints,
+    box: Box,
+    batch: tuple[int, ...],
+    start: float,
+) -> FlipPoints:
+    """The nearest flips to classes of choice in a norm that is not the Euclidean one."""
+    needs_inside(z, box)
+    claim = ties_in_norm(head, z, owner, tied, box, norm)
+    claim, status = held(claim, _by_width(claim.lower, claim.upper, norm, z[owner]))
+    none = np.flatnonzero(np.isinf(claim.upper))
+    plain = solve_ties(head, z, owner[none], tied[none], box.lo, box.hi)  # which classes tie nowhere at all
+    status[none[plain.status == Status.INFEASIBLE]] = Status.INFEASIBLE
+    step = claim.behind if norm.factor is None else claim.behind @ norm.factor.T
+    points = np.where(np.isfinite(claim.upper)[:, None], np.clip(z[owner] + step, box.lo, box.hi), np.nan)
+    return _in_norm(head, box, points, claim, tied, plain.empty, status, batch, start)
+
+
+def _by_width(lower: Float64, upper: Float64, norm: Norm, z: Float64) -> StatusArray:
+    """Solved where the interval is narrow, undecided where nothing was found."""
+    with np.errstate(invalid="ignore"):
+        close = upper - lower <= RTOL * upper + 1e-12 * norm.length(np.abs(z))
+    status = status_array(len(z), Status.PRECISION_LIMIT)
+    status[np.isfinite(upper) & close] = Status.SOLVED
+    status[np.isinf(upper)] = Status.UNDECIDED
+    return status
+
+
+def _in_norm(
+    head: AffineHead,
+    box: Box,
+    points: Float64,
+    claim: NearestInNorm | TieInNorm,
+    tied: Ints,
+    empty: dict[tuple[int, ...], csr_array],
+    status: StatusArray,
+    batch: tuple[int, ...],
+    start: float,
+) -> FlipPoints:
+    """Flat answers in the shape that was asked for, with their claims."""
+    known = np.isfinite(claim.upper)
+    error = np.full(len(tied), np.inf)
+    error[known] = tie_error(head.weight, head.bias, points[known], tied[known])
+    lower = np.where(status == Status.INFEASIBLE, np.inf, claim.lower)
     return FlipPoints(
-        point=found.points,
-        distance=found.upper,
-        lower_bound=found.lower,
-        error=error,
-        classes=tied,
-        status=status,
-        certificate=found.certificate,
-        certificate_empty=empty_claim(head, {}, 2, box.lo, box.hi),
+        point=points.reshape(*batch, head.dimension),
+        distance=claim.upper.reshape(batch),
+        lower_bound=lower.reshape(batch),
+        error=error.reshape(batch),
+        classes=tied.reshape(*batch, 2),
+        status=status.reshape(batch),
+        certificate=claim,
+        certificate_empty=empty_claim(head, empty, 2, box.lo, box.hi),
         stats=Stats(1, 0, time.perf_counter() - start),
     )
 

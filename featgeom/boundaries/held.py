@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.arrays import Float64, is_ordinary
+from featgeom.certificates.norms import TieInNorm
 from featgeom.certificates.ties import NearestTie, Tie
 from featgeom.status import Status, StatusArray
 
 RTOL = 1e-9  # relative width of the interval of a distance that counts as solved
-AnyTie = TypeVar("AnyTie", Tie, NearestTie)
+AnyTie = TypeVar("AnyTie", Tie, NearestTie, TieInNorm)
 
 
 def held(claim: AnyTie, status: StatusArray) -> tuple[AnyTie, StatusArray]:

@@ -20,7 +20,7 @@ from featgeom.boundaries.exactly import settle
 from featgeom.boundaries.held import RTOL, held
 from featgeom.boundaries.tied import as_tied
 from featgeom.certificates.farkas import EmptyTie
-from featgeom.certificates.norms import NearestInNorm
+from featgeom.certificates.norms import NearestInNorm, TieInNorm
 from featgeom.certificates.ties import NearestTie, Tie
 from featgeom.exact.heads import ExactHead
 from featgeom.exact.rounding import UNIT, lengths_above
@@ -60,7 +60,7 @@ class FlipPoints(Result):
     error: Float64
     classes: Ints
     status: StatusArray
-    certificate: Tie | NearestTie | NearestInNorm
+    certificate: Tie | NearestTie | NearestInNorm | TieInNorm
     certificate_empty: EmptyTie
     stats: Stats
 

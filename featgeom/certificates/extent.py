@@ -15,7 +15,7 @@ from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted, undecided
 from featgeom.decimals import between
 from featgeom.exact.fields import floats, sparse, stored, whole
-from featgeom.exact.numbers import apart2, at_most, fraction, mean, square
+from featgeom.exact.numbers import apart2, at_most, fraction, integers, scaled
 from featgeom.exact.rounding import TINY, U, gamma, lengths_above
 from featgeom.exact.screens import lowest
 
@@ -83,16 +83,8 @@ class EnclosingBall(_OfPoints):
             return PROVED
         if not self.weights.data.any():
             return refuted("the weights are all zero")
-        rows, shares = self.points[self.weights.indices], [fraction(w) for w in self.weights.data]
-        middle = mean(self.weights.data, rows)
-        spread = sum(
-            (
-                share * square([fraction(x) - m for x, m in zip(row, middle, strict=True)])
-                for share, row in zip(shares, rows, strict=True)
-            ),
-            Fraction(0),
-        )
-        fine = fraction(self.lower) ** 2 <= spread / sum(shares)
+        spread = mean_square_spread(self.weights.data, self.points[self.weights.indices])
+        fine = fraction(self.lower) ** 2 <= spread
         return proved_if(fine, "the weighted points would fit into a smaller ball")
 
 
@@ -123,6 +115,20 @@ class HullDiameter(_OfPoints):
             return undecided("too many pairs to compare again")
         fine = all_pairs_within(self.points, self.centre, self.upper)
         return proved_if(fine, "two points are farther apart than the upper bound")
+
+
+def mean_square_spread(weights: Float64, points: Floats) -> Fraction:
+    """The exact mean square distance of points (n, d) from their mean, both under weights (n,) of sum > 0.
+
+    It is Σ w ‖x‖² / Σ w − ‖Σ w x / Σ w‖², in integers.
+
+    >>> mean_square_spread(np.array([1.0, 3.0]), np.array([[0.0], [4.0]]))
+    Fraction(3, 1)
+    """
+    (shares, _), (whole, exponent) = integers(weights), integers(points)
+    total, middle = int(shares.sum()), np.dot(shares, whole)
+    squares = int(np.dot(shares, (whole * whole).sum(axis=1)))
+    return scaled(squares * total - int(np.dot(middle, middle)), 2 * exponent) / total**2
 
 
 def _about(points: Floats, centre: Float64) -> Iterator[tuple[int, Float64]]:

@@ -11,7 +11,7 @@ from featgeom.exact.numbers import Integers, integers, scaled
 from featgeom.exact.rounding import U, lengths_above, product_error
 from featgeom.exact.screens import lowest
 
-BLOCK_ENTRIES = 1 << 22
+BLOCK_ENTRIES = 1 << 18  # so few that a block stays in the cache of a core
 
 
 class ExactHead:

@@ -22,7 +22,7 @@ from featgeom.certificates.farkas import CellsApart, EmptyCell, EmptyTie
 from featgeom.certificates.guarantees import GuaranteedHull
 from featgeom.certificates.hulls import HullDistance, HullMembership, HullVertices
 from featgeom.certificates.machines import Inseparable, Machine
-from featgeom.certificates.norms import NearestInNorm
+from featgeom.certificates.norms import NearestInNorm, TieInNorm
 from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.certificates.shapes import InscribedBall
 from featgeom.certificates.ties import NearestTie, Tie
@@ -153,9 +153,17 @@ def _reach(head: AffineHead, own: int, rivals: Iterable[int]) -> float:
     return float(np.max(far[np.isfinite(far)], initial=0.0))
 
 
+def _norm(claim: NearestInNorm | TieInNorm) -> Norm:
+    return Norm(float(claim.order), claim.factor if len(claim.factor) else None)
+
+
 def _in_norm(claim: NearestInNorm, i: int) -> Question:
-    head, z, own = _head(claim), claim.features[i].astype(np.float64), int(claim.tied[i, 0])
-    norm = Norm(float(claim.order), claim.factor if len(claim.factor) else None)
+    head, z, own, norm = (
+        _head(claim),
+        claim.features[i].astype(np.float64),
+        int(claim.tied[i, 0]),
+        _norm(claim),
+    )
     logits, dual = head.logits(z[None])[0], norm.dual_length(head.weight[own] - head.weight)
     reach = min(float(claim.upper[i]), 1e300)
     near = np.flatnonzero(logits[own] - logits <= dual * reach * (1 + 1e-3) + 1e-6)
@@ -165,10 +173,11 @@ def _in_norm(claim: NearestInNorm, i: int) -> Question:
     return Question(programs, float(claim.lower[i]), float(claim.upper[i]), size)
 
 
-def _tie(claim: Tie, i: int) -> Question:
+def _tie(claim: Tie | TieInNorm, i: int) -> Question:
     head, z = _head(claim), claim.features[claim.owner[i]].astype(np.float64)
     size = _size(z) + _reach(head, int(claim.tied[i, 0]), claim.tied[i, 1:])
-    program = cells.tie(head, z, claim.tied[i], _domain(claim))
+    norm = _norm(claim) if isinstance(claim, TieInNorm) else 2
+    program = cells.tie(head, z, claim.tied[i], _domain(claim), norm)
     return Question([program], float(claim.lower[i]), float(claim.upper[i]), size)
 
 
@@ -247,6 +256,7 @@ QUESTIONS: dict[type[Claim], Callable[[Any, int], Question | None]] = {
     ClassBall: _radius,
     NearestInNorm: _in_norm,
     Tie: _tie,
+    TieInNorm: _tie,
     NearestTie: _nearest_tie,
     EmptyCell: _empty_cell,
     EmptyTie: _empty_tie,

@@ -18,9 +18,9 @@ import torch
 from featgeom.arrays import Float64, Floats, Ints, blocks, file_map, release
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import gamma
-from featgeom.parallel import in_parallel, workers
+from featgeom.parallel import in_parallel
+from featgeom.threads import threads
 
-MEMORY = 1 << 31  # bytes that the passes over one hull may hold beside the points
 LARGEST = 1e140  # lengths beyond this, or below its inverse, cannot be squared safely
 
 Tensor = torch.Tensor
@@ -42,7 +42,7 @@ class Lowest:
 class Oracle:
     """The points of one hull, ready for passes on a device."""
 
-    def __init__(self, points: Floats, device: str = "cpu", memory: int = MEMORY) -> None:
+    def __init__(self, points: Floats, device: str = "cpu", memory: int = 1 << 31) -> None:
         self.points = points
         self.device = _device(device)
         self.memory = memory
@@ -173,7 +173,7 @@ class Oracle:
                 numbers[:, some] = number.gather(0, order)
 
             if self.device.type == "cpu":
-                in_parallel(look, q, min(1000, max(1, -(-q // workers()))))
+                in_parallel(look, q, min(1000, max(1, -(-q // threads()))))
             else:
                 for start in range(0, q, 16384):
                     look(start, min(q, start + 16384))

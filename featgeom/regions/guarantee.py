@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,7 +19,8 @@ from featgeom.exact.heads import ExactHead, least_margin_bounds, least_margins
 from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
 from featgeom.regions.gaps import norms_from
-from featgeom.regions.margins import float_below, margins_of_block, point_blocks
+from featgeom.regions.margins import float_below
+from featgeom.regions.screen import Screen
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -59,29 +61,48 @@ def guarantee(head: AffineHead, points: ArrayLike, c: int) -> HullGuarantee:
     >>> found.status, found.worst_margin, found.breakers
     (BROKEN, -1.0, array([2]))
     """
-    start = time.perf_counter()
+    vertices = as_points(points, dimension=head.dimension)
+    return guarantees(head, vertices, c, [np.ones(len(vertices), dtype=bool)])[0]
+
+
+def guarantees(
+    head: AffineHead, points: ArrayLike, c: int, choices: Sequence[NDArray[np.bool_]]
+) -> list[HullGuarantee]:
+    """`guarantee` of the hull of each of some ``choices`` (n,) among the points; logits are computed once.
+
+    >>> head = AffineHead([[1.0, 0.0], [0.0, 1.0]])
+    >>> [found.status for found in guarantees(head, [[2.0, 1.0], [1.0, 2.0]], 0, [[1, 1], [1, 0]])]
+    [BROKEN, GUARANTEED]
+    """
     vertices = as_points(points, dimension=head.dimension)
     own = class_index(head, c)
-    near = _Contest.of(head, vertices, own)
+    screen = Screen.of(head, vertices, own, np.asarray(choices, dtype=bool))
+    return [_guarantee(head, vertices, own, screen, i) for i in range(len(screen.chosen))]
+
+
+def _guarantee(head: AffineHead, points: Floats, own: int, screen: Screen, i: int) -> HullGuarantee:
+    start = time.perf_counter()
+    chosen = screen.chosen[i]
+    vertices = points if chosen.all() else points[chosen]
+    near = _Contest.of(head, vertices, own, (screen.low[i], screen.high[i]))
     worst, worst_rival = near.worst()
-    breakers, breaker_rivals = _breakers(head, vertices, own) if worst <= 0 else (_none(), _none())
-    inflation = near.inflation()
-    margin = float_below(worst)
-    status = Status.GUARANTEED if worst > 0 else Status.BROKEN
+    breakers = np.flatnonzero(screen.broken[chosen])
+    inflation, margin = near.inflation(), float_below(worst)
     claim: Claim
-    if status is Status.GUARANTEED:
+    if worst > 0:
         claim = GuaranteedHull(
             vertices, head.weight, head.bias, own, margin=margin, centre=near.centre, inflation=inflation
         )
     else:
-        claim = BrokenHull(vertices, head.weight, head.bias, own, breakers=breakers, rivals=breaker_rivals)
+        rivals = screen.rivals[chosen][breakers]
+        claim = BrokenHull(vertices, head.weight, head.bias, own, breakers=breakers, rivals=rivals)
     return HullGuarantee(
-        status=status,
+        status=Status.GUARANTEED if worst > 0 else Status.BROKEN,
         worst_margin=margin,
         worst_rival=worst_rival,
         distance=near.distance(),
         breakers=breakers,
-        breaker_rivals=breaker_rivals,
+        breaker_rivals=screen.rivals[chosen][breakers],
         inflation=inflation,
         centre=near.centre,
         certificate=claim,
@@ -111,17 +132,14 @@ class _Contest:
     centre: Float64
 
     @classmethod
-    def of(cls, head: AffineHead, vertices: Floats, own: int) -> _Contest:
-        """Screen all rivals in float64, and decide those that are left."""
+    def of(cls, head: AffineHead, vertices: Floats, own: int, least: tuple[Float64, Float64]) -> _Contest:
+        """Decide the rivals that bounds on the ``least`` margins over each (C,), below and above, leave."""
         with np.errstate(over="ignore", invalid="ignore"):
             centre = vertices.mean(axis=0, dtype=np.float64)
         if not np.isfinite(centre).all():
             centre = vertices[0].astype(np.float64)
-        least = least_margin_bounds(vertices, head.weight, head.bias, own)
         lead = least_margin_bounds(centre[None], head.weight, head.bias, own)
         norms = norms_from(head, own)
-        for bound in least:
-            bound[own] = np.inf  # a class is no rival of itself
         left = _may_be_least(*least) | (lead[0] <= 0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             left |= _may_be_least(*(bound / norms for bound in least))
@@ -177,18 +195,3 @@ def _scalings(low: Float64, high: Float64, lead_low: Float64, lead_high: Float64
             corners.append(np.where(c > m, c / (c - m), np.inf))
     least, most = np.min(corners, axis=0), np.max(corners, axis=0)
     return least - 16 * UNIT * np.abs(least), most + 16 * UNIT * np.abs(most)
-
-
-def _none() -> Ints:
-    return np.zeros(0, dtype=np.int64)
-
-
-def _breakers(head: AffineHead, points: Floats, own: int) -> tuple[Ints, Ints]:
-    rows, rivals = [], []
-    for block in point_blocks(head, len(points)):
-        found = margins_of_block(head, points[block])
-        tied = (found.smallest == 0) & (found.classes == own)
-        broken = np.flatnonzero((found.classes != own) | tied)
-        rows.append(broken + block.start)
-        rivals.append(np.where(tied, found.rival, found.classes)[broken])
-    return np.concatenate(rows), np.concatenate(rivals)

@@ -164,6 +164,12 @@ def _proved(z: Float64, v: Float64, margin: Float64, push: Float64, box: Box, no
     return np.where((total > 0) & exactly_none, np.inf, np.nan_to_num(found, posinf=0.0))
 
 
+def needs_inside(z: Float64, box: Box) -> None:
+    """Refuse features outside the box: BadArgument."""
+    if len(z) and not box.contains(z).all():
+        raise BadArgument(f"norm: distances other than L2 need features inside the domain ({box.name})")
+
+
 def nearest_change(head: AffineHead, z: Float64, domain: Domain, norm: Norm) -> NearestChange:
     """The nearest point of the domain, in the norm, at which another class is as high, for z (n, d) in it.
 
@@ -171,8 +177,7 @@ def nearest_change(head: AffineHead, z: Float64, domain: Domain, norm: Norm) -> 
     """
     if not isinstance(domain, Box):
         raise BadArgument("norm: distances other than L2 are offered in 'space', 'orthant' or a Box")
-    if len(z) and not domain.contains(z).all():
-        raise BadArgument(f"norm: distances other than L2 need features inside the domain ({domain.name})")
+    needs_inside(z, domain)
     found = margins_of_block(head, z)
     own, rows = found.classes, np.arange(len(z))
     lead = np.maximum(found.margins - 2 * found.error, 0.0)
@@ -241,7 +246,7 @@ def _moves(
         if not len(todo):
             break
         unit = error[rows, rival][todo] + UNIT * (np.abs(v[todo]) * (1 + np.abs(z[todo]))).sum(axis=1)
-        inner = box if norm.factor is None else _shrunk(box, room * UNIT * (1 + float(np.abs(z).max())))
+        inner = box if norm.factor is None else shrunk(box, room * UNIT * (1 + float(np.abs(z).max())))
         way = way_to_halfspace(z[todo], v[todo], lead[todo, rival[todo]] + room * unit, inner, norm)
         y = way.move
         if norm.factor is None:
@@ -265,7 +270,7 @@ def _moves(
     return move, upper
 
 
-def _shrunk(box: Box, by: float) -> Box:
+def shrunk(box: Box, by: float) -> Box:
     """The box without a rim, where it is wide enough."""
     wide = box.hi - box.lo > 4 * by
     return Box(np.where(wide, box.lo + by, box.lo), np.where(wide, box.hi - by, box.hi))

@@ -18,8 +18,9 @@ from featgeom.head import AffineHead
 from featgeom.norms import as_norm
 from featgeom.regions.domains import Box, Domain
 from featgeom.regions.gaps import pair_norms
-from featgeom.regions.margins import Margins, margins_of_block, point_blocks, proved_margins
+from featgeom.regions.margins import margins_of_block, point_blocks
 from featgeom.regions.norm_radius import nearest_change
+from featgeom.regions.survey import Survey, ball_distances, survey
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -69,6 +70,8 @@ def radius(head: AffineHead, z: ArrayLike, domain: Domain, norm: object = 2) -> 
         return Radii(
             found.classes, found.lower, found.rival, found.ball, found.ball_rival, found.certificate, stats
         )
+    if not isinstance(domain, Box) or domain.name == "space":
+        return surveyed_radius(head, points, survey(head, points), start)
     norms = pair_norms(head)
     parts = [
         _radius_of_block(head, points[block], norms, domain) for block in point_blocks(head, len(points))
@@ -80,7 +83,21 @@ def radius(head: AffineHead, z: ArrayLike, domain: Domain, norm: object = 2) -> 
         )
         for i in range(3)
     )
-    box = domain if isinstance(domain, Box) else Box.space(head.dimension)
+    table = csr_array((steps, (rows, columns)), shape=(len(points), head.classes))
+    return _radii(head, points, domain, (classes, best, rival, ball, ball_rival), table, start)
+
+
+def surveyed_radius(head: AffineHead, points: Floats, found: Survey, start: float) -> Radii:
+    """`radius` in all of feature space, of what a survey that began at ``start`` found."""
+    every = found.classes, found.ball, found.rival, found.ball, found.rival
+    return _radii(
+        head, points, Box.space(head.dimension), every, csr_array((len(points), head.classes)), start
+    )
+
+
+def _radii(head: AffineHead, points: Floats, box: Box, found: tuple, steps: csr_array, start: float) -> Radii:
+    """The result, with its claim; ``found`` are its arrays in their order."""
+    classes, best, rival, ball, ball_rival = found
     claim = ClassBall(
         points=points,
         weight=head.weight,
@@ -89,7 +106,7 @@ def radius(head: AffineHead, z: ArrayLike, domain: Domain, norm: object = 2) -> 
         hi=box.hi,
         own=classes,
         radius=best,
-        steps=csr_array((steps, (rows, columns)), shape=(len(points), head.classes)),
+        steps=steps,
     )
     claim = _held(claim)
     best, ball = claim.radius, np.minimum(ball, claim.radius)
@@ -110,24 +127,12 @@ def _offsets(parts: list[tuple]) -> list[int]:
     return list(np.cumsum([0] + [len(part[0]) for part in parts[:-1]]))
 
 
-def _radius_of_block(head: AffineHead, points: Floats, norms: Float64, domain: Domain) -> tuple:
-    found: Margins = margins_of_block(head, points)
-    classes = found.classes
-    rows = np.arange(len(classes))
-    # Twice the allowance for rounding, so that a check which sums in another order agrees. The class is
-    # decided exactly, so no margin is below zero.
-    lower = np.maximum(proved_margins(found.margins, 2 * found.error, classes), 0.0)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        distances = lower / norms[classes] * (1 - 4 * UNIT)
-    # Equal rows: the margin is the same everywhere, so it never ends, or the two tie everywhere.
-    distances = np.where(np.isnan(distances), 0.0, distances)
-    distances[rows, classes] = np.inf
+def _radius_of_block(head: AffineHead, points: Floats, norms: Float64, box: Box) -> tuple:
+    found, rows = margins_of_block(head, points), np.arange(len(points))
+    distances = ball_distances(found.margins, found.error, found.classes, norms)
     rival = distances.argmin(axis=1)
-    ball = distances[rows, rival]
-    nothing = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    if not isinstance(domain, Box) or domain.name == "space":
-        return classes, ball, rival, ball, rival, nothing
-    return classes, ball, rival, *_within(head, points.astype(np.float64), classes, distances, domain)
+    inside = _within(head, points.astype(np.float64), found.classes, distances, box)
+    return found.classes, distances[rows, rival], rival, *inside
 
 
 def _within(head: AffineHead, z: Float64, classes: Ints, distances: Float64, box: Box) -> tuple:

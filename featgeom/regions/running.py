@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from featgeom.arrays import Float64, Ints, as_labels, as_points
+from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points
 from featgeom.certificates.classes import ClassMargin
-from featgeom.exact.float32 import float32_needs
 from featgeom.head import AffineHead
-from featgeom.regions.margins import margins_of_block, point_blocks
+from featgeom.regions.survey import Survey, survey
 from featgeom.results import Result
 
 
@@ -47,13 +46,11 @@ def as_run(head: AffineHead, z: ArrayLike, predictions: ArrayLike) -> AsRun:
     """
     points = as_points(z, "features", head.dimension, allow_empty=True)
     said = as_labels(predictions, "predictions", len(points), head.classes)
-    classes, safe = np.zeros(len(points), np.int64), np.zeros(len(points), bool)
-    radius = np.zeros(len(points))
-    for block in point_blocks(head, len(points)):
-        found = margins_of_block(head, points[block])
-        needs = float32_needs(points[block], head.weight, head.bias, found.classes)
-        needs[np.arange(len(needs)), found.classes] = 0.0
-        classes[block], safe[block] = found.classes, found.float32_safe
-        radius[block] = needs.max(axis=1)
-    claim = ClassMargin(points, head.weight, head.bias, classes, np.zeros(len(points)), safe)
-    return AsRun(classes, np.flatnonzero(classes != said), radius, safe, claim)
+    return surveyed_run(head, points, said, survey(head, points))
+
+
+def surveyed_run(head: AffineHead, points: Floats, said: Ints, found: Survey) -> AsRun:
+    """`as_run`, of what a survey found."""
+    zero = np.zeros(len(points))
+    claim = ClassMargin(points, head.weight, head.bias, found.classes, zero, found.safe)
+    return AsRun(found.classes, np.flatnonzero(found.classes != said), found.moved, found.safe, claim)

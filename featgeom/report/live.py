@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,14 @@ NAMED = 200  # classes that the page lists by name
 LONGEST = 10_000  # letters of a value in an address
 
 Asked = Mapping[str, str]
+Explain = Callable[[bytes], dict[str, Any]]  # what is said of the bytes of a picture
 
 
 class LiveView:
     """The answers for one run; `compute` is for one caller at a time."""
 
-    def __init__(self, run: Run, first: Asked | None = None) -> None:
-        self.run = run
+    def __init__(self, run: Run, first: Asked | None = None, explain: Explain | None = None) -> None:
+        self.run, self.explain = run, explain
         self.first = dict(first or {})
         self.searches = Searches(run)
         self.policy = content_policy(scripts_of(), live=True)
@@ -56,6 +57,7 @@ class LiveView:
             "splits": self.run.splits,
             "images": images_of(self.run, scene.samples.split) is not None,
             "network": self.run.asked["model"]["source"] is not None,
+            "drop": self.explain is not None,
         }
         return view_page(scene, scene_document(scene, self.run, live), self.policy)
 

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from featgeom.errors import FeatgeomError
-from featgeom.report.live import Asked, LiveView
+from featgeom.report.live import Asked, Explain, LiveView
 from featgeom.report.policy import content_policy
+from featgeom.report.posted import Refused, body_of
 from featgeom.runs.record import plain
 
 if TYPE_CHECKING:
@@ -40,16 +41,19 @@ HEADERS = {
 class ViewServer:
     """A server of one run on localhost: the page, images, exact crossings, hull distances, inversions.
 
-    ``port`` 0 takes any free one; ``address`` says which. Nothing but this machine can reach it, and no page
-    but its own. Raises OSError or OverflowError for a port that cannot be had.
+    Where ``explain`` is given, the page takes pictures, and shows what it says of their bytes. ``port`` 0
+    takes any free one; ``address`` says which. Nothing but this machine can reach it, and no page but its
+    own. Raises OSError or OverflowError for a port that cannot be had.
     """
 
-    def __init__(self, run: Run, port: int = 0, first: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, run: Run, port: int = 0, first: dict[str, str] | None = None, explain: Explain | None = None
+    ) -> None:
         import uvicorn
 
         from featgeom.report.patience import Impatient
 
-        self.view = LiveView(run, first)
+        self.view = LiveView(run, first, explain)
         self.ended = threading.Event()
         self.ended.set()
         self.socket = socket.create_server((LOCAL, port), backlog=512)
@@ -112,7 +116,7 @@ def application(view: LiveView, port: int) -> Any:
 
     turn = Turn()
 
-    def found(kind: str, answer: Callable[[Asked], Any]) -> Callable[[Request], Awaitable[Response]]:
+    def found(kind: str, answer: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
             return await answered(request, kind, answer, view, port, turn)
 
@@ -120,7 +124,7 @@ def application(view: LiveView, port: int) -> Any:
 
     async def nothing(request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 500)
-        words = {404: "there is nothing here", 405: "this can only be asked for (GET)"}
+        words = {404: "there is nothing here", 405: "this cannot be asked for so"}
         said = words.get(status, f"internal error, {type(error).__name__}: {error}")
         return refusal(status, said, wants_page(request))
 
@@ -133,6 +137,8 @@ def application(view: LiveView, port: int) -> Any:
         ),
     ]
     routes = [Route(path, found(kind, answer), methods=["GET"]) for path, kind, answer in ours]
+    if view.explain is not None:
+        routes.append(Route("/explain", found("application/json", view.explain), methods=["POST"]))
     return Starlette(routes=routes, exception_handlers={404: nothing, 405: nothing, Exception: nothing})
 
 
@@ -145,7 +151,7 @@ class Turn:
 
 
 async def answered(
-    request: Request, kind: str, answer: Callable[[Asked], Any], view: LiveView, port: int, turn: Turn
+    request: Request, kind: str, answer: Callable[[Any], Any], view: LiveView, port: int, turn: Turn
 ) -> Response:
     """What a page of ours asked for; every error is one line."""
     from starlette.concurrency import run_in_threadpool
@@ -154,7 +160,10 @@ async def answered(
     page = kind == "text/html"
     if not from_our_page(request, port):
         return refusal(403, "this page is for this machine alone, and for no other page", page)
-    asked = dict(request.query_params)
+    try:
+        asked = await body_of(request) if request.method == "POST" else dict(request.query_params)
+    except Refused as error:
+        return refusal(error.status, str(error), page)
     if turn.waiting >= QUEUE:
         return refusal(503, "too many questions wait already; ask again in a moment", page)
     turn.waiting += 1

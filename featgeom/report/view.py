@@ -73,7 +73,7 @@ def view_style() -> str:
 
 def view_script() -> str:
     """The script of the picture, and what starts it."""
-    parts = [resource(f"view_{part}.js") for part in ("draw", "segment", "page")]
+    parts = [resource(f"view_{part}.js") for part in ("draw", "segment", "drop", "page")]
     body = parts[0] + "".join(part.replace('"use strict";\n', "", 1) for part in parts[1:])
     scene = 'JSON.parse(document.getElementById("view-scene").textContent)'
     start = f'window.featgeomView = new View(document.getElementById("view"), {scene});'

@@ -63,7 +63,9 @@ class View extends Segments {
     this.stage = element("div", { class: "fgv-stage" }, this.canvas, this.overlay, tools, this.help);
     this.card = element("div", { class: "fgv-card", "aria-live": "polite" });
     const notes = element("details", { class: "fgv-notes", open: true }, element("summary", {}, "What you see"), ...scene.notes.map((note) => element("p", {}, note)));
-    this.panel = element("div", { class: "fgv-panel" }, scene.live ? this.liveForm() : this.chooser(), this.legend(), this.card, notes);
+    this.panel = element("div", { class: "fgv-panel" }, scene.live ? this.liveForm() : this.chooser(), this.legend(), this.card);
+    if (scene.live && scene.live.drop) this.panel.append(new Dropped([this.stage, this.panel]).box);
+    this.panel.append(notes);
     this.root.replaceChildren(this.stage, this.panel);
     this.showCard();
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,17 @@ from featgeom.certificates.claim import Claim
 from featgeom.collapse import NeuralCollapse, neural_collapse
 from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
+from featgeom.limits import memory_budget
 from featgeom.progress import bar
 from featgeom.proofs import overview as proof
 from featgeom.proofs.headings import headed
 from featgeom.proofs.overview import QUANTILES, UNIT
 from featgeom.proofs.proof import Found, proved
-from featgeom.regions.cells import Cells
-from featgeom.regions.running import AsRun, as_run
+from featgeom.regions.guarantee import guarantees
+from featgeom.regions.radius import surveyed_radius
+from featgeom.regions.running import AsRun, surveyed_run
+from featgeom.regions.survey import survey
+from featgeom.runs.claims import bare
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.runs.subjects import of_class
@@ -115,9 +120,11 @@ class Part:
     def of(cls, run: Run, split: str) -> Part:
         """Classify every sample exactly and measure its distance to the nearest boundary."""
         features, predicted = run.features(split), run.subjects.predicted(split)
-        radii = Cells(features.head).radius(features.features)
+        head, points, start = features.head, features.features, time.perf_counter()
+        seen = survey(head, points)
+        radii = surveyed_radius(head, points, seen, start)
         correct = predicted == features.labels
-        running = as_run(features.head, features.features, features.predictions)
+        running = surveyed_run(head, points, features.predictions, seen)
         return cls(features, predicted, correct, radii.ball, radii.ball_rival, radii.certificate, running)
 
     @property
@@ -146,23 +153,29 @@ class ClassGuarantee:
 
 def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], dict[str, Any]]:
     """The guarantee of each class's hull, of all its samples and of those that are predicted right."""
-    cells = Cells(run.subjects.head)
+    known, head = run.subjects, run.subjects.head
+    large = 2 * run.features(run.reference_split).features.nbytes > memory_budget()
     found, claims = [], {}
     for label in bar(range(len(run.classes)), desc="hulls in their cells", disable=not progress):
-        result, asked = None, 0
-        for samples in ("all", "correct"):
-            of = of_class(run.reference_split, label, samples == "correct")
-            chosen = run.subjects.points(of)
-            if not len(chosen):
+        whole, right = (of_class(run.reference_split, label, right) for right in (False, True))
+        points, rows = known.points(whole), known.rows(whole)
+        correct = known.predicted(run.reference_split)[rows] == label
+        choices = {"all": np.ones(len(points), bool), "correct": correct}
+        asked = {samples: chosen for samples, chosen in choices.items() if chosen.any()}
+        if correct.all():
+            asked.pop("correct", None)  # the hull is the same
+        made = dict(zip(asked, guarantees(head, points, label, list(asked.values())), strict=True))
+        for samples, of in (("all", whole), ("correct", right)):
+            if not choices[samples].any():
                 found.append(ClassGuarantee(label, samples, 0, Status.UNDECIDED, -np.inf, 0.0, 0, 0.0))
                 continue
-            if result is None or len(chosen) < asked:  # where all are correct, the hull is the same
-                result, asked = cells.guarantee(chosen, label), len(chosen)
-            claims[f"{samples}-{label}"] = result.certificate.named(points=of)
+            result = made.get(samples, made["all"])
+            named = result.certificate.named(points=of)
+            claims[f"{samples}-{label}"] = bare(named) if large else named
             found.append(
                 ClassGuarantee(
-                    label, samples, len(chosen), result.status, result.worst_margin, result.distance,
-                    len(result.breakers), result.inflation,
+                    label, samples, int(choices[samples].sum()), result.status, result.worst_margin,
+                    result.distance, len(result.breakers), result.inflation,
                 )
             )  # fmt: skip
     return found, claims

@@ -127,7 +127,7 @@ def test_the_page_holds_everything_and_loads_nothing(digits_run):
     page = explain_page(digits_run, found)
     assert "script-src 'none'" in html.unescape(page)
     sources = re.findall(r'src="([^"]*)"', page)
-    assert len(sources) == 1 + len(found[0].mixture) + len(found[0].neighbours) + 3
+    assert len(sources) == 1 + len(found[0].mixture) + len(found[0].neighbours) + len(found[0].way) + 3
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert page.count('class="standing proved"') == 1 + sum(p for _, p in sentences(found[0], digits_run))
 

@@ -60,6 +60,13 @@ def test_the_way_to_the_rival_is_a_strip_of_exact_lengths(square):
     page = explain_page(square, [found])
     assert "The straight way to the mean of 1, in feature space" in page
     assert page.count("<rect") == 2
+    assert [(one.row, one.label) for one in found.way] == [(2, "0"), (5, "1")]  # nearest to the middles
+    start, mean = np.array(ASKED[0]), np.array([0.0, 4, 0])
+    middles = [start + t * (mean - start) for t in (3.5 / 15, (1 + 3.5 / 7.5) / 2)]
+    far = [np.linalg.norm(m - z) for m, z in zip(middles, (SQUARE[2], OTHERS[0]), strict=True)]
+    assert [one.value for one in found.way] == pytest.approx(far)
+    (itself,) = fg.explain(square, "train:2")
+    assert itself.way[0].row != 2
 
 
 def test_more_images_of_the_mixture_are_counted(run_of):

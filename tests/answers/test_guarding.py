@@ -15,7 +15,7 @@ import featgeom as fg
 from featgeom.answers.asked import Asking
 from featgeom.answers.calibrating import FILE, guard_of, stored_guard
 from featgeom.answers.makers import Makers
-from featgeom.answers.scores import SCORES
+from featgeom.answers.score_names import SCORES
 from featgeom.answers.stream import COLUMNS, Watch, write_scores
 from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.runs.commit import commit
@@ -68,11 +68,17 @@ def test_a_run_of_one_part_keeps_features_aside_and_says_what_that_costs(tmp_pat
     assert "trained on them" in caplog.text
 
 
-def test_the_guard_is_a_part_of_its_run(digits_run):
+def test_the_guard_is_a_part_of_its_run(digits_run, caplog):
     first = guard_of(digits_run, 0.1, "margin")
     assert stored_guard(digits_run).said_ == first.said_
     assert guard_of(digits_run).said_ == first.said_  # asks for nothing else
-    assert guard_of(digits_run, false_alarm=0.2).said_["score"] == "margin"
+    caplog.set_level("INFO", "featgeom")
+    assert guard_of(digits_run, 0.1, "margin", 0.4).said_["calibration"]["share"] == 0.4
+    caplog.clear()
+    again = guard_of(digits_run, false_alarm=0.2)
+    assert (again.said_["score"], again.said_["calibration"]["share"]) == ("margin", 0.4)
+    assert f"{FILE}: made again with its own score margin, share 0.4" in caplog.text
+    guard_of(digits_run, share=0.5)
     path = digits_run.folder / FILE
     content = path.read_bytes()
     try:
@@ -189,7 +195,10 @@ def test_rows_say_what_the_guard_says(digits_run, watch):
     assert [row["alarm"] for row in rows] == found.alarm.tolist()
     for name, values in (("score", found.score), ("score_lower", found.lower), ("distance", found.distance)):
         np.testing.assert_allclose([row[name] for row in rows], values, rtol=1e-3)
-    assert len(set(found.lower) | set(found.score)) > 6  # not all one number
+    again = watch.guard.judge(watch.classifier.features(np.stack([image.load() for image in asked])))
+    assert [row["score"] for row in rows] == again.score.tolist()
+    assert [row["score_lower"] for row in rows] == again.lower.tolist()
+    assert (again.lower < again.score).all()  # rounding alone puts a distance between two bounds
     np.testing.assert_allclose([row["margin"] for row in rows], found.radius, rtol=1e-5)
     assert [row["prediction"] for row in rows] == [str(c) for c in found.classes]
 
@@ -263,12 +272,46 @@ class Stopped(Exception):
     pass
 
 
-def test_a_stopped_stream_carries_on_and_ends_in_the_same_bytes(digits_run, watch, tmp_path, monkeypatch):
+def test_rows_of_a_group_that_is_not_whole_are_not_kept(digits_run, watch, tmp_path, monkeypatch, read):
+    """As where the machine went off amid writing them: what is judged with them would be other images."""
+    monkeypatch.setattr("featgeom.answers.stream.GROUP", 16)
+    asked = Asking(digits_run, watch.classifier).images(["test:0-39"])
+    out = tmp_path / "scores.csv"
+    begun(watch, asked, out, monkeypatch, batches=4)
+    part = tmp_path / "scores.csv.part"
+    part.write_bytes(b"\n".join([*part.read_bytes().split(b"\n")[:26], b""]))  # 25 of 32 rows
     monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
+    read.clear()
+    write_scores(watch, asked, out)
+    assert read == [f"test:{i}" for i in range(16, 40)]
+
+
+def test_pictures_that_were_not_read_are_not_read_again(
+    digits_run, watch, pictures, tmp_path, monkeypatch, read
+):
+    (pictures / "5.png").write_bytes(b"no picture")
+    asked = Asking(digits_run, watch.classifier).images([str(pictures), "test:0-9"])
+    out = tmp_path / "scores.csv"
+    begun(watch, asked, out, monkeypatch)
+    monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
+    read.clear()
+    rows = write_scores(watch, asked, out)
+    assert len(read) == 12
+    assert [bool(row["error"]) for row in rows] == [i == 5 for i in range(20)]
+    assert rows[6]["score"] == pytest.approx(watch.rows([asked[6]])[0]["score"], rel=2e-3)
+
+
+@pytest.mark.parametrize("group", [8, 16, 64])
+def test_a_stopped_stream_carries_on_and_ends_in_the_same_bytes(
+    digits_run, watch, tmp_path, monkeypatch, group
+):
+    """Nothing that was read is read again, and the same images are judged together as without a stop."""
+    monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
+    monkeypatch.setattr("featgeom.answers.stream.GROUP", group)
     asked = Asking(digits_run, watch.classifier).images(["test:0-39"])
     write_scores(watch, asked, tmp_path / "whole.csv")
     judged = []
-    once = Watch.rows
+    once = Watch.read
 
     def breaking(self, images):
         if len(judged) == 24 and not judged[-1].startswith("again"):
@@ -277,13 +320,15 @@ def test_a_stopped_stream_carries_on_and_ends_in_the_same_bytes(digits_run, watc
         judged.extend(image.name for image in images)
         return once(self, images)
 
-    monkeypatch.setattr(Watch, "rows", breaking)
+    monkeypatch.setattr(Watch, "read", breaking)
     out = tmp_path / "scores.csv"
     with pytest.raises(Stopped):
         write_scores(watch, asked, out)
     assert not out.exists()
     with open(tmp_path / "scores.csv.part", "ab") as part:
         part.write(b'{"image": "test:24", "predi')  # a line cut off
+    lines = (tmp_path / "scores.csv.part").read_bytes().split(b"\n")[1:-1]
+    assert [b'"row"' in line for line in lines] == [i < 24 // group * group for i in range(24)]
     write_scores(watch, asked, out)
     assert judged == [f"test:{i}" for i in range(24)] + ["again"] + [f"test:{i}" for i in range(24, 40)]
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
@@ -292,7 +337,7 @@ def test_a_stopped_stream_carries_on_and_ends_in_the_same_bytes(digits_run, watc
 def begun(watch, asked, out, monkeypatch, batches=1):
     """Score some images, and stop after a few batches of 8."""
     monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
-    once, left = Watch.rows, [batches]
+    once, left = Watch.read, [batches]
 
     def breaking(self, images):
         left[0] -= 1
@@ -301,7 +346,7 @@ def begun(watch, asked, out, monkeypatch, batches=1):
         return once(self, images)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Watch, "rows", breaking)
+        patched.setattr(Watch, "read", breaking)
         with pytest.raises(Stopped):
             write_scores(watch, asked, out)
 
@@ -309,13 +354,13 @@ def begun(watch, asked, out, monkeypatch, batches=1):
 @pytest.fixture
 def read(monkeypatch):
     """The names of the images that were judged since."""
-    names, once = [], Watch.rows
+    names, once = [], Watch.read
 
     def telling(self, images):
         names.extend(image.name for image in images)
         return once(self, images)
 
-    monkeypatch.setattr(Watch, "rows", telling)
+    monkeypatch.setattr(Watch, "read", telling)
     return names
 
 
@@ -340,31 +385,39 @@ def test_what_was_begun_for_something_else_is_begun_again(
     assert [row["image"] for row in rows] == [image.name for image in asked]
 
 
-@pytest.mark.parametrize("what", ["nothing", "preparation", "content", "touched", "longer"])
+@pytest.mark.parametrize("what", ["nothing", "preparation", "content", "gone", "touched", "longer"])
 def test_pictures_are_known_by_content_and_preparation(digits_run, watch, tmp_path, what, monkeypatch, read):
     folder = tmp_path / "large"
     folder.mkdir()
     images = fg.load_images("digits", split="test").images
     for row in range(12):
         large = np.kron(np.rint(images[row, 0] * 255).astype(np.uint8), np.ones((2, 2), np.uint8))
-        Image.fromarray(large).save(folder / f"{row:02}.png")
+        Image.fromarray(large).save(folder / f"{row:02}.bmp")
     asking = Asking(digits_run, watch.classifier)
     word, other = (f"folder:{folder}@resize={s},crop=8,interpolation=nearest" for s in (8, 16))
     out = tmp_path / "scores.csv"
     begun(watch, asking.images([word]), out, monkeypatch)
     read.clear()
-    if what == "content":
-        Image.open(folder / "11.png").save(folder / "03.png")
+    third, last = folder / "03.bmp", folder / "11.bmp"
+    stamp = third.stat()
+    if what == "content":  # of the same size, and of the same date
+        third.write_bytes(last.read_bytes())
+        os.utime(third, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        assert (third.stat().st_size, third.stat().st_mtime_ns) == (stamp.st_size, stamp.st_mtime_ns)
     if what == "touched":
-        os.utime(folder / "03.png", ns=(1, 1))
+        os.utime(third, ns=(1, 1))
     if what == "longer":
-        Image.open(folder / "11.png").save(folder / "12.png")
+        Image.open(last).save(folder / "12.bmp")
     asked = asking.images([other if what == "preparation" else word])
+    if what == "gone":
+        third.unlink()
     rows = write_scores(watch, asked, out)
     judged = len(read)
     fresh = watch.rows(asked)
-    assert [row["score"] for row in rows] == pytest.approx([row["score"] for row in fresh], rel=1e-3)
-    assert judged == {"nothing": 4, "longer": 5}.get(what, 12)
+    known = [[row["score"] for row in some if not row["error"]] for some in (rows, fresh)]
+    assert known[0] == pytest.approx(known[1], rel=1e-3)
+    assert [row["image"] for row in rows if row["error"]] == ([str(third)] if what == "gone" else [])
+    assert judged == {"nothing": 4, "touched": 4, "longer": 5}.get(what, 12)
 
 
 def test_sources_are_known_by_content(digits_run, watch, tmp_path, monkeypatch, read):
@@ -450,3 +503,23 @@ def test_the_command(digits_run, pictures, tmp_path, capsys, monkeypatch):
     assert [row["prediction"] for row in rows] == [str(digits_run.features("test").predictions[0]), ""]
     assert rows[1]["error"].endswith("none.png: no such file")
     assert featgeom(["guard", folder, "-o", out]) == 2
+
+
+def test_the_guard_judges_many_batches_at_a_time(digits_run, watch, monkeypatch):
+    """Its passes over the training features are shared by a group of images; the rows are the same."""
+    monkeypatch.setattr("featgeom.answers.stream.BATCH", 8)
+    monkeypatch.setattr("featgeom.answers.stream.GROUP", 24)
+    sizes, judge = [], fg.Guard.judge
+    monkeypatch.setattr(
+        fg.Guard, "judge", lambda self, z, own: (sizes.append(len(z)), judge(self, z, own))[1]
+    )
+    asked = Asking(digits_run, watch.classifier).images(["test:0-59"])
+    groups = list(watch.stream(asked))
+    assert sizes == [24, 24, 12]
+    assert [len(rows) for rows in groups] == sizes
+    rows = [row for group in groups for row in group]
+    assert [row["image"] for row in rows] == [f"test:{i}" for i in range(60)]
+    one_by_one = [watch.rows([image])[0] for image in asked]
+    np.testing.assert_allclose(
+        [row["score"] for row in rows], [row["score"] for row in one_by_one], rtol=2e-3, atol=1e-6
+    )

@@ -4,12 +4,17 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from PIL import Image
+from scipy.stats import binom, binomtest
 
 import featgeom as fg
+from featgeom.answers.foreign import foreign_features
 from featgeom.answers.network_figures import Seen
 from featgeom.collapse import foreign_alignment, variance_by_distance
+from featgeom.errors import BadArgument, BadData
 from featgeom.runs.making import make_run
+from featgeom.statistics import median_interval
+from featgeom_cli.main import run as featgeom
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +67,28 @@ def test_figures_of_studies_are_what_the_studies_say(run):
     assert said["flip [feature distance]"] == values["flips"]["median_feature"]
     ratio = values["flips"]["median_feature"] / values["flips"]["median_pixel"]
     assert said["flip, feature by pixel"] == pytest.approx(ratio)
+    assert "flip, from [pixel distance]" not in said  # two samples tell of no interval
     for space, name in (("pixel", "pixels"), ("feature", "features")):
         assert said[f"flip / diameter, {name}"] == values["compare"][space]["relative_boundary"]
         assert said[f"outside / diameter, {name}"] == values["compare"][space]["relative_distance"]
+
+
+def test_the_interval_of_a_median_is_that_of_the_samples_flipped(run, monkeypatch):
+    arrays = run.arrays
+    known = {"pixel_distance": np.array([*range(1, 17), np.inf]), "feature_distance": np.arange(40.0)}
+    monkeypatch.setattr(run, "arrays", lambda name: known if name == "flips" else arrays(name))
+    said = row(fg.networks([run, run]))
+    assert [said[f"flip, {end} [pixel distance]"] for end in ("from", "to")] == [4, 13]
+    assert [said[f"flip, {end} [feature distance]"] for end in ("from", "to")] == [13, 26]
+
+
+@pytest.mark.parametrize("n", [6, 7, 16, 25, 100])
+def test_the_interval_of_a_median_is_the_least_that_holds_it_as_often_as_promised(n):
+    found = median_interval(np.arange(1, n + 1))
+    low, high = int(found.lower), int(found.upper)
+    held = [binom.cdf(high - 1 - k, n, 0.5) - binom.cdf(low - 1 + k, n, 0.5) for k in (0, 1)]
+    assert held[0] >= 0.95 > held[1]
+    assert np.isinf(median_interval(np.arange(5)).upper)
 
 
 def test_inversion_moves_by_the_median_of_its_kinds(run, monkeypatch):
@@ -118,7 +142,8 @@ def test_features_that_are_all_the_same_have_no_margin_by_the_spread(tmp_path):
     assert found.pairs.column("A wider") == [None]
 
 
-def test_without_labels_there_is_no_collapse_and_no_accuracy(tmp_path):
+def test_without_labels_there_is_no_collapse_and_no_accuracy(tmp_path, caplog):
+    caplog.set_level("INFO", "featgeom")
     train = fg.load_images("digits", split="train")
     clf = fg.load_classifier("digits")
     sets = {
@@ -126,7 +151,8 @@ def test_without_labels_there_is_no_collapse_and_no_accuracy(tmp_path):
         for split in ("train", "test")
     }
     run = make_run(tmp_path / "run", clf, sets)
-    said = row(fg.networks([run, run], foreign="digits"))
+    said = row(fg.networks([run, run], foreign="no such place"))
+    assert "without labels it has no NC5" in caplog.text
     assert not {"NC1", "CDNV", "NC5", "accuracy", "guaranteed, all"} & set(said)
     assert said["guaranteed"].endswith(" of 10")
 
@@ -160,3 +186,70 @@ def test_foreign_features_are_aligned_with_every_mean_or_none(rng):
     assert foreign_alignment(z, [0, 0, 1, 2], 5 * np.eye(4)[[3]]) == 0
     assert foreign_alignment(z, [0, 0, 1, 2], -5 * np.eye(4)[[1]]) == pytest.approx(1 / 3)
     assert foreign_alignment(z - z, [0, 0, 1, 2], np.eye(4)) == np.inf
+
+
+@pytest.fixture
+def folder_of(tmp_path):
+    """Save grey images (n, 8, 8) in [0, 1] as pictures of a folder without classes."""
+
+    def saved(images):
+        (tmp_path / "pictures").mkdir()
+        for i, pixels in enumerate(np.rint(np.asarray(images) * 255).astype(np.uint8)):
+            Image.fromarray(pixels).save(tmp_path / "pictures" / f"{i}.png")
+        return tmp_path / "pictures"
+
+    return saved
+
+
+def test_foreign_pictures_need_no_labels_and_are_never_all_held(run, folder_of, monkeypatch):
+    images = np.random.default_rng(0).random((7, 8, 8))
+    folder, sizes = folder_of(images), []
+    monkeypatch.setattr("featgeom.answers.foreign.BATCH", 3)
+    features = fg.Classifier.features
+    monkeypatch.setattr(
+        fg.Classifier, "features", lambda self, x, *rest: (sizes.append(len(x)), features(self, x, *rest))[1]
+    )
+    found = foreign_features(run, str(folder))
+    assert sizes == [3, 3, 1]
+    pixels = np.rint(images * 255).astype(np.uint8)[:, None]
+    np.testing.assert_allclose(found, features(run.classifier(), pixels), rtol=1e-5, atol=1e-6)
+    assert 0 < row(fg.networks([run, run], foreign=str(folder)))["NC5"] <= 1
+
+
+@pytest.mark.parametrize("word", ["", "-", "test", "train:3", "digits"])
+def test_no_images_or_those_of_the_run_are_not_foreign(run, word, monkeypatch):
+    monkeypatch.setitem(run.asked["data"], "source", "digits")
+    with pytest.raises(BadArgument, match=r"names no image|images of .* itself"):
+        foreign_features(run, word)
+
+
+def test_a_foreign_picture_that_cannot_be_read_is_named(run, folder_of, tmp_path, capsys):
+    folder = folder_of(np.zeros((3, 8, 8)))
+    (folder / "1.png").write_bytes(b"no picture")
+    words = ["networks", str(run.folder), str(run.folder), "-o", str(tmp_path / "out")]
+    with pytest.raises(BadData, match=r"1\.png.*not an image"):
+        fg.networks([run, run], foreign=str(folder))
+    assert featgeom([*words, "--foreign", ""]) == 2
+    assert "names no image" in capsys.readouterr().err
+
+
+def test_what_was_done_to_foreign_pictures_is_said(run, folder_of, caplog):
+    caplog.set_level("INFO", "featgeom")
+    folder = folder_of(np.zeros((2, 8, 8)))
+    Image.open(folder / "1.png").convert("RGBA").save(folder / "1.png")
+    foreign_features(run, str(folder))
+    assert "1 picture " in caplog.text
+
+
+@pytest.mark.parametrize("what", ["nothing", "labels", "classes", "images", "network"])
+def test_the_same_images_have_the_same_labels_and_classes(tmp_path, what):
+    z, labels = np.eye(2).repeat(4, axis=0), np.repeat([0, 1], 4)
+    other = labels[::-1] if what == "labels" else labels
+    names = np.array(["0", "1" if what != "classes" else "2"])
+    first = {"features": z, "labels": labels, "classes": np.array(["0", "1"])}
+    a, b = runs_of_features(tmp_path, [first, {"features": z, "labels": other, "classes": names}])
+    if what == "images":
+        b.asked["data"]["splits"]["all"]["sha256"] = "another"
+    if what == "network":
+        b.asked["model"]["weights_sha256"] = None
+    assert len(fg.networks([a, b]).pairs.rows) == (what == "nothing")

@@ -45,6 +45,7 @@ def about_boundaries(head, z):
     apart = fg.AffineHead([[1.0, 0.0], [0.0, 0.0]], [1.0, 0.0])
     results = [
         fg.flip_points(head, z[:5], domain="orthant"),
+        fg.flip_points(head, z[:5], "every", fg.Box.around(z), np.inf),
         fg.tie_points(head, z[:5], [0, 1, 2]),
         fg.flip_points(apart, [[1.0, 1.0]], domain="orthant"),
         fg.crossings(head, z[:5], z[5:10]),
@@ -53,7 +54,7 @@ def about_boundaries(head, z):
         fg.slice_hull(z, far),
         fg.sparse_flips(head, z[:5], fg.Box.around(z)),
     ]
-    return [*(r.certificate for r in results), results[2].certificate_empty]
+    return [*(r.certificate for r in results), results[3].certificate_empty]
 
 
 def about_hulls(z):

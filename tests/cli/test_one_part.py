@@ -1,5 +1,7 @@
 """A run that has one part only, from arrays or from one split, is as good as any other."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -40,26 +42,45 @@ def one_part(
 @pytest.mark.parametrize("command", FEATURE_COMMANDS)
 def test_every_command_of_feature_space_answers(command, one_part, capsys):
     assert featgeom([command, str(one_part), "--quiet"]) == 0, capsys.readouterr().err
+    said, run = capsys.readouterr().out, fg.open_run(one_part)
+    if command in run.results:  # a study, whose figures are there and are those shown
+        record = run.result(command)
+        assert record.to_text() in said
+        assert record.findings or any(table.rows for table in record.tables)
+        assert (one_part / "report.html").stat().st_size > 1000
+    elif command == "verify":
+        assert "proved" in said
+    else:
+        assert said.strip()
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "answer"),
     [
-        ["explain", "RUN", "PART:0", "PART:5", "-o", "OUT/e.html"],
-        ["suspects", "RUN", "--most", "5", "-o", "OUT/s"],
-        ["guard", "RUN", "--false-alarm", "0.5"],
-        ["networks", "RUN", "RUN", "-o", "OUT/n"],
-        ["export", "RUN", "--to", "csv", "-o", "OUT/e.csv"],
-        ["export", "RUN", "--to", "projector", "-o", "OUT/p"],
+        (["explain", "RUN", "PART:0", "PART:5", "-o", "OUT/e.html"], lambda r: [len(r), r[1]["image"][-2:]]),
+        (["suspects", "RUN", "--most", "5", "-o", "OUT/s"], lambda r: [len(r), r[0]["sample"].count(":")]),
+        (["guard", "RUN", "--false-alarm", "0.5"], lambda r: [r["false_alarm"], r["left"]]),
+        (
+            ["networks", "RUN", "RUN", "-o", "OUT/n"],
+            lambda r: [len(r["networks"]), r["networks"][0]["accuracy"] > 0.8],
+        ),
+        (["export", "RUN", "--to", "csv", "-o", "OUT/e.csv"], lambda r: [len(r["files"])]),
+        (["export", "RUN", "--to", "projector", "-o", "OUT/p"], lambda r: [len(r["files"]) >= 4]),
     ],
-    ids=lambda words: words[0],
+    ids=["explain", "suspects", "guard", "networks", "csv", "projector"],
 )
-def test_every_answer_is_given(words, one_part, tmp_path, capsys):
+def test_every_answer_is_given(words, answer, one_part, tmp_path, capsys):
+    expected = {
+        "explain": [2, ":5"], "suspects": [5, 1], "guard": [0.5, None], "networks": [2, True],
+        "csv": [1], "projector": [True],
+    }  # fmt: skip
     (part,) = fg.open_run(one_part).splits
     names = {"RUN": str(one_part), "PART": part, "OUT": str(tmp_path)}
     for name, value in names.items():
         words = [word.replace(name, value) for word in words]
-    assert featgeom([*words, "--quiet"]) == 0, capsys.readouterr().err
+    assert featgeom([*words, "--json", "--quiet"]) == 0, capsys.readouterr().err
+    said = json.loads(capsys.readouterr().out)["result"]
+    assert answer(said) == expected[words[3] if words[0] == "export" else words[0]]
 
 
 def test_after_all_of_them_it_can_be_seen(one_part, tmp_path, capsys):

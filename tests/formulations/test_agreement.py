@@ -69,6 +69,8 @@ def of_cells(head, domain, r):
     for target in (None, "every"):
         flips = fg.flip_points(head, z, target, domain)
         yield from (flips.certificate, flips.certificate_empty)
+    for norm in (1, np.inf):
+        yield fg.flip_points(head, np.minimum(z, 1.5), "every", domain, norm).certificate
     if head.classes > 2:
         ties = fg.tie_points(head, z, [0, 1, 2], domain)
         yield from (ties.certificate, ties.certificate_empty)
@@ -219,6 +221,8 @@ def false_claims():
     yield off(hull.enclosing_ball().certificate, *both)
     yield off(cells.radius(z).certificate, "radius")
     yield off(fg.flip_points(head, z, None, "orthant", 1).certificate, *both)
+    second = np.argsort(head.logits(z), axis=1)[:, -2]
+    yield off(fg.flip_points(head, z, second, "orthant", np.inf).certificate, *both)
     yield off(fg.flip_points(head, z, None, "orthant").certificate, *both)
     yield off(fg.tie_points(head, z, [0, 1, 2]).certificate, *both)
     graph = cells.adjacency()
@@ -261,6 +265,7 @@ def test_a_false_claim_is_told_however_small_it_says_something_is():
         hull.enclosing_ball().certificate,
         hull.support([[1.0, 2.0]]).certificate,
         fg.flip_points(head, z, None, "orthant", 1).certificate,
+        fg.flip_points(head, z, np.argsort(head.logits(z), axis=1)[:, -2], "orthant", 1).certificate,
         fg.flip_points(head, z, None, "orthant").certificate,
         fg.tie_points(head, z, [0, 1, 2]).certificate,
         fg.max_margin(np.vstack([square, square + 5]), np.repeat([0, 1], 4)).certificate,

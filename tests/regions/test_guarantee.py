@@ -7,6 +7,7 @@ import pytest
 
 from featgeom import AffineHead, Cells
 from featgeom.errors import BadArgument
+from featgeom.regions.guarantee import guarantees
 from featgeom.status import Status
 
 
@@ -54,6 +55,20 @@ def test_inflation_is_the_last_factor_that_stays(rng):
     c = int(found.classes[0])
     assert cells.guarantee(scaled(result.inflation * (1 - 1e-9)), c).status is Status.GUARANTEED
     assert cells.guarantee(scaled(result.inflation * (1 + 1e-9)), c).status is Status.BROKEN
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e100])
+def test_choices_among_points_are_guaranteed_as_each_alone(scale, rng):
+    head = AffineHead(rng.integers(-3, 4, (6, 4)), rng.integers(-3, 4, 6))
+    points = scale * rng.integers(-3, 4, (300, 4))  # many tie
+    choices = rng.random((4, 300)) < np.array([[1.1], [0.5], [0.1], [0.02]])
+    right = Cells(head).margins(points).classes == 2
+    for found, chosen in zip(guarantees(head, points, 2, [*choices, right]), [*choices, right], strict=True):
+        alone = Cells(head).guarantee(points[chosen], 2)
+        for name in ("status", "worst_margin", "worst_rival", "distance", "inflation"):
+            assert getattr(found, name) == getattr(alone, name)
+        assert (found.breakers == alone.breakers).all()
+        assert found.certificate.check().tally == {"PROVED": max(1, len(found.breakers))}
 
 
 def test_a_single_point_and_one_class_data():

@@ -7,9 +7,9 @@ import pytest
 
 import featgeom as fg
 from featgeom import AffineHead, Box, Cells, Status
-from featgeom.certificates.norms import NearestInNorm
-from featgeom.errors import BadArgument, Unsupported
-from featgeom.formulations import boundary
+from featgeom.certificates.norms import NearestInNorm, TieInNorm
+from featgeom.errors import BadArgument
+from featgeom.formulations import boundary, flip
 from featgeom.formulations.comparison import compare
 from featgeom.norms import Norm, as_norm
 
@@ -92,6 +92,57 @@ def test_a_unit_factor_is_the_euclidean_norm(rng):
     np.testing.assert_allclose(stretched, plain, rtol=1e-9)
 
 
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_flips_to_named_classes_against_the_formulation(norm, domain):
+    """Every class in turn: with a third class in the way, without, and where the two tie nowhere."""
+    rng = np.random.default_rng([len(norm), len(domain)])
+    head, z = AffineHead(rng.normal(size=(5, D)), rng.normal(size=5)), samples(domain, rng, 6)
+    flips = fg.flip_points(head, z, "every", DOMAINS[domain], NORMS[norm])
+    nearest = fg.flip_points(head, z, None, DOMAINS[domain], NORMS[norm])
+    assert isinstance(flips.certificate, TieInNorm)
+    assert flips.certificate.check().tally == {"PROVED": 24}
+    assert set(flips.certificate_empty.check().status) <= {Status.PROVED}
+    assert set(flips.status.ravel()) <= {Status.SOLVED, Status.INFEASIBLE}
+    assert (flips.status == Status.SOLVED).sum() >= 12
+    for i, j in np.ndindex(flips.status.shape):
+        value = flip(head, z[i], int(flips.classes[i, j, 1]), DOMAINS[domain], NORMS[norm]).solve("CLARABEL")
+        assert np.isinf(value) == (flips.status[i, j] is Status.INFEASIBLE)
+        np.testing.assert_allclose(flips.distance[i, j], value, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(flips.lower_bound[i, j], value, rtol=1e-6, atol=1e-7)
+        assert compare(flips.certificate, 4 * i + j).agrees
+    assert (flips.distance.min(axis=1) >= nearest.lower_bound).all()
+    np.testing.assert_allclose(flips.distance.min(axis=1), nearest.distance, rtol=1e-9)
+    found = flips.status == Status.SOLVED
+    logits = head.logits(flips.point[found])
+    rivals = np.take_along_axis(logits, flips.classes[found], axis=1)
+    assert (np.abs(rivals - logits.max(axis=1, keepdims=True)) <= flips.error[found][:, None]).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_longer_way_to_a_named_class_is_not_proved(norm):
+    rng = np.random.default_rng(4)
+    head, z = AffineHead(rng.normal(size=(4, D)), rng.normal(size=4)), samples("orthant", rng, 8)
+    claim = fg.flip_points(head, z, "every", "orthant", NORMS[norm]).certificate
+    known = np.isfinite(claim.upper)
+    assert known.sum() > 12
+    longer = replace(claim, lower=claim.lower * (1 + 1e-8), upper=claim.upper * (1 + 1e-8))
+    assert (longer.check().status[known] == Status.UNDECIDED).all()
+    shorter = replace(claim, lower=claim.lower * (1 - 1e-8), upper=claim.upper * (1 - 1e-8))
+    assert (shorter.check().status[known] == Status.REFUTED).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_cells_that_meet_in_a_corner_stay_undecided_with_a_proved_lower_bound(norm):
+    head = AffineHead([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    measure = NORMS[norm] if norm != "mahalanobis" else fg.mahalanobis(np.diag([4.0, 1.0]))
+    flips = fg.flip_points(head, [[3.0, 1.0]], 2, "space", measure)
+    assert flips.status.tolist() == [Status.UNDECIDED]
+    assert 0 < flips.lower_bound[0] <= as_norm(measure, 2).length(np.array([[3.0, 1.0]]))[0]
+    assert flips.certificate.check().tally == {"PROVED": 1}
+    assert len(fg.flip_points(head, np.zeros((0, 2)), "every", "space", measure).distance) == 0
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_degenerate_heads(norm):
     z = np.abs(np.random.default_rng(2).normal(size=(6, D)))
@@ -124,7 +175,8 @@ def test_real_features(resnet20, norm):
         (lambda h: Cells(h).radius([[1.0, 0.0]], fg.mahalanobis(np.eye(3))), BadArgument, "dimension 2"),
         (lambda h: Cells(h, "orthant").radius([[-1.0, 0.0]], 1), BadArgument, "inside the domain"),
         (lambda h: Cells(h, fg.ConvexHull(np.eye(2))).radius([[1.0, 0.0]], 1), BadArgument, "Box"),
-        (lambda h: fg.flip_points(h, [[1.0, 0.0]], 1, norm=1), Unsupported, "formulations.flip"),
+        (lambda h: fg.flip_points(h, [[-1.0, 0.0]], 0, "orthant", 1), BadArgument, "inside the domain"),
+        (lambda h: fg.flip_points(h, [[1.0, 0.0]], 0, norm=1), BadArgument, "already has class 0"),
         (lambda h: fg.mahalanobis([[1.0, 1.0], [1.0, 1.0]]), BadArgument, "multiple of the identity"),
         (lambda h: fg.mahalanobis([[1.0, 2.0]]), BadArgument, "symmetric"),
     ],
