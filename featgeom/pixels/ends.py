@@ -117,7 +117,7 @@ def by_rows(values: Tensor, like: Tensor) -> Tensor:
 
 def movement(point: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     """A bound (n,) on the Euclidean distance from the point to anything between these ends."""
-    return torch.maximum(upper - point, point - lower).flatten(1).norm(dim=1) * WIDER
+    return torch.maximum(upper - point, point - lower).reshape(len(point), -1).norm(dim=1) * WIDER
 
 
 def averaging_norm(func: Any, args: Any, kwargs: Any) -> float:

@@ -113,7 +113,10 @@ class IntervalPass(TorchFunctionMode):
         if self.known[args[0]].scale is not None:
             raise unsupported(f"{name} in place on the image")
         result = self._apply(getattr(torch, plain, func), plain, args, kwargs)
-        known = self.known[result]
+        known, place = self.known[result], args[0].untyped_storage().data_ptr()
+        for other in list(self.known):  # views change too, and what is known of them no longer holds
+            if other is not args[0] and other.untyped_storage().data_ptr() == place:
+                self.known[other] = Known(lost=name)
         args[0].copy_(result)
         self.known[args[0]] = known
         return args[0]
@@ -238,7 +241,8 @@ class IntervalPass(TorchFunctionMode):
         if result.shape != x.shape:
             return self._lose(result, name)
         result = outward(result, result.abs() + 2 * nought.abs())
-        factor = halves(run(torch.ones_like(x)) - nought)[0].abs().flatten(1).amax(1)
+        factor = halves(run(torch.ones_like(x)) - nought)[0].abs()
+        factor = factor.reshape(len(factor), -1).amax(1)
         scale = None if known.scale is None else run(known.scale) - nought
         return self._keep(result, name, run(known.point), known.energy * factor * WIDER, scale)
 

@@ -293,6 +293,8 @@ class Gated(nn.Module):
             t[:, 0] = 0
         if self.trick == "sigmoid_":
             t.view(-1, 8).sigmoid_()
+        if self.trick == "relu_":
+            t.view(-1, 8).relu_()
         if self.trick == "flip":
             t = t.flip(0) + t
         if self.trick == "div":
@@ -300,7 +302,7 @@ class Gated(nn.Module):
         return self.head(t.relu())
 
 
-@pytest.mark.parametrize("trick", ["mul", "__bool__", "__setitem__", "sigmoid_", "flip", "div"])
+@pytest.mark.parametrize("trick", ["mul", "__bool__", "__setitem__", "sigmoid_", "relu_", "flip", "div"])
 def test_no_operation_is_guessed(trick: str) -> None:
     torch.manual_seed(0)
     net = Gated(trick).double().eval()
