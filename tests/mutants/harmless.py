@@ -201,12 +201,12 @@ RULES = (
         "a product with 0 adds nothing",
     ),
     Rule(
-        "certificates/norms.py NearestInNorm._kept",
+        "certificates/norms.py _InNorm._kept",
         "t > 0 → t >= 0",
         "a push of 0 takes nothing",
     ),
     Rule(
-        "certificates/norms.py NearestInNorm._kept",
+        "certificates/norms.py _InNorm._kept",
         "total <= 0 .*",
         "0 or less is no more than a positive distance times a length that is not 0, which is asked next; "
         "an infinite distance is an error there and proves nothing",
