@@ -435,6 +435,11 @@ RULES = (
         "a bound is above what rounding does by a part in a thousand",
     ),
     Rule(
+        "certificates/norms.py TieInNorm.decide",
+        "m < 0 → m <= 0",
+        "a multiplier of 0 adds nothing; one that is stored proves less",
+    ),
+    Rule(
         "certificates/norms.py NearestInNorm.decide",
         r"self\.lower\[i\] > 0 → self\.lower\[i\] >= 0",
         "of a distance of 0 is asked what is asked of others, which proves less",
