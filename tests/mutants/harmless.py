@@ -430,6 +430,17 @@ RULES = (
         "rounding, which is above it by a part in a thousand and by TINY",
     ),
     Rule(
+        "certificates/guarantees.py BrokenHull.screened",
+        r"(lead < .* → lead <= .*|.* \+ U \* np\.abs\(lead\) → .* - U \* np\.abs\(lead\))",
+        "the bound on both logits is above what their rounding does by a part in a thousand, and their "
+        "difference is off by u of no more than that bound",
+    ),
+    Rule(
+        "certificates/guarantees.py BrokenHull.screened",
+        r"-1\.001 \* \(.*\) - TINY → -1\.001 \* \(.*\) \+ TINY",
+        "each class counts TINY a product, of which an underflow takes half",
+    ),
+    Rule(
         "certificates/ties.py _ClosestTies._near",
         r".* > 1\.001 .* → .* >= 1\.001 .*",
         "a bound is above what rounding does by a part in a thousand",
