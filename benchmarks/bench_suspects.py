@@ -99,7 +99,7 @@ def convolutions(
 
     torch.manual_seed(seed)
     parts: list[nn.Module] = []
-    for before, after in ((train.shape[0], 32), (32, 64), (64, 64)):
+    for before, after in ((train.shape[0], 16), (16, 32), (32, 64)):
         parts += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
     side = -(-train.shape[1] // 8)
     net = nn.Sequential(*parts, nn.Flatten(), nn.Linear(64 * side * side, 64), nn.ReLU(), nn.Linear(64, 10))

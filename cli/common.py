@@ -64,19 +64,17 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
     def decorate(function: Callable[..., Any]) -> click.Command:
         @wraps(function)
         def call(
-            as_json: bool,
-            quiet: bool,
-            debug: bool,
-            max_memory: str | None,
-            threads: int | None,
-            **options: Any,
-        ) -> Any:
-            from featgeom.limits import set_max_memory
+            as_json: bool, quiet: bool, debug: bool, max_memory: str | None, memory: str | None,
+            threads: int | None, **options: Any,
+        ) -> Any:  # fmt: skip
+            from featgeom.limits import set_max_memory, set_memory
             from featgeom.remarks import heard
             from featgeom.threads import set_threads
 
             if max_memory is not None:
                 set_max_memory(max_memory)
+            if memory is not None:
+                set_memory(memory)
             set_threads(threads)
             console = Console(as_json, quiet)
             with heard(console.note, alone=True):
@@ -91,6 +89,11 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
                 ["--max-memory"],
                 metavar="SIZE",
                 help="The most that a file may ask for, such as 8G.  [default: this machine's memory]",
+            ),
+            click.Option(
+                ["--memory"],
+                metavar="SIZE",
+                help="About how much to hold at a time, such as 2G.  [default: a quarter of the machine's]",
             ),
             click.Option(
                 ["--threads"],

@@ -17,7 +17,7 @@ from featgeom.text import visible
 from featgeom_cli.streams import given_streams, let_go, survive_any_encoding
 
 BEFORE, AFTER = (
-    ("analyze", "inspect", "train", "extract"),
+    ("plan", "analyze", "inspect", "train", "extract"),
     (
         "trajectory",
         "reproduce",

@@ -13,7 +13,7 @@ EXAMPLE = """
 featgeom view RUN                                a window
 featgeom view RUN --html view.html               a page to pass on
 featgeom view RUN --html view.html --projection decision,slice,pca
-featgeom view RUN --serve                        a live page, classes and views to choose
+featgeom view RUN --serve                        a live page: classes, views, pictures to explain
 featgeom view RUN --png cats.png --classes cat,dog,deer,horse --projection slice
 """
 PROJECTIONS = ("decision", "slice", "pca", "lda")
@@ -24,7 +24,9 @@ PROJECTIONS = ("decision", "slice", "pca", "lda")
 @click.option("--png", type=UserPath(dir_okay=False), help="Write a picture (also .jpg, .webp, .tif).")
 @click.option("--html", type=UserPath(dir_okay=False), help="Write one self-contained page.")
 @click.option("--spin", type=UserPath(dir_okay=False), help="Write one turn as .gif, .webp or .mp4.")
-@click.option("--serve", is_flag=True, help="Serve a live page on localhost until Ctrl-C.")
+@click.option(
+    "--serve", is_flag=True, help="Serve a live page on localhost until Ctrl-C; it explains pictures."
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="any free one", help="Port of --serve."
 )

@@ -10,6 +10,7 @@ from featgeom.errors import BadArgument, BadData
 VARIABLE = "FEATGEOM_MAX_MEMORY"
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _chosen: list[int] = []
+_budget: list[int] = []
 
 
 def set_max_memory(size: str | int) -> None:
@@ -40,6 +41,27 @@ def max_memory() -> int:
         return _chosen[0]
     if os.environ.get(VARIABLE):
         return as_bytes(os.environ[VARIABLE])
+    return _machine()
+
+
+def set_memory(size: str | int) -> None:
+    """Let what is computed hold about ``size`` beside the interpreter: a number of bytes, or a text as "2G".
+
+    What has to be held whole is: this decides what is read again instead, and how much is done at once.
+    """
+    _budget[:] = [as_bytes(size)]
+
+
+def memory_budget() -> int:
+    """How many bytes may be held: what was set, else a quarter of this machine's memory.
+
+    >>> memory_budget() >= 1 << 20
+    True
+    """
+    return max(1 << 20, _budget[0] if _budget else _machine() // 4)
+
+
+def _machine() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

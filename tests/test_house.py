@@ -42,7 +42,7 @@ FLOORS = [
     ["catalog"],
     ["report"],
     ["analysis"],
-    ["answers"],
+    ["answers", "planning"],
     ["papers"],
 ]
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}

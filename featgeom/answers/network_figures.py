@@ -15,7 +15,7 @@ from featgeom.regions.cells import Cells
 from featgeom.remarks import remark
 from featgeom.runs.record import Column
 from featgeom.runs.subjects import of_class
-from featgeom.statistics import proportion_interval
+from featgeom.statistics import median_interval, proportion_interval
 from featgeom.status import Status
 
 if TYPE_CHECKING:
@@ -149,9 +149,16 @@ class Seen:
         ratio = feature / pixel if pixel and feature else None
         moved = [kind.get("median_moved") for kind in self._values("invert").get("kinds", {}).values()]
         found = [value for value in moved if value is not None]
+        sampled: Figures = {}
+        for space, median in (("pixel", pixel), ("feature", feature)):
+            ends = self._flip_interval(space)
+            sampled |= {
+                Column("flip", f"{space} distance"): median,
+                Column("flip, from", f"{space} distance"): ends[0],
+                Column("flip, to", f"{space} distance"): ends[1],
+            }
         return {
-            Column("flip", "pixel distance"): pixel,
-            Column("flip", "feature distance"): feature,
+            **sampled,
             Column("flip, feature by pixel"): ratio,
             Column("flip / diameter, pixels"): flip["pixel"],
             Column("flip / diameter, features"): flip["feature"],
@@ -159,6 +166,15 @@ class Seen:
             Column("outside / diameter, features"): out["feature"],
             Column("inversion moves", "pixel distance"): float(np.median(found)) if found else None,
         }
+
+    def _flip_interval(self, space: str) -> tuple[float | None, float | None]:
+        """Between what the median distance of flips lies, by those sampled; None where that is unknown."""
+        if "flips" not in self.run.studies:
+            return None, None
+        distances = self.run.arrays("flips")[f"{space}_distance"]
+        ends = median_interval(distances[np.isfinite(distances)])
+        low, high = float(ends.lower), float(ends.upper)
+        return (low, high) if np.isfinite([low, high]).all() else (None, None)
 
 
 def spread(features: Any) -> float:

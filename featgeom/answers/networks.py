@@ -22,14 +22,16 @@ NOTE = (
     "in scale. Guaranteed: classes of which the hull of the rightly predicted training features gets "
     "that class whole; all: with the others. NC1 to NC4 and CDNV (variance within classes by the distance "
     "of their means) are of training features; NC5 is the mean |cos| between means of classes and that of "
-    "foreign features. Figures of studies (hulls, svm, flips, invert, compare) "
+    "foreign features. Flip: the median of the samples flipped, with the 95 % interval of it by order "
+    "statistics. Figures of studies (hulls, svm, flips, invert, compare) "
     "are there for the runs that hold them."
 )
 PAIR_NOTE = (
     "Of networks that were asked about the same images. Agree: they give the same class. Better alone: "
     "one is right where the other is not; p (accuracy): exact McNemar test, that accuracies differ by "
     "chance. A wider: the share of images whose margin by the spread is larger in A; p (margin): exact "
-    "sign test, that this is chance. Neither is corrected for the number of pairs."
+    "sign test, that this is chance. Neither is corrected for the number of pairs; 0 "
+    "stands for less than 1e-323."
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from tokenize import TokenError  # of numpy, for headers of old versions
@@ -19,6 +21,7 @@ from featgeom.data.images import ImageSet, channels_first
 from featgeom.errors import BadData
 from featgeom.limits import require_memory
 
+LONGEST, AT_ONCE = 1 << 20, 1 << 24  # bytes of a header that are read, and of an array at a time
 KEYS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test"), "all": ("images", "labels")}
 
 
@@ -47,8 +50,35 @@ def arrays_of(
         found: dict[str, NDArray[Any]] = {}
         for name, info in chosen.items():
             with archive.open(info) as member:
-                found[name] = np.lib.format.read_array(member, allow_pickle=False)
+                found[name] = _array(member)
         return found
+
+
+def packed(arrays: Mapping[str, NDArray[Any]]) -> memoryview:
+    """The bytes of an .npz file of many arrays, compressed as fast as that goes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=array.nbytes > 1 << 30) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return content.getbuffer()
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type that an .npy file begins with."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError("unknown version")
+    long = 2 if version == (1, 0) else 4
+    length = file.read(long)
+    text = file.read(min(int.from_bytes(length, "little"), LONGEST))
+    return _said(version == (1, 0), length + text)
+
+
+@lru_cache(maxsize=1024)  # files of claims hold tens of thousands of arrays, of few shapes
+def _said(old: bool, text: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    return read(io.BytesIO(text))
 
 
 def array_bytes(file: IO[bytes], size: int, what: str) -> int:
@@ -56,17 +86,25 @@ def array_bytes(file: IO[bytes], size: int, what: str) -> int:
 
     Raises BadData where it does not, and for Python objects.
     """
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0), (3, 0)):
-        raise ValueError("unknown version")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, _, dtype = _header(file)
     if dtype.hasobject:
         raise BadData(f"{what}: holds Python objects, which are refused: reading them runs code")
     wanted = prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or wanted + file.tell() != size:
         raise BadData(f"{what}: damaged, its header says {shape} of {dtype}, which is not its length")
     return wanted
+
+
+def _array(file: Any) -> NDArray[Any]:
+    """The array of an .npy file, which `array_bytes` let pass."""
+    shape, by_columns, dtype = _header(file)
+    values = np.empty(prod(shape), dtype)
+    if values.nbytes:
+        view = values.view(np.uint8).data
+        for start in range(0, len(view), AT_ONCE):
+            if file.readinto(view[start : start + AT_ONCE]) != len(view[start : start + AT_ONCE]):
+                raise EOFError("it ends before its last number")
+    return values.reshape(shape[::-1]).T if by_columns else values.reshape(shape)
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -40,7 +40,7 @@ def nearest(record: Record) -> list[Drawing]:
         return []
     figure, axes = new_figure(ONE_COLUMN, 2.4)
     axes.hist(tables["nearest-correct"].column("distance"), bins=40, color="0.6")
-    axes.set_xlabel("distance to the nearest hull measured [distance in feature space]")
+    axes.set_xlabel("distance to the nearest hull measured\n[distance in feature space]")
     axes.set_ylabel("classes")
     caption = (
         "How far the hull of the correctly predicted features of a class is from the nearest other measured."

@@ -19,8 +19,9 @@ from featgeom.hulls.combination import combination
 from featgeom.hulls.extent import Ball, Diameter, Support
 from featgeom.hulls.membership import ExtremePoints, Membership, settled, table_of
 from featgeom.hulls.minimum_norm import UNIT
-from featgeom.hulls.oracle import LARGEST, MEMORY, Oracle
+from featgeom.hulls.oracle import LARGEST, Oracle
 from featgeom.hulls.projection import nothing, project_all, with_room
+from featgeom.limits import memory_budget
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray
 
@@ -53,8 +54,9 @@ class ConvexHull:
     """The convex hull of points (n, d).
 
     ``device`` is where the passes over all points run ("cpu", "cuda"); ``memory`` bounds, in bytes, what they
-    hold beside the points, which may be a memory-mapped array larger than memory. The points are neither
-    copied (where they are float32 or float64) nor sampled: every answer is about all of them.
+    hold beside the points (a quarter of the machine's, if nothing else is set), which may be a memory-mapped
+    array larger than memory. The points are neither copied (where they are float32 or float64) nor sampled:
+    every answer is about all of them.
 
     >>> hull = ConvexHull([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
     >>> result = hull.project([[4.0, 4.0], [1.0, -2.0]])
@@ -65,7 +67,8 @@ class ConvexHull:
            [1., 0.]])
     """
 
-    def __init__(self, points: ArrayLike, device: str = "cpu", memory: int = MEMORY) -> None:
+    def __init__(self, points: ArrayLike, device: str = "cpu", memory: int | None = None) -> None:
+        memory = memory_budget() if memory is None else memory
         if memory < 1 << 20:
             raise BadArgument(f"memory: {memory} bytes are too few; give 1048576 (1 MiB) or more")
         self.points: Floats = as_points(points)

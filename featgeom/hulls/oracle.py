@@ -21,7 +21,6 @@ from featgeom.exact.rounding import gamma
 from featgeom.parallel import in_parallel
 from featgeom.threads import threads
 
-MEMORY = 1 << 31  # bytes that the passes over one hull may hold beside the points
 LARGEST = 1e140  # lengths beyond this, or below its inverse, cannot be squared safely
 
 Tensor = torch.Tensor
@@ -43,7 +42,7 @@ class Lowest:
 class Oracle:
     """The points of one hull, ready for passes on a device."""
 
-    def __init__(self, points: Floats, device: str = "cpu", memory: int = MEMORY) -> None:
+    def __init__(self, points: Floats, device: str = "cpu", memory: int = 1 << 31) -> None:
         self.points = points
         self.device = _device(device)
         self.memory = memory

@@ -18,6 +18,7 @@ from featgeom.head import AffineHead
 from featgeom.models.channels import channels_of
 from featgeom.models.find_head import FoundHead
 from featgeom.models.pixel_spec import PixelSpec, describe_shape
+from featgeom.models.portions import WORTH, fastest_portion, in_portions
 from featgeom.models.tap import Backbone, Network, Tap, TappedNetwork
 from featgeom.parallel import ahead
 
@@ -106,7 +107,8 @@ class Classifier:
     ) -> Iterator[tuple[Float32, Float32]]:
         """(features, logits) of each batch of ``batch_size`` images, from row ``start`` on, in order.
 
-        While the network looks at one batch, a thread reads and decodes the next.
+        While the network looks at one batch, a thread reads and decodes the next. On a processor the network
+        sees as many images at once as are fastest (`fastest_portion`).
         """
         self.pixels.check_shape(images.shape)
 
@@ -115,9 +117,15 @@ class Classifier:
             self.pixels.check_values(batch)
             return as_tensor(batch)
 
-        for batch in ahead(read, range(start, len(images), batch_size)):
+        starts, portion = range(start, len(images), batch_size), 0
+        for batch in ahead(read, starts):
             with torch.inference_mode(), exact_float32():
-                features, logits = self._forward(to_pixels(batch.to(self.device), self.dtype))
+                x = to_pixels(batch.to(self.device), self.dtype)
+                if not portion:
+                    tried = self.device.type == "cpu" and len(starts) >= WORTH
+                    portion = fastest_portion(self._forward, x) if tried else batch_size
+                whole = len(x) < batch_size  # of another shape than was tried
+                features, logits = in_portions(self._forward, x, len(x) if whole else portion)
             yield features.float().cpu().numpy(), logits.float().cpu().numpy()
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

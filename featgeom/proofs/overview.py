@@ -59,7 +59,7 @@ def guaranteed(found: Found) -> Iterator[str]:
         meaning = "every point of such a hull, not only its samples, gets that class from the head"
         rest = "the others hold samples at which another class has as large a logit"
         if mine:
-            said = f"{text}, {kept} of {len(mine)} lie whole in that class's cell"
+            said = f"{text}, {kept:,} of {len(mine):,} lie whole in that class's cell"
             yield f"{said}: {meaning if kept else rest}."
 
 

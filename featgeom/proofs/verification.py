@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from featgeom.certificates.claim import Claim
 from featgeom.data.npz import read_arrays
 from featgeom.errors import BadData
 from featgeom.exact.heads import row_blocks
@@ -22,7 +23,7 @@ from featgeom.proofs.checking import check_declared, check_record, fallen, missi
 from featgeom.proofs.proof import Found
 from featgeom.proofs.studies import NONE, PROOFS
 from featgeom.runs.checks import SHOWN, Check, check_stored, total
-from featgeom.runs.claims import StoredClaim, load_claims
+from featgeom.runs.claims import StoredClaim, bare, read_claims
 from featgeom.runs.documents import ResultSaid
 from featgeom.runs.record import Column, Record, Table
 from featgeom.runs.subjects import Subjects
@@ -175,21 +176,22 @@ def verify_study(run: Run, study: str, subjects: Subjects) -> tuple[list[Check],
     except BadData as error:
         return [fallen(study, "results", "record", str(error))], []
     known, path = subjects.beside(record.arrays), run.folder / "claims" / f"{study}.json"
-    proof, checks, stored = PROOFS.get(study, NONE), list[Check](), list[StoredClaim]()
+    proof, checks, stored = PROOFS.get(study, NONE), list[Check](), iter(tuple[StoredClaim, ...]())
     if path.exists():
         try:
-            stored = load_claims(path, known)
+            stored = read_claims(path, known)
         except BadData as error:
             checks.append(fallen(study, "claims", "claims", str(error)))
-    statuses: dict[str, Status] = {}
+    statuses, claims = dict[str, Status](), dict[str, Claim]()
+    about: dict[str, Mapping[str, str]] = {}
     for one in stored:
         check = check_stored(one, study)
         if one.name in statuses:
             check = fallen(study, one.name, one.kind, "there are two claims of this name")
-        statuses[one.name] = check.status
+        statuses[one.name], about[one.name] = check.status, one.about
         checks.append(check)
-    claims = {one.name: one.claim for one in stored if one.claim is not None}
-    about = {one.name: one.about for one in stored}
+        if one.claim is not None:
+            claims[one.name] = bare(one.claim)  # it is checked, and from here on only its evidence is told
     found = Found(claims, about, known, run.classes, record.settings)
     checks += check_declared(study, proof, found, set(about))
     if found.missing and not path.exists():

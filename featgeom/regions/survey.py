@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.arrays import Float64, Floats, Ints
+from featgeom.arrays import Float64, Floats, Ints, blocks
 from featgeom.exact.float32 import float32_needs
 from featgeom.exact.rounding import TINY, UNIT, gamma, lengths_above
 from featgeom.head import AffineHead
 from featgeom.kernels import kernel
 from featgeom.parallel import in_threads
 from featgeom.regions.gaps import pair_norms
-from featgeom.regions.margins import margins_of_block, point_blocks, proved_margins
+from featgeom.regions.margins import BLOCK_ENTRIES, margins_of_block, proved_margins
 
 ROWS = 256  # of a block that a thread takes at a time
 FLOAT32_MOST, FLOAT32_TINY = float(np.finfo(np.float32).max) / 4, float(np.finfo(np.float32).tiny)
@@ -42,7 +42,9 @@ def survey(head: AffineHead, points: Floats) -> Survey:
 
     What float64 leaves open of a feature, or cannot hold, is decided as `margins` does.
     """
-    parts = [_of_block(head, points[block], pair_norms(head)) for block in point_blocks(head, len(points))]
+    rows = max(1, BLOCK_ENTRIES // max(head.dimension, head.classes))
+    some = blocks(points, max(1, points[:1].nbytes) * rows)
+    parts = [_of_block(head, block, pair_norms(head)) for block in some] or [_none()]
     return Survey(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Survey)))
 
 
@@ -68,6 +70,11 @@ class _Told(NamedTuple):
     rival: Ints
     moved: Float64
     safe: NDArray[np.bool_]
+
+
+def _none() -> Survey:
+    zero = np.zeros(0)
+    return Survey(zero.astype(np.int64), zero, zero.astype(np.int64), zero, zero.astype(bool))
 
 
 def _of_block(head: AffineHead, points: Floats, norms: Float64) -> Survey:

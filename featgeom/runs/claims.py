@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.certificates.claim import KINDS, Claim
-from featgeom.data.npz import read_arrays
+from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
+from featgeom.data.npz import packed, read_arrays
 from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.files import json_bytes, read_json, write_whole
 from featgeom.runs.evidence import Arrays, restored, stored
@@ -70,7 +70,7 @@ large a logit
 
 def claim_files(name: str, claims: Mapping[str, Claim], subjects: Subjects) -> dict[str, bytes | memoryview]:
     """The files that `save_claims` writes, by name, that which is read first last."""
-    arrays: Arrays = {}
+    arrays = Arrays()
     entries = []
     for label, claim in claims.items():
         about = about_of(claim)
@@ -78,10 +78,8 @@ def claim_files(name: str, claims: Mapping[str, Claim], subjects: Subjects) -> d
         fields = {name: stored(value, arrays) for name, value in claim.evidence.items()}
         entry = {"name": label, "kind": claim.kind, "count": len(claim), "about": about, "fields": fields}
         entries.append(entry | {"sha256": _digest_of(entry)})
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
     return {
-        f"{name}.npz": packed.getbuffer(),
+        f"{name}.npz": packed(arrays),
         f"{name}.json": json_bytes({"format": FORMAT, "claims": entries}),
     }
 
@@ -94,6 +92,9 @@ def about_of(claim: Claim) -> dict[str, str]:
 def _agree(label: str, claim: Claim, about: Mapping[str, str], subjects: Subjects) -> None:
     """Raise BadArgument unless a claim is about what its words say."""
     try:
+        if _is_bare(claim):
+            subjects.rows(about["points"])  # which raises where the words name nothing
+            return
         named = subjects.fields(type(claim), about)
     except BadData as error:
         raise BadArgument(f"claim '{label}': {error}") from None
@@ -106,10 +107,30 @@ def _same(named: NDArray[Any], value: NDArray[Any]) -> bool:
     return named is value or (named.shape == value.shape and np.array_equal(named, value))
 
 
+def bare(claim: Claim) -> Claim:
+    """A claim about a hull in a cell without the points of it, which its words find again in the run.
+
+    It tells and stores what the claim says, and proves nothing. So are held claims about more points than
+    memory should hold twice. Other kinds come back as they are.
+    """
+    if not isinstance(claim, GuaranteedHull | BrokenHull):
+        return claim
+    return replace(claim, points=claim.points[:0])
+
+
+def _is_bare(claim: Claim) -> bool:
+    return isinstance(claim, GuaranteedHull | BrokenHull) and len(claim.points) == 0
+
+
 def load_claims(path: Path | str, subjects: Subjects) -> list[StoredClaim]:
+    """`read_claims`, all at once."""
+    return list(read_claims(path, subjects))
+
+
+def read_claims(path: Path | str, subjects: Subjects) -> Iterator[StoredClaim]:
     """Read the claims of one document; a damaged or altered one is told as such, and raises nothing.
 
-    Raises BadData where the document itself cannot be read or has another format.
+    Raises BadData where the document itself cannot be read or has another format, before the first.
     """
     path = Path(path)
     document = read_json(path)
@@ -119,7 +140,7 @@ def load_claims(path: Path | str, subjects: Subjects) -> list[StoredClaim]:
         arrays = read_arrays(path.with_suffix(".npz"))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{path.with_suffix('.npz')}: damaged ({error})") from None
-    return [_loaded(entry, arrays, subjects) for entry in document["claims"]]
+    return (_loaded(entry, arrays, subjects) for entry in document["claims"])
 
 
 def _loaded(entry: Any, arrays: Mapping[str, NDArray[Any]], subjects: Subjects) -> StoredClaim:

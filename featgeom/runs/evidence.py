@@ -13,7 +13,23 @@ from scipy.sparse import csr_array
 from featgeom.arrays import blocks
 from featgeom.errors import BadArgument, BadData
 
-Arrays = dict[str, NDArray[Any]]
+
+class Arrays(dict[str, NDArray[Any]]):
+    """Arrays to be stored, by name; of those that are equal one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[str, str] = {}
+
+    def keep(self, array: NDArray[Any]) -> tuple[str, str]:
+        """The name that an array is stored by, and its digest."""
+        said = digest(array)
+        if said not in self._names:
+            self._names[said] = f"a{len(self)}"
+            self[self._names[said]] = np.ascontiguousarray(array)
+        return self._names[said], said
+
+
 SPARSE = ("data", "indices", "indptr")
 
 
@@ -22,7 +38,7 @@ def stored(value: Any, arrays: Arrays) -> dict[str, Any]:
 
     Raises BadArgument for a value that is neither array, sparse array, number nor string.
 
-    >>> stored(0.5, {})
+    >>> stored(0.5, Arrays())
     {'float': '0x1.0000000000000p-1'}
     """
     if isinstance(value, csr_array):
@@ -59,9 +75,8 @@ def restored(field: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> An
 
 
 def _stored_array(array: NDArray[Any], arrays: Arrays) -> dict[str, Any]:
-    name = f"a{len(arrays)}"
-    arrays[name] = np.ascontiguousarray(array)
-    return {"array": name, "sha256": digest(array)}
+    name, said = arrays.keep(array)
+    return {"array": name, "sha256": said}
 
 
 def digest(array: NDArray[Any]) -> str:

@@ -26,7 +26,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.arrays import Float64, Floats, Ints, blocks
+from featgeom.arrays import Float64, Floats, Ints, blocks, file_map, release
 from featgeom.certificates.claim import Claim
 from featgeom.errors import BadData
 from featgeom.exact.heads import exact_classes
@@ -41,6 +41,7 @@ POINTS = re.compile(
 )
 BOX, HULL = "box of ", "hull of "
 Made = TypeVar("Made")
+AT_ONCE = 1 << 29  # bytes of features that are looked at before their pages are given back
 WHO = 6  # so many numbers of rows are told in print
 
 
@@ -104,7 +105,9 @@ class Subjects:
         """The class that the head gives each sample, exactly, (n,)."""
         if split not in self._classes:
             part = self._part(split)
-            self._classes[split] = exact_classes(part.features, self.head.weight, self.head.bias)
+            each = blocks(part.features, AT_ONCE)
+            found = [exact_classes(block, self.head.weight, self.head.bias) for block in each]
+            self._classes[split] = np.concatenate(found) if found else np.zeros(0, np.int64)
         return self._classes[split]
 
     def means(self, split: str) -> Float64:
@@ -143,6 +146,7 @@ class Subjects:
         """The rows that the words name, (n, d). Raises BadData for words that name nothing here."""
         whole, rows = self._whole(words), self.rows(words)
         points = whole if rows is None else whole[rows]
+        release(None if rows is None else file_map(whole))
         return points if points.ndim == 2 else points.reshape(len(points), -1)
 
     def labels(self, words: str) -> Ints:

@@ -15,6 +15,7 @@ from featgeom.certificates.claim import Claim
 from featgeom.collapse import NeuralCollapse, neural_collapse
 from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
+from featgeom.limits import memory_budget
 from featgeom.progress import bar
 from featgeom.proofs import overview as proof
 from featgeom.proofs.headings import headed
@@ -24,6 +25,7 @@ from featgeom.regions.guarantee import guarantees
 from featgeom.regions.radius import surveyed_radius
 from featgeom.regions.running import AsRun, surveyed_run
 from featgeom.regions.survey import survey
+from featgeom.runs.claims import bare
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.runs.subjects import of_class
@@ -152,6 +154,7 @@ class ClassGuarantee:
 def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], dict[str, Any]]:
     """The guarantee of each class's hull, of all its samples and of those that are predicted right."""
     known, head = run.subjects, run.subjects.head
+    large = 2 * run.features(run.reference_split).features.nbytes > memory_budget()
     found, claims = [], {}
     for label in bar(range(len(run.classes)), desc="hulls in their cells", disable=not progress):
         whole, right = (of_class(run.reference_split, label, right) for right in (False, True))
@@ -167,7 +170,8 @@ def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], di
                 found.append(ClassGuarantee(label, samples, 0, Status.UNDECIDED, -np.inf, 0.0, 0, 0.0))
                 continue
             result = made.get(samples, made["all"])
-            claims[f"{samples}-{label}"] = result.certificate.named(points=of)
+            named = result.certificate.named(points=of)
+            claims[f"{samples}-{label}"] = bare(named) if large else named
             found.append(
                 ClassGuarantee(
                     label, samples, int(choices[samples].sum()), result.status, result.worst_margin,

@@ -11,7 +11,8 @@ from sklearn.base import clone
 from featgeom import AffineHead, ConvexHull, Guard
 from featgeom.answers.conformal import surprise
 from featgeom.answers.directions import direction_error, unit_length
-from featgeom.answers.scores import SCORES, Gaussians
+from featgeom.answers.score_names import SCORES
+from featgeom.answers.scores import Gaussians
 from featgeom.errors import BadArgument, BadData
 from featgeom.status import Status
 

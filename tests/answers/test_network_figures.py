@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 import featgeom as fg
 from featgeom.answers.foreign import foreign_features
@@ -13,6 +13,7 @@ from featgeom.answers.network_figures import Seen
 from featgeom.collapse import foreign_alignment, variance_by_distance
 from featgeom.errors import BadArgument, BadData
 from featgeom.runs.making import make_run
+from featgeom.statistics import median_interval
 from featgeom_cli.main import run as featgeom
 
 
@@ -66,9 +67,28 @@ def test_figures_of_studies_are_what_the_studies_say(run):
     assert said["flip [feature distance]"] == values["flips"]["median_feature"]
     ratio = values["flips"]["median_feature"] / values["flips"]["median_pixel"]
     assert said["flip, feature by pixel"] == pytest.approx(ratio)
+    assert "flip, from [pixel distance]" not in said  # two samples tell of no interval
     for space, name in (("pixel", "pixels"), ("feature", "features")):
         assert said[f"flip / diameter, {name}"] == values["compare"][space]["relative_boundary"]
         assert said[f"outside / diameter, {name}"] == values["compare"][space]["relative_distance"]
+
+
+def test_the_interval_of_a_median_is_that_of_the_samples_flipped(run, monkeypatch):
+    arrays = run.arrays
+    known = {"pixel_distance": np.array([*range(1, 17), np.inf]), "feature_distance": np.arange(40.0)}
+    monkeypatch.setattr(run, "arrays", lambda name: known if name == "flips" else arrays(name))
+    said = row(fg.networks([run, run]))
+    assert [said[f"flip, {end} [pixel distance]"] for end in ("from", "to")] == [4, 13]
+    assert [said[f"flip, {end} [feature distance]"] for end in ("from", "to")] == [13, 26]
+
+
+@pytest.mark.parametrize("n", [6, 7, 16, 25, 100])
+def test_the_interval_of_a_median_is_the_least_that_holds_it_as_often_as_promised(n):
+    found = median_interval(np.arange(1, n + 1))
+    low, high = int(found.lower), int(found.upper)
+    held = [binom.cdf(high - 1 - k, n, 0.5) - binom.cdf(low - 1 + k, n, 0.5) for k in (0, 1)]
+    assert held[0] >= 0.95 > held[1]
+    assert np.isinf(median_interval(np.arange(5)).upper)
 
 
 def test_inversion_moves_by_the_median_of_its_kinds(run, monkeypatch):

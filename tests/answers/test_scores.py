@@ -10,7 +10,8 @@ import featgeom_cli.guard
 from featgeom import AffineHead, Guard
 from featgeom.answers import scores
 from featgeom.answers.conformal import least_calibrators
-from featgeom.answers.scores import BESIDE, SCORES, Gaussians, wanted_aside
+from featgeom.answers.score_names import BESIDE, SCORES
+from featgeom.answers.scores import Gaussians, wanted_aside
 from featgeom.errors import BadArgument
 
 

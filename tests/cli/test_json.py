@@ -128,5 +128,6 @@ def test_every_command_is_tried():
         "suspects",
         "networks",
         "export",
+        "plan",
     }
     assert set(COMMANDS) == {*OF_ANY_RUN, *others, "reproduce"}

@@ -1,0 +1,43 @@
+"""How many images a network is given at once: the fastest of a few numbers, tried on the first batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+PORTIONS = (16, 32, 64, 128)  # tried beside the whole batch
+WORTH = 8  # batches, for which trying pays
+
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def in_portions(forward: Forward, batch: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """(features, logits) of a batch that the network sees ``size`` images at a time."""
+    parts = [forward(part) for part in batch.split(size)]
+    features, logits = zip(*parts, strict=True)
+    return (features[0], logits[0]) if len(parts) == 1 else (torch.cat(features), torch.cat(logits))
+
+
+def fastest_portion(forward: Forward, batch: Tensor) -> int:
+    """The number of images at once with which the batch takes least time, by one trial of each.
+
+    Only one that gives the same features and logits to the bit as the whole batch is taken, so that what is
+    stored does not depend on how fast a machine happened to be.
+    """
+    whole = forward(batch)  # the first time of all is spent on preparations
+    best, least = len(batch), _seconds(forward, batch, len(batch), whole)
+    for size in PORTIONS:
+        if size < len(batch) and (took := _seconds(forward, batch, size, whole)) < least:
+            best, least = size, took
+    return best
+
+
+def _seconds(forward: Forward, batch: Tensor, size: int, whole: tuple[Tensor, Tensor]) -> float:
+    """How long a batch takes; for ever, where the answers are not those of the ``whole``."""
+    start = time.perf_counter()
+    found = in_portions(forward, batch, size)
+    took = time.perf_counter() - start
+    return took if all(torch.equal(a, b) for a, b in zip(found, whole, strict=True)) else float("inf")

@@ -1,0 +1,1 @@
+"""What the studies of a run will take, before it is made."""

@@ -1,0 +1,198 @@
+"""The cost model: what each study does as a sum of few kinds of work, each with a measured price.
+
+Prices are fitted to measured runs (`benchmarks/bench_plan.py`, which writes costs.json) and told for a core
+that multiplies 1e9 numbers a second, so that a machine's speed, measured anew, is all that has to be known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from featgeom.errors import BadArgument
+from featgeom.files import read_document
+
+COSTS = Path(__file__).parent / "costs.json"
+MANY = 100  # classes, beyond which not all pairs of hulls are measured
+NEAR = 10  # but at most so many for each class
+DRAWN = 100_000  # points drawn for the shares of the classes
+MOST_WORK = 4e11  # points² times dimensions of a hull, beyond which its vertices are not counted
+BALLS = 1e6  # classes² times dimensions, beyond which the largest balls in cells are not sought
+PROGRAMS = 5e8  # of all linear programs of a study, each of (classes times dimensions)^1.5
+MACHINES = 45  # pairs of classes that machines are made of
+UNKNOWNS = 4000  # of a machine of all classes, beyond which there is none
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a run is: samples that hulls are made of, samples asked about, dimensions, classes."""
+
+    samples: int
+    questions: int
+    dimension: int
+    classes: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            least = {"classes": 2, "questions": 0}.get(name, 1)
+            if value < least:
+                raise BadArgument(f"{name}: expected a whole number of at least {least}, got {value}")
+
+
+def _pairs(size: Size) -> float:
+    every = size.classes * (size.classes - 1) / 2
+    return every if size.classes <= MANY else min(every, NEAR * size.classes)
+
+
+def _counted(size: Size, points: float) -> float:
+    """The work of finding the vertices of a hull of so many points, none where they are not counted."""
+    work = points**2 * size.dimension
+    return work if work <= MOST_WORK else 0.0
+
+
+def _program(size: Size) -> float:
+    return float(size.classes * size.dimension) ** 1.5
+
+
+def _unknowns(size: Size) -> int:
+    """Of a machine of all classes; none where there is no such machine."""
+    count = (size.classes - 1) * (size.dimension + 1)
+    return count if count <= UNKNOWNS else 0
+
+
+def _machines(size: Size) -> float:
+    return min(MACHINES, size.classes * (size.classes - 1) / 2)
+
+
+# Numbers multiplied, or looked at, in billions.
+WORK: dict[str, Callable[[Size], float]] = {
+    "start": lambda s: 1.0,
+    "features": lambda s: (s.samples + s.questions) * s.dimension / 1e9,
+    "margins": lambda s: (s.samples + s.questions) * s.classes / 1e9,
+    "logits": lambda s: (s.samples + s.questions) * s.classes * s.dimension / 1e9,
+    "classes": lambda s: s.classes / 1e9,
+    "heads": lambda s: s.classes**2 * s.dimension / 1e9,
+    "cells": lambda s: s.classes**3 / 1e9,
+    "drawn": lambda s: DRAWN * s.classes * s.dimension / 1e9,
+    "balls": lambda s: s.classes * _program(s) * (s.classes**2 * s.dimension <= BALLS) / 1e9,
+    "programs": lambda s: min(s.classes**2 / 2 * _program(s), PROGRAMS) / 1e9,
+    "questions": lambda s: s.samples * s.questions * s.dimension / 1e9,
+    "vertices": lambda s: _counted(s, s.samples) / 1e9,
+    "class vertices": lambda s: s.classes * _counted(s, s.samples / s.classes) / 1e9,
+    "pairs": lambda s: _pairs(s) * s.samples / s.classes * s.dimension / 1e9,
+    "pair count": lambda s: _pairs(s) / 1e9,
+    "pair machines": lambda s: _machines(s) * s.samples / s.classes * s.dimension / 1e9,
+    "pair systems": lambda s: _machines(s) * s.dimension**3 / 1e9,
+    "machine": lambda s: s.samples * s.classes * s.dimension * (_unknowns(s) > 0) / 1e9,
+    "machine system": lambda s: _unknowns(s) ** 3 / 1e9,
+    "covariance": lambda s: s.dimension**3 / 1e9,
+}
+TERMS = {
+    "overview": ("start", "features", "margins", "logits", "classes", "heads"),
+    "hulls": ("start", "questions", "vertices", "class vertices", "pairs", "pair count", "classes"),
+    "regions": ("start", "cells", "drawn", "balls", "programs", "margins", "classes"),
+    "boundaries": ("start", "features", "margins", "heads", "classes"),
+    "svm": ("start", "margins", "pair machines", "pair systems", "machine", "machine system"),
+    "collapse": ("start", "features", "logits", "margins", "covariance"),
+}
+HELD = ("start", "features", "classes")  # what takes memory
+
+
+class Study(msgspec.Struct):
+    """The prices of one study: of each kind of work, in seconds, and in bytes."""
+
+    seconds: dict[str, float]
+    bytes: dict[str, float]
+
+
+class Costs(msgspec.Struct):
+    """The prices of all studies, and how many runs they were fitted to."""
+
+    runs: int
+    studies: dict[str, Study]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Predicted seconds of one core, and bytes held at most, of one study of a run."""
+
+    study: str
+    seconds: float
+    memory: float
+
+
+@cache
+def stored_costs() -> Costs:
+    """The prices that come with the package."""
+    return read_document(COSTS, Costs)
+
+
+def predict(size: Size, speed: float, costs: Costs | None = None) -> list[Cost]:
+    """What each study of a run of that size takes on a core that multiplies ``speed``·1e9 numbers a second.
+
+    >>> prices = Costs(1, {"overview": Study({"logits": 2.0, "start": 1.0}, {"features": 8e9})})
+    >>> predict(Size(900, 100, 50, 20), 4.0, prices)
+    [Cost(study='overview', seconds=0.2505, memory=400000.0)]
+    """
+    known = costs or stored_costs()
+    return [
+        Cost(
+            name,
+            sum(price * WORK[kind](size) for kind, price in study.seconds.items()) / speed,
+            sum(price * WORK[kind](size) for kind, price in study.bytes.items()),
+        )
+        for name, study in known.studies.items()
+    ]
+
+
+def fitted(sizes: Sequence[Size], measured: Sequence[float], terms: Iterable[str]) -> dict[str, float]:
+    """The prices, none negative, that come nearest to what was measured, in squares of relative errors.
+
+    >>> sizes = [Size(100 * k, 0, 10, 5) for k in (1, 2, 3)]
+    >>> prices = fitted(sizes, [1.0, 1.5, 2.0], ["start", "features"])
+    >>> round(prices["start"], 6), round(prices["features"] * 1000 / 1e9, 6)
+    (0.5, 0.5)
+    """
+    from scipy.optimize import nnls
+
+    names = list(terms)
+    work = np.array([[WORK[name](size) for name in names] for size in sizes])
+    rows = work / np.asarray(measured)[:, None]
+    scale = rows.max(axis=0)
+    scale[scale == 0] = 1.0
+    found = nnls(rows / scale, np.ones(len(rows)))[0] / scale
+    return {name: float(price) for name, price in zip(names, found, strict=True) if price > 0}
+
+
+def fit(observed: Sequence[Mapping[str, Any]]) -> Costs:
+    """The prices of all studies, from ``observed`` runs: size, study, seconds, speed and memory of each."""
+    studies = {}
+    for name, terms in TERMS.items():
+        mine = [one for one in observed if one["study"] == name]
+        if mine:
+            sizes = [Size(**one["size"]) for one in mine]
+            seconds = [one["seconds"] * one["speed"] for one in mine]
+            memory = [one["memory"] for one in mine]
+            studies[name] = Study(fitted(sizes, seconds, terms), fitted(sizes, memory, HELD))
+    return Costs(len({msgspec.json.encode(one["size"]) for one in observed}), studies)
+
+
+def speed_here() -> float:
+    """How many billions of numbers one core of this machine multiplies in a second, in float64."""
+    from threadpoolctl import threadpool_limits
+
+    left, right = np.ones((512, 512)), np.ones((512, 512))
+    best = np.inf
+    with threadpool_limits(1, "blas"):
+        for _ in range(8):
+            start = time.process_time()
+            left @ right
+            best = min(best, max(time.process_time() - start, 1e-6))
+    return 512**3 / best / 1e9

@@ -1,0 +1,95 @@
+"""The plan: prices are found again from what they made, work grows as it should, the command says it all."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from featgeom.errors import BadArgument
+from featgeom.planning.costs import TERMS, WORK, Size, fit, fitted, predict, stored_costs
+from featgeom.planning.plan import plan, size_of_network, size_of_run
+from featgeom_cli.main import featgeom
+
+NUMBERS = ["--samples", "5000", "--questions", "500", "--dimension", "64", "--classes", "20"]
+
+
+def sizes(rng, count):
+    return [
+        Size(*(int(10 ** rng.uniform(low, high)) for low, high in ((3, 5), (2, 4), (1, 3), (0.7, 3))))
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("study", TERMS)
+def test_the_prices_that_made_the_times_are_found_again(study, rng):
+    prices = {name: 10 ** rng.uniform(-1, 1) for name in TERMS[study]}
+    seen = sizes(rng, 60)
+    took = [sum(price * WORK[name](size) for name, price in prices.items()) for size in seen]
+    found = fitted(seen, took, TERMS[study])
+    again = [sum(price * WORK[name](size) for name, price in found.items()) for size in seen]
+    np.testing.assert_allclose(again, took, rtol=1e-6)
+
+
+def test_a_fit_predicts_what_it_was_fitted_to(rng):
+    runs = [
+        {"size": vars(size), "study": name, "seconds": 2.0 * WORK["logits"](size), "speed": 5.0,
+         "memory": 4.0 + 3.0 * WORK["features"](size)}
+        for size in sizes(rng, 30) for name in ("overview", "collapse")
+    ]  # fmt: skip
+    costs = fit(runs)
+    assert list(costs.studies) == ["overview", "collapse"]
+    assert costs.runs == 30
+    asked = Size(10_000, 1_000, 256, 100)
+    for cost in predict(asked, 10.0, costs):
+        assert cost.seconds == pytest.approx(WORK["logits"](asked))
+        assert cost.memory == pytest.approx(4.0 + 3.0 * WORK["features"](asked))
+
+
+@pytest.mark.parametrize("study", TERMS)
+def test_more_of_anything_never_costs_less(study):
+    base = {"samples": 20_000, "questions": 2_000, "dimension": 128, "classes": 50}
+    least = {cost.study: cost for cost in predict(Size(**base), 1.0)}[study]
+    for name in ("questions", "dimension"):
+        more = {cost.study: cost for cost in predict(Size(**base | {name: 2 * base[name]}), 1.0)}[study]
+        assert more.seconds >= least.seconds
+        assert more.memory >= least.memory
+
+
+def test_a_machine_twice_as_fast_takes_half_the_time():
+    slow, fast = (plan(Size(5000, 500, 64, 20), speed=speed) for speed in (5.0, 10.0))
+    for a, b in zip(slow.costs, fast.costs, strict=True):
+        assert a.seconds == pytest.approx(2 * b.seconds)
+        assert a.memory == b.memory
+
+
+def test_every_study_has_its_price():
+    assert set(stored_costs().studies) == set(TERMS)
+
+
+def test_the_command_takes_numbers_a_run_or_a_network(tmp_path):
+    said = CliRunner().invoke(featgeom, ["plan", *NUMBERS, "--json"], catch_exceptions=False)
+    found = json.loads(said.stdout)["result"]
+    assert found["size"] == {"samples": 5000, "questions": 500, "dimension": 64, "classes": 20}
+    assert [study["study"] for study in found["studies"]] == list(stored_costs().studies)
+    arrays = {"features": np.eye(3), "labels": [0, 1, 2], "weight": np.eye(3), "bias": np.zeros(3)}
+    np.savez(tmp_path / "f.npz", **arrays)
+    CliRunner().invoke(featgeom, ["analyze", str(tmp_path / "f.npz"), "-o", str(tmp_path / "run")])
+    assert size_of_run(tmp_path / "run") == Size(3, 0, 3, 3)
+    size, seconds = size_of_network("digits", "digits")
+    assert (size.questions, size.dimension, size.classes) == (500, 32, 10)
+    assert seconds > 0
+
+
+@pytest.mark.parametrize("missing", ["samples", "classes"])
+def test_what_is_missing_is_named(missing):
+    left = [word for name, value in zip(NUMBERS[::2], NUMBERS[1::2], strict=True)
+            for word in (name, value) if name != f"--{missing}"]  # fmt: skip
+    with pytest.raises(BadArgument, match=f"--{missing}"):
+        CliRunner().invoke(featgeom, ["plan", *left], standalone_mode=False, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("name", "value"), [("samples", 0), ("questions", -1), ("classes", 1)])
+def test_a_size_that_cannot_be_is_refused(name, value):
+    with pytest.raises(BadArgument, match=name):
+        Size(**{"samples": 1, "questions": 0, "dimension": 1, "classes": 2} | {name: value})

@@ -1,0 +1,66 @@
+"""A run larger than the memory that may be held says and proves the same."""
+
+import numpy as np
+import pytest
+
+import featgeom.limits as limits
+from featgeom import analyze
+from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
+from featgeom.errors import BadArgument
+from featgeom.limits import memory_budget, set_memory
+from featgeom.runs.claims import bare
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch):
+    monkeypatch.setattr(limits, "_budget", [])
+
+
+def run_of(folder, rng):
+    middles = rng.normal(size=(4, 64))
+    labels = rng.integers(0, 4, 6000)
+    features = (middles[labels] + 0.9 * rng.normal(size=(6000, 64))).astype(np.float32)
+    np.savez(folder / "f.npz", features=features, labels=labels, weight=middles, bias=np.zeros(4))
+    return folder / "f.npz"
+
+
+def test_what_is_read_again_is_the_same_as_what_is_held(tmp_path, rng):
+    file, said = run_of(tmp_path, rng), {}
+    for size in ("1G", "1M"):
+        set_memory(size)
+        run = analyze(file, out=tmp_path / size)
+        assert run.verify().holds
+        folders = ("claims/overview.json", "claims/overview.npz", "results/overview.npz")
+        said[size] = [(tmp_path / size / name).read_bytes() for name in folders]
+    assert said["1G"] == said["1M"]
+
+
+def test_claims_about_much_let_their_points_go(tmp_path, rng):
+    run = analyze(run_of(tmp_path, rng), out=tmp_path / "run")
+    for size, held in (("1G", True), ("1M", False)):
+        set_memory(size)
+        claims = run.study("overview").claims.values()
+        hulls = [claim for claim in claims if isinstance(claim, GuaranteedHull | BrokenHull)]
+        assert len(hulls) == 8
+        assert all((len(claim.points) > 0) == held for claim in hulls)
+
+
+@pytest.mark.parametrize("kind", ["guaranteed", "broken"])
+def test_a_claim_without_its_points_proves_nothing(kind):
+    points, head = np.array([[2.0, 1.0], [3.0, 0.0]]), (np.eye(2), np.zeros(2))
+    own = 0 if kind == "guaranteed" else 1
+    if kind == "guaranteed":
+        claim = GuaranteedHull(points, *head, own, margin=1.0, centre=points.mean(axis=0), inflation=1.0)
+    else:
+        claim = BrokenHull(points, *head, own, breakers=np.array([0, 1]), rivals=np.array([0, 0]))
+    assert claim.check().tally["PROVED"] == len(claim)
+    assert bare(claim).check().tally.get("PROVED", 0) == 0
+    assert len(bare(claim)) == len(claim)
+
+
+def test_the_default_is_a_share_of_the_machine_and_a_size_is_understood():
+    assert 1 << 20 <= memory_budget() <= limits.max_memory()
+    set_memory("2G")
+    assert memory_budget() == 2 << 30
+    with pytest.raises(BadArgument, match="memory: expected a size"):
+        set_memory("much")
