@@ -20,7 +20,7 @@ from featgeom.data.given import as_image_set
 from featgeom.data.images import UNKNOWN, ImageSet
 from featgeom.errors import BadArgument, BadData
 from featgeom.features.class_map import Given
-from featgeom.features.features import FeatureSet
+from featgeom.features.features import LARGEST, FeatureSet
 from featgeom.features.matching import match_classes
 from featgeom.features.store import StoreWriter, block_rows, kept_from_others, open_features
 from featgeom.models.channels import fit_channels
@@ -159,9 +159,10 @@ def _batches(
     with bar:
         for features, logits in clf.run_batches(images.images, batch_size, start):
             end = row + len(features)
-            if not (np.isfinite(features).all() and np.isfinite(logits).all()):
+            if not all((np.abs(part) <= LARGEST).all() for part in (features, logits)):
                 raise BadData(
-                    f"{clf.name}: NaN or infinite features for images {row} to {end} of {images.name}"
+                    f"{clf.name}: NaN or infinite features, or beyond what float32 holds, for images "
+                    f"{row} to {end} of {images.name}"
                 )
             check = check_head(features, logits, clf.head, unit)
             require(check, f"{clf.name} on images {row} to {end} of {images.name}")

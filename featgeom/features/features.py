@@ -18,6 +18,8 @@ from featgeom.errors import BadArgument, BadData
 from featgeom.head import AffineHead, two_columns, two_rows
 from featgeom.models.self_check import check_head
 
+LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True, eq=False)
 class FeatureSet:
@@ -116,6 +118,15 @@ def feature_splits(file: str | Path) -> list[str | None]:
     return [split for split in ("train", "test") if f"features_{split}" in names] or [None]
 
 
+def _require_float32(array: Floats, name: str) -> None:
+    """Refuse numbers whose size float32 does not hold: what is stored, drawn and squared would overflow."""
+    largest = max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
+    if largest > LARGEST:
+        raise BadArgument(
+            f"{name} of up to {largest:.0e}, beyond what float32 holds ({LARGEST:.1e}): take other units"
+        )
+
+
 def load_features(file: str | Path, split: str | None = None) -> FeatureSet:
     """Take features, labels and head from an .npz file, whatever computed them.
 
@@ -155,6 +166,8 @@ def load_features(file: str | Path, split: str | None = None) -> FeatureSet:
         logits = as_points(two_columns(arrays.get(f"logits{end}", computed)), "logits", head.classes)
         if len(logits) != len(points):
             raise BadArgument(f"{len(points)} features but {len(logits)} rows of logits")
+        for name, array in {"features": points, "weight": head.weight, "logits": logits}.items():
+            _require_float32(array, name)
     except BadArgument as error:
         raise BadData(f"{path}: {error}") from None
     check = check_head(points, logits, head)

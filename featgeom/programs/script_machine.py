@@ -15,7 +15,7 @@ from featgeom.programs.operators import apply
 from featgeom.programs.script_code import Code, qualified, refuse
 
 STEPS = 3_000_000  # statements in one pass of a network
-LONGEST = 1 << 20  # parts of a list
+LONGEST = 1 << 16  # parts of a list or a text
 CALLS = 150  # calls within calls
 TYPES = (
     "Tensor",
@@ -370,7 +370,7 @@ def _insert(values: list[Any], place: int, value: Any) -> None:
 
 
 def _bounded(compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """Arithmetic of the language: whole numbers of 64 bits, lists and texts of a million parts at most."""
+    """Arithmetic of the language: whole numbers of 64 bits, lists and texts of ``LONGEST`` parts at most."""
 
     def computed(one: Any, other: Any, *_: Any) -> Any:
         result = compute(one, other)
@@ -384,13 +384,13 @@ def _bounded(compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 def _times(one: Any, other: Any) -> Any:
     if isinstance(one, list | str | tuple) and len(one) * int(other) > LONGEST:
-        raise Unsupported("its program makes a list of more than a million parts")
+        raise Unsupported(f"its program makes a list of more than {LONGEST:,} parts")
     return one * other
 
 
 def _listed(values: Any = ()) -> list[Any]:
     if len(values) > LONGEST:
-        raise Unsupported("its program makes a list of more than a million parts")
+        raise Unsupported(f"its program makes a list of more than {LONGEST:,} parts")
     return list(values)
 
 

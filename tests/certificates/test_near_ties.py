@@ -13,6 +13,7 @@ from featgeom.certificates.cells import CellsMeet
 from featgeom.certificates.classes import ClassBall, ClassMargin
 from featgeom.certificates.extent import EnclosingBall, HullDiameter
 from featgeom.certificates.farkas import CellsApart, EmptyCell
+from featgeom.certificates.guarantees import BrokenHull
 from featgeom.certificates.hulls import HullDistance, HullMembership, HullVertices
 from featgeom.certificates.machines import Machine
 from featgeom.certificates.sections import EmptySection
@@ -291,3 +292,43 @@ def test_a_hull_that_is_looked_at_in_blocks():
             assert proved(replace(claim, vertices=vertices)) == [False]
     finally:
         heads.BLOCK_ENTRIES = before
+
+
+def not_broken(z, weight, bias):
+    """A breaker whose own class has the larger logit, by less than rounding, which says the other."""
+    (own, rival), logits = (dot(z, w) + Fraction(float(b)) for w, b in zip(weight, bias)), weight @ z + bias
+    assert own > rival
+    claim = BrokenHull(z[None], weight, bias, own=0, breakers=np.array([0]), rivals=np.array([1]))
+    assert claim.check().tally == {"REFUTED": 1}
+    return logits[0] < logits[1]
+
+
+def test_a_sum_that_rounds_down_breaks_no_hull():
+    """All of three roundings of a logit, in one direction, beside a rival in between."""
+    rng, told = np.random.default_rng(0), 0
+    for _ in range(3000):
+        z = w = rng.uniform(1, 2, size=2)
+        lost = dot(z, w) - Fraction(float(np.einsum("i,i->", z, w)))
+        if lost <= Fraction(1.1 * 2.0**-53) * dot(z, w):
+            continue
+        between = float(lost) * (1 - 2.0**-40)
+        told += not_broken(z, np.array([w, 0 * w]), np.array([-np.einsum("i,i->", z, w), between]))
+    assert told > 5
+
+
+def test_a_bias_that_rounds_down_breaks_no_hull():
+    """Both logits are half a unit of the last place from the bias, to which one sum rounds, the other not."""
+    rng = np.random.default_rng(1)
+
+    def inverse(low, high):
+        """x and y with x y = 1 + δ, δ between these parts of 2⁻⁵³."""
+        while True:
+            x = rng.uniform(1, 2)
+            off = Fraction(x) * Fraction(1 / x) - 1
+            if low < off * 2**53 < high:
+                return x, 1 / x
+
+    for _ in range(20):
+        (z1, own), (z2, rival) = inverse(0.7, 0.99), inverse(-0.65, -0.51)
+        weight = np.array([[own * 2.0**-53, 0.0], [0.0, -rival * 2.0**-53]])
+        assert not_broken(np.array([z1, z2]), weight, np.array([1.0, 1 + 2.0**-52]))

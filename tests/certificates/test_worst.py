@@ -103,6 +103,16 @@ def test_meeting_cells(seed, kind):
     assert (proved > 0) == (kind == "none")
 
 
+def test_bases_of_a_box():
+    """A logit is off by its product and by the rounding of the sum with its bias."""
+    none = np.zeros((0, 2), int), np.zeros((0, 2), int), np.zeros((0, 2))
+    lo, hi = -np.full(1, np.inf), np.full(1, np.inf)
+    claim = CellsMeet(
+        np.zeros((2, 1)), np.array([3.0, 1.0]), lo, hi, np.zeros((0, 1)), np.ones((1, 1)), *none
+    )
+    assert (claim._screen[1] >= 2.0**-53 * np.array([[3.0, 1.0]])).all()
+
+
 def test_bases_of_a_hull():
     """Logits at weighted points are off by no more than is said, in the model and in fact."""
     clear, counts = 2.0**-53, (1, 8)

@@ -22,7 +22,7 @@ from featgeom.exact.heads import (
     screened_margins,
 )
 from featgeom.exact.rounding import TINY, gamma, lengths_above, over, product_error, rounded_up, under
-from featgeom.exact.screens import heights_above, lowest, lowest_under
+from featgeom.exact.screens import heights_above, lowest, lowest_above, lowest_under
 
 ANY_FLOAT = st.floats(allow_nan=False, allow_infinity=False, width=64)
 TAME = st.floats(-4, 4, width=32)
@@ -307,3 +307,21 @@ def test_lowest_of_products_that_overflow_and_at_the_ceiling():
     points, most = np.full((1, 3), 0.9), np.full((1, 3), 1.7e308)
     assert lowest(points, most) == [plain_dot(points[0], most[0])]
     assert lowest_under(np.ones((1, 1)), np.ones((1, 1)), np.ones(1)) == [Fraction(1)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("scale", [1e-3, 1e6])
+def test_the_lowest_product_about_a_centre_is_bounded_from_below_and_tightly(seed, scale):
+    rng = np.random.default_rng(seed)
+    points = (rng.normal(size=(5, 3)) * scale + 1e3).astype([np.float32, np.float64][seed % 2])
+    direction, centre = rng.normal(size=3), points.mean(axis=0, dtype=np.float64)
+    v, c = ([Fraction(x) for x in one] for one in (direction, centre))
+    exact = min(sum((Fraction(float(x)) - m) * a for x, m, a in zip(row, c, v)) for row in points)
+    bound = lowest_above(points, direction, centre)
+    assert bound <= exact
+    assert float(exact - Fraction(bound)) < 1e-14 * (1e3 + scale)
+
+
+def test_a_lowest_product_that_overflows_bounds_nothing():
+    huge = np.array([[1e300, 1e300]])
+    assert lowest_above(huge, np.array([1e300, -1e300]), np.zeros(2)) == -np.inf

@@ -34,6 +34,8 @@ BAD = {
     "NaN": {"features": np.where(POINTS[0, 0] == POINTS, np.nan, POINTS)},
     "the logits are not": {"logits": np.ones((6, 4))},
     "3 class names": {"classes": np.array(["a", "b", "c"])},
+    "features of up to 1e+200, beyond what float32 holds": {"features": 1e200 * np.sign(POINTS)},
+    "logits of up to": {"weight": 1e30 * GOOD["weight"], "features": 1e30 * POINTS},
     "refused": {"features": np.array([object()])},
 }
 

@@ -201,12 +201,12 @@ RULES = (
         "a product with 0 adds nothing",
     ),
     Rule(
-        "certificates/norms.py NearestInNorm._kept",
+        "certificates/norms.py _InNorm._kept",
         "t > 0 → t >= 0",
         "a push of 0 takes nothing",
     ),
     Rule(
-        "certificates/norms.py NearestInNorm._kept",
+        "certificates/norms.py _InNorm._kept",
         "total <= 0 .*",
         "0 or less is no more than a positive distance times a length that is not 0, which is asked next; "
         "an infinite distance is an error there and proves nothing",
@@ -430,9 +430,25 @@ RULES = (
         "rounding, which is above it by a part in a thousand and by TINY",
     ),
     Rule(
+        "certificates/guarantees.py BrokenHull.screened",
+        r"(lead < .* → lead <= .*|.* \+ U \* np\.abs\(lead\) → .* - U \* np\.abs\(lead\))",
+        "the bound on both logits is above what their rounding does by a part in a thousand, and their "
+        "difference is off by u of no more than that bound",
+    ),
+    Rule(
+        "certificates/guarantees.py BrokenHull.screened",
+        r"-1\.001 \* \(.*\) - TINY → -1\.001 \* \(.*\) \+ TINY",
+        "each class counts TINY a product, of which an underflow takes half",
+    ),
+    Rule(
         "certificates/ties.py _ClosestTies._near",
         r".* > 1\.001 .* → .* >= 1\.001 .*",
         "a bound is above what rounding does by a part in a thousand",
+    ),
+    Rule(
+        "certificates/norms.py TieInNorm.decide",
+        "m < 0 → m <= 0",
+        "a multiplier of 0 adds nothing; one that is stored proves less",
     ),
     Rule(
         "certificates/norms.py NearestInNorm.decide",

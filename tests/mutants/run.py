@@ -15,6 +15,7 @@ import importlib.util
 import json
 import multiprocessing
 import random
+import signal
 import sys
 import time
 import warnings
@@ -32,7 +33,7 @@ from cases import MODULES, Case, cases  # noqa: E402
 from harmless import why  # noqa: E402
 from mutate import ROOMS, Mutant, mutants  # noqa: E402
 
-PATIENCE = 60.0  # seconds after which a mutant that does not end counts as noticed
+PATIENCE = 60.0  # seconds of processor after which a mutant that does not end counts as noticed
 ENOUGH = 8.0  # seconds of cases that a mutant is shown at most
 SEED = 15
 QUICK = ("truth", "lie", "test_it_is_not_proved")
@@ -164,6 +165,7 @@ def work(pipe: Connection, plain: list[Plain]) -> None:
     """Answer mutants with the cases that notice them, until there are no more."""
     warnings.simplefilter("ignore")
     while (one := pipe.recv()) is not None:
+        signal.setitimer(signal.ITIMER_PROF, PATIENCE)  # ends this process, however busy others are
         pipe.send(noticed(one, plain))
 
 
@@ -198,7 +200,7 @@ class Worker:
                 found = self.pipe.recv()
                 self.busy = None
                 return one, found
-            if self.process.is_alive() and time.monotonic() - self.since < PATIENCE:
+            if self.process.is_alive() and time.monotonic() - self.since < 20 * PATIENCE:
                 return None
         except EOFError:
             pass
