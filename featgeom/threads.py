@@ -12,7 +12,7 @@ import sys
 from featgeom.errors import BadArgument
 
 VARIABLE = "FEATGEOM_THREADS"
-LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PATIENT = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}  # threads that wait leave their core to others
 _chosen: list[int] = []
 _held: list[object] = []
@@ -34,18 +34,21 @@ def spare(cores: int, load: float) -> int:
 
 def threads() -> int:
     """The number of threads: what was set, else the variable FEATGEOM_THREADS, else all cores."""
-    if _chosen:
-        return _chosen[0]
-    given = os.environ.get(VARIABLE, "")
-    return int(given) if given.isdecimal() and int(given) > 0 else cores()
+    return _chosen[0] if _chosen else _given(VARIABLE) or cores()
+
+
+def _given(variable: str) -> int:
+    """The number that a variable of the environment gives, 0 where it gives none."""
+    first = os.environ.get(variable, "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
 
 
 def set_threads(count: int | None = None) -> int:
     """Let compiled code, numpy and torch use ``count`` threads; without it, as many as cores are to spare.
 
-    These are judged by the load of the last minute (`os.getloadavg`), or given by FEATGEOM_THREADS. Libraries
-    that are loaded already are told, and those that are not yet will find it in the environment. Returns the
-    number. Raises BadArgument for one below 1.
+    These are judged by the load of the last minute (`os.getloadavg`), unless FEATGEOM_THREADS or
+    OMP_NUM_THREADS gives a number. Libraries that are loaded already are told, and those that are not yet
+    will find it in the environment. Returns the number. Raises BadArgument for one below 1.
 
     >>> before = threads()
     >>> set_threads(1), threads(), set_threads(before) == before
@@ -70,8 +73,5 @@ def set_threads(count: int | None = None) -> int:
 
 
 def _by_the_load() -> int:
-    if os.environ.get(VARIABLE):
-        return threads()
-    if all(os.environ.get(name) for name in LIBRARIES[:1]):  # the user has chosen
-        return max(1, min(cores(), int(os.environ[LIBRARIES[0]].partition(",")[0] or 1)))
-    return spare(cores(), os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return _given(VARIABLE) or _given(LIBRARIES[0]) or spare(cores(), load)

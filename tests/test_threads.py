@@ -47,6 +47,17 @@ def test_a_busy_machine_gets_one_thread_and_an_idle_one_all(monkeypatch):
     assert set_threads() == cores()
 
 
+@pytest.mark.parametrize(("name", "value", "wanted"), [
+    ("FEATGEOM_THREADS", "3", 3), ("OMP_NUM_THREADS", "4,2", 4), ("FEATGEOM_THREADS", "many", 1),
+])  # fmt: skip
+def test_the_environment_may_say_how_many(name, value, wanted, monkeypatch):
+    for other in ("FEATGEOM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "getloadavg", lambda: (1000.0, 0.0, 0.0))
+    assert set_threads() == wanted
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_every_library_is_told(count):
     asked = {name: value for name, value in os.environ.items() if "THREADS" not in name}

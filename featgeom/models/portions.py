@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-PORTIONS = (16, 32, 64, 128)  # tried beside the whole batch
-WORTH = 8  # batches, for which trying pays
+PORTIONS = (32, 64, 128)  # tried beside the whole batch
+WORTH = 64  # batches, for which it pays to spend the time of five on trying
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 

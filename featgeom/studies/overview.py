@@ -164,7 +164,8 @@ def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], di
         asked = {samples: chosen for samples, chosen in choices.items() if chosen.any()}
         if correct.all():
             asked.pop("correct", None)  # the hull is the same
-        made = dict(zip(asked, guarantees(head, points, label, list(asked.values())), strict=True))
+        found_here = guarantees(head, points, label, list(asked.values())) if asked else []
+        made = dict(zip(asked, found_here, strict=True))
         for samples, of in (("all", whole), ("correct", right)):
             if not choices[samples].any():
                 found.append(ClassGuarantee(label, samples, 0, Status.UNDECIDED, -np.inf, 0.0, 0, 0.0))

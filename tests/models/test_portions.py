@@ -35,7 +35,8 @@ def test_one_that_changes_a_bit_is_not_taken(fast):
     assert fastest_portion(forward, torch.ones(256, 1)) != fast
 
 
-def test_what_a_classifier_says_of_many_batches_is_what_it_says_of_each(rng):
+def test_what_a_classifier_says_of_many_batches_is_what_it_says_of_each(rng, monkeypatch):
+    monkeypatch.setattr("featgeom.models.classifier.WORTH", 9)
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 9), nn.ReLU(), nn.Linear(9, 4)).eval()
     images = rng.random((256 * 9 + 5, 3, 4, 4)).astype(np.float32)
     clf = load_classifier(net, probe=images[:8])

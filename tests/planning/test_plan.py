@@ -31,6 +31,13 @@ def test_the_prices_that_made_the_times_are_found_again(study, rng):
     np.testing.assert_allclose(again, took, rtol=1e-6)
 
 
+def test_no_price_is_below_what_is_known_of_it(rng):
+    seen = sizes(rng, 20)
+    took = [5.0 * WORK["start"](size) for size in seen]
+    found = fitted(seen, took, ["start", "logits"], {"logits": 3.0})
+    assert found["logits"] == pytest.approx(3.0)
+
+
 def test_a_fit_predicts_what_it_was_fitted_to(rng):
     runs = [
         {"size": vars(size), "study": name, "seconds": 2.0 * WORK["logits"](size), "speed": 5.0,
