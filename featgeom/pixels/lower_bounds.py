@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import torch
 from numpy.typing import ArrayLike
@@ -15,21 +15,19 @@ from torch import Tensor, nn
 from featgeom.arrays import Float64, Ints, as_numpy
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
-from featgeom.pixels.derivatives import pixel_function
+from featgeom.pixels.balls import Balls, lead, rows_at_once
+from featgeom.pixels.branching import Prover
+from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.flips import named_targets
-from featgeom.pixels.interval import Ends, IntervalPass
-from featgeom.pixels.relaxation import bounded_below
+from featgeom.pixels.radii import largest_radius
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
 PIXELS = 1 << 17  # of the images asked about at once
-ENTRIES = 1 << 22  # inputs of ReLU in one forward and backward pass
 FIRST = 1e-9  # of the diameter of the box: the least radius tried
 WIDER = 8.0  # times the radius found by intervals alone: the greatest tried with linear functions
+UNITS = 2048  # in a layer, which linear functions bound where there is time
 SHORT = 1e-8  # how far short of a computed root the next radius lies, relatively
-
-
-Pick = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,13 +48,16 @@ class PixelLowerBounds(Result):
     stats: Stats
 
 
+@on_enough_threads
 def pixel_lower_bounds(
     classifier: Classifier,
     images: ArrayLike,
     target: ArrayLike | None = None,
     *,
     steps: int = 12,
-    units: int = 0,
+    units: int | None = None,
+    norm: float = 2,
+    seconds: float = 0.0,
 ) -> PixelLowerBounds:
     """Find the largest ball around each of ``images`` (n, c, h, w) in which no class change is possible.
 
@@ -64,20 +65,30 @@ def pixel_lower_bounds(
     class that must not be reached, one or (n,); without it, none but the sample's own may be.
 
     For a radius, the difference of two logits is bounded from below by a linear function of the pixels, in
-    which each ReLU that can bend is replaced by a line; how far its input can move is bounded by intervals
-    and, in a layer in which at most ``units`` of a sample's ReLUs can bend, by linear functions again. The
-    radius is searched for in ``steps`` halvings without these, and ``steps`` with them. Bounds are tight for
-    small networks and small distances, and weak for deep ones: the ends of the intervals spread layer by
-    layer.
+    which each ReLU that can bend is replaced by a line. What the lines leave out is counted at the ends of
+    each ReLU's input by itself, and at a price of the squared movement of a layer's inputs together, of
+    which a Euclidean ball has only so much. How far an input can move is bounded by intervals and spectral
+    norms and, in a layer in which at most ``units`` of a sample's can bend, by linear functions again
+    (None: 0, or 2048 where ``seconds`` are given). The radius is searched for in ``steps`` halvings without
+    these, and in half as many with them.
+
+    ``seconds`` more for each sample, of the calling thread's processor time, are spent on slopes and prices
+    learned by gradient, and then on branch and bound: a ball that does not hold is split at the ReLU that
+    leaves out most, until all parts hold or the time is over. On small networks, where the distance
+    is not too large, the bound so meets it.
+
+    ``norm`` is 2 for Euclidean balls, inf for balls of the largest change of a pixel.
 
     The bound holds for the network as a function of real numbers, with its weights as they are stored. It
     is computed in float64, with slack for its rounding: it is no claim that `featgeom verify` re-checks,
     and in the network's own arithmetic logits that nearly tie may be ordered otherwise.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
-    additions, ReLU, average and max pooling; BadArgument and BadData as `pixel_flips` does.
+    additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, and what was registered
+    with `featgeom.pixels.operators.register`; BadArgument and BadData as `pixel_flips` does.
 
-    Sources: Zhang et al., arXiv 1811.00866; intervals: Gowal et al., arXiv 1810.12715.
+    Sources: Zhang et al., arXiv 1811.00866; intervals: Gowal et al., arXiv 1810.12715; slopes by gradient: Xu
+    et al., arXiv 2011.13824; branch and bound: Wang et al., arXiv 2103.06624.
 
     >>> import featgeom as fg, numpy as np; from torch import nn
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 6), nn.ReLU(), nn.Linear(6, 2))
@@ -90,8 +101,11 @@ def pixel_lower_bounds(
     begun = perf_counter()
     array = as_numpy(getattr(images, "images", images), "images")
     f = pixel_function(classifier, array, "logits")
-    if steps < 1 or units < 0:
-        raise BadArgument("steps must be at least 1 and units at least 0")
+    if steps < 1 or (units or 0) < 0 or not 0 <= seconds < math.inf:
+        raise BadArgument("steps must be at least 1, units and seconds at least 0")
+    if norm not in (2, math.inf):
+        raise BadArgument(f"norm: expected 2 or inf, got {norm}")
+    units = (UNITS if seconds else 0) if units is None else units
     start = f.vectors(array, "images").clamp(f.low, f.high)
     logits = f(start)
     source = logits.argmax(1)
@@ -99,15 +113,18 @@ def pixel_lower_bounds(
     ranked = logits.scatter(1, source[:, None], torch.inf).argsort(1, descending=True)
     rivals = ranked[:, 1:] if goals is None else goals[:, None]
     network = classifier.to(dtype=torch.float64).network
-    balls = _Balls(network, start.view(-1, *f.shape), source, rivals, (f.low, f.high))
+    search = _Search(network, start.view(-1, *f.shape), source, rivals, (f.low, f.high), norm)
 
-    whole = torch.full((len(start),), f.diameter, dtype=torch.float64, device=start.device)
-    best = balls.search(torch.zeros_like(whole), FIRST * whole, whole, 0, steps)
-    if units:
-        best = balls.search(best, best, (WIDER * best).minimum(whole), units, steps // 2)
-    _, _, in_the_way = balls.hold(balls.every, best.clamp_min(FIRST * f.diameter), 0)
+    greatest = f.diameter if norm == 2 else f.high - f.low
+    whole = torch.full((len(start),), greatest, dtype=torch.float64, device=start.device)
+    best = search.search(torch.zeros_like(whole), FIRST * whole, whole, 0, steps)
+    if units and not seconds:
+        best = search.search(best, best, (WIDER * best).minimum(whole), units, steps // 2)
+    if seconds:
+        best = search.refine(best, greatest, units, seconds)
+    _, _, in_the_way = search.hold(search.every, best.clamp_min(FIRST * greatest), 0)
 
-    lower = torch.where(best < f.diameter, best, torch.inf).cpu().numpy()
+    lower = torch.where(best < greatest, best, torch.inf).cpu().numpy()
     status = status_array(len(start))
     status[lower > 0] = Status.SOLVED
     classes = torch.stack([source, in_the_way], 1).cpu().numpy()
@@ -116,19 +133,20 @@ def pixel_lower_bounds(
     )
 
 
-class _Balls:
-    """Whether no rival (n, R), strongest first, can win in balls around images (n, c, h, w)."""
+class _Search:
+    """The greatest radii at which no rival (n, R), strongest first, can win around images (n, c, h, w)."""
 
     def __init__(
-        self, network: nn.Module, start: Tensor, source: Tensor, rivals: Tensor, bounds: tuple[float, float]
+        self,
+        network: nn.Module,
+        start: Tensor,
+        source: Tensor,
+        rivals: Tensor,
+        bounds: tuple[float, float],
+        norm: float,
     ) -> None:
-        self.network, self.start, self.source, self.rivals, self.bounds = (
-            network,
-            start,
-            source,
-            rivals,
-            bounds,
-        )
+        self.network, self.start, self.source, self.rivals = network, start, source, rivals
+        self.bounds, self.norm = bounds, norm
         self.again = copy.deepcopy(network)  # runs inside a run of the other, whose hooks must not see it
 
     @property
@@ -158,6 +176,18 @@ class _Balls:
             rows = rows[(best[rows] > 0) & (best[rows] < greatest[rows])]
         return best
 
+    def refine(self, best: Tensor, greatest: float, units: int, seconds: float) -> Tensor:
+        """The radii after ``seconds`` more for each image, with slopes learned and balls split."""
+        provers = (
+            Prover(self.network, x[None], own, rivals, self.bounds, self.norm)
+            for x, own, rivals in zip(self.start, self.source, self.rivals, strict=True)
+        )
+        found = [
+            largest_radius(prover, float(radius), greatest, units, thread_time() + seconds)
+            for prover, radius in zip(provers, best, strict=True)
+        ]
+        return best.new_tensor(found)
+
     def hold(self, rows: Tensor, radius: Tensor, units: int) -> tuple[Tensor, Tensor, Tensor]:
         """Whether the class holds in each ball, where the linear functions vanish, and the worst rival."""
         if not len(rows):
@@ -170,64 +200,21 @@ class _Balls:
 
     def _hold(self, rows: Tensor, radius: Tensor, units: int) -> tuple[Tensor, Tensor, Tensor]:
         rivals, source = self.rivals[rows], self.source[rows]
-        block = _Block(self.start[rows], radius, self.bounds)
-        narrow = partial(block.narrowed, self.again, units) if units else None
-        intervals = IntervalPass(block.low, block.high, block.x, radius, narrow)
-        lower, upper = intervals.run(self.network)
-        asked = lower.gather(1, source[:, None]) <= upper.gather(1, rivals)
+        balls = Balls(self.start[rows], radius, self.bounds, self.norm)
+        narrow = partial(balls.narrowed, self.again, units, math.inf) if units else None
+        (lower, upper), bent = balls.intervals(self.network, narrow)
+        # so put that ends which are no numbers (inf − inf) decide nothing
+        asked = ~(lower.gather(1, source[:, None]) > upper.gather(1, rivals))
         value = torch.full(rivals.shape, torch.inf, dtype=radius.dtype, device=radius.device)
         change = torch.zeros_like(value)
         strongest = torch.arange(rivals.shape[1], device=rivals.device) == 0
         for group in (asked & strongest, asked & ~strongest):
             still = (value + change > 0).all(1, keepdim=True)  # one rival that may win is enough
-            for part in torch.nonzero(group & still).split(_rows(intervals.bent)):
+            for part in torch.nonzero(group & still).split(rows_at_once(bent)):
                 sample, at = part.T
-                lead = partial(_lead, source[sample], rivals[sample, at])
-                (found,) = block.below(self.network, sample, intervals.bent, [lead])
+                pick = partial(lead, source[sample], rivals[sample, at])
+                (found,) = balls.below(self.network, sample, bent, [pick])
                 value[sample, at], change[sample, at] = found
         worst = (value + change).argmin(1, keepdim=True)
         root = (radius[:, None] * value / (-change).clamp_min(1e-300)).amin(1)
         return (value + change > 0).all(1), root, rivals.gather(1, worst)[:, 0]
-
-
-class _Block:
-    """The images that differ from some x (n, c, h, w) by at most ``radius`` (n,), inside the bounds."""
-
-    def __init__(self, x: Tensor, radius: Tensor, bounds: tuple[float, float]) -> None:
-        reach = radius.view(-1, 1, 1, 1)
-        self.x, self.radius = x, radius
-        self.low, self.high = (x - reach).clamp_min(bounds[0]), (x + reach).clamp_max(bounds[1])
-
-    def below(self, network: nn.Module, sample: Tensor, bent: list[Ends], picks: list[Pick]) -> list[Ends]:
-        """`bounded_below` for each of these samples, which may repeat."""
-        ends = [(one[sample], other[sample]) if one.numel() else (one, other) for one, other in bent]
-        x = self.x[sample]
-        room = self.low[sample] - x, self.high[sample] - x
-        return list(bounded_below(network, x, ends, picks, room, self.radius[sample]))
-
-    def narrowed(self, network: nn.Module, units: int, bent: list[Ends], ends: Ends) -> Ends:
-        """The ends of what goes into a ReLU, narrowed by linear functions where few of a sample can bend."""
-        lower, upper = (end.flatten(1).clone() for end in ends)
-        bends = (lower < 0) & (upper > 0)
-        bends &= bends.sum(1, keepdim=True) <= units
-        for part in torch.nonzero(bends).split(_rows([*bent, ends])):
-            sample, unit = part.T
-            picks: list[Pick] = [partial(_entry, unit, 1.0), partial(_entry, unit, -1.0)]
-            up, down = (value + change for value, change in self.below(network, sample, bent, picks))
-            lower[sample, unit] = torch.maximum(lower[sample, unit], up)
-            upper[sample, unit] = torch.minimum(upper[sample, unit], -down)
-        return lower.view_as(ends[0]), upper.view_as(ends[1])
-
-
-def _entry(unit: Tensor, sign: float, values: Tensor) -> Tensor:
-    return sign * values.gather(1, unit[:, None])[:, 0]
-
-
-def _lead(own: Tensor, other: Tensor, values: Tensor) -> Tensor:
-    """By how much one class beats another."""
-    return (values.gather(1, own[:, None]) - values.gather(1, other[:, None]))[:, 0]
-
-
-def _rows(bent: list[Ends]) -> int:
-    """How many images one forward and backward pass may take."""
-    return max(1, min(256, ENTRIES // max(1, sum(lower[0].numel() for lower, _ in bent if lower.numel()))))

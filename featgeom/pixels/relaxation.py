@@ -1,46 +1,69 @@
-"""Linear functions below a ReLU network's values over a set of images: one backward pass a function.
+"""Linear functions below a network's values over a set of images: one backward pass a function.
 
-Each ReLU and each max pooling, whose input is known to lie between two ends, is bounded by a line below or a
-line above, whichever the sign of its coefficient asks for; the coefficients are what automatic
-differentiation carries back. Source: Zhang et al., arXiv 1811.00866 (CROWN).
+Each operation that bends stands as its value at the image in the middle plus a line in the movement of its
+input; the slopes are what automatic differentiation carries back, and what a line leaves out is counted. Any
+slope gives a bound, so that slopes may be chosen by gradient. What is left out is counted either at the ends
+of each entry by itself (Zhang et al., arXiv 1811.00866), or at a price of Σ Δ², of which a Euclidean ball has
+only so much for all entries together; by duality every price ≥ 0 gives a bound, too.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from featgeom.errors import Unsupported
 from featgeom.models.classifier import exact_float32
-from featgeom.pixels.interval import Ends
+from featgeom.pixels.ends import Bent, Ends
+from featgeom.pixels.operators import REGISTRY
 
 SLACK = 1e-9  # of the size of all terms of a bound: float64 rounds by far less
 MULTIPLIERS = 24
 
 
-class Relaxed(TorchFunctionMode):
-    """Runs a network as it is, but backward through lines instead of ReLU and max pooling.
+@dataclass
+class Line:
+    """What was chosen for one operation: a slope for each coefficient, another added, the log of a price.
 
-    ``bent`` holds the ends (rows, ...) of what goes into each of them, in order; ``error`` (rows,) is, after
-    a backward pass, what the linear function gives at the images beyond the network's own value, and
-    ``size`` the sum of the absolute values of its parts. The pass ends at the first of them without ends.
+    Of the slopes (rows, ...) and ``more`` (rows, ...) the coefficient a becomes a · slope + more. None is
+    chosen anew, and ``more`` None is nothing.
     """
 
-    def __init__(self, bent: list[Ends]) -> None:
+    slope: Tensor | None = None
+    more: Tensor | None = None
+    price: Tensor | None = None
+
+
+class Relaxed(TorchFunctionMode):
+    """Runs a network as it is, but backward through lines instead of what bends.
+
+    ``bent`` holds what goes into each operation that bends, in order; ``lines`` what was chosen for it,
+    filled in by the first pass where nothing was. ``error`` (rows,) is, after a backward pass, a lower bound
+    on what the lines leave out, ``left`` what each entry has of it, and ``size`` the sum of the absolute
+    values of its parts. The pass ends at the first operation that bends of which ``bent`` says nothing.
+    """
+
+    def __init__(self, bent: Sequence[Bent], lines: list[Line] | None = None) -> None:
         super().__init__()
         self.bent = bent
+        self.lines = lines or [Line() for _ in bent]
         self.met = 0
-        self.error: Tensor | float = 0.0
-        self.size: Tensor | float = 0.0
+        self.clear()
+
+    def clear(self) -> None:
+        """Before another backward pass."""
+        self.error: Any = 0.0
+        self.size: Any = 0.0
+        self.left: dict[int, Tensor] = {}
 
     def run(self, network: nn.Module, x: Tensor) -> Tensor:
-        """The values at x, or, where ends are lacking, the input of the first ReLU without any."""
+        """The values at x, or, where ends are lacking, what goes into the first operation without any."""
         try:
             with exact_float32(), self:
                 values: Tensor = network(x.clone())
@@ -48,157 +71,185 @@ class Relaxed(TorchFunctionMode):
             values = reached.values
         return values
 
-    def add(self, change: Tensor) -> None:
-        """Count what a line differs at the images, times its coefficient."""
-        self.error = self.error + change.flatten(1).sum(1)
-        self.size = self.size + change.flatten(1).abs().sum(1)
+    def pull(self, at: int, z: Tensor, a: Tensor) -> Tensor:
+        """The coefficients of what goes into an operation, from those of what comes out; counts its error."""
+        here, line = self.bent[at], self.lines[at]
+        bend = here.bend
+        assert bend is not None
+        lower, upper = bend.windows(here.lower), bend.windows(here.upper)
+        if line.price is None:
+            with torch.no_grad():
+                line.slope, line.price = self._priced(at, z, a, lower, upper)
+        price = line.price.exp()
+        rows = (-1, *(1,) * (z.ndim - 1))
+        assert line.slope is not None
+        slope = line.slope
+        if bend.pools:  # what is learned counts where the largest is bounded from above
+            only = torch.zeros_like(z).scatter(2, z.argmax(2, keepdim=True), 1.0)
+            a, slope = a.unsqueeze(2), torch.where(a.unsqueeze(2) < 0, slope, only)
+        c = a * slope if line.more is None else a * slope + line.more
+        error, size = bend.error(a.squeeze(2) if bend.pools else a, c, z, lower, upper, price.view(rows))
+        self.left[at] = error.detach()
+        cost = price * here.energy.square()
+        self.error = self.error + error.flatten(1).sum(1) - cost
+        self.size = self.size + size.flatten(1).sum(1) + cost.detach()
+        return c
+
+    def _priced(self, at: int, z: Tensor, a: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Slopes and the log of a price (rows,): of a guess and of none, the better."""
+        here, slopes, prices, values = self.bent[at], [], [], []
+        bend, rows = here.bend, (-1, *(1,) * (z.ndim - 1))
+        assert bend is not None
+        tiny = torch.finfo(z.dtype).tiny
+        guess = bend.penalty(a, z, lower, upper, here.energy).clamp_min(tiny)
+        for price in (guess, torch.full_like(guess, tiny)):
+            slopes.append(bend.line(a, z, lower, upper, price.view(rows)))
+            c = (a.unsqueeze(2) if bend.pools else a) * slopes[-1]
+            error, _ = bend.error(a, c, z, lower, upper, price.view(rows))
+            values.append(error.flatten(1).sum(1) - price * here.energy.square())
+            prices.append(price)
+        better = values[0] > values[1]
+        slope = torch.where(better.view(rows), slopes[0], slopes[1])
+        return slope, torch.where(better, prices[0], prices[1]).log()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One operation of the network."""
         kwargs = dict(kwargs or {})
-        name = func.__name__.removesuffix("_")
-        if name not in {"relu", "max_pool2d"}:
+        name = func.__name__ if func.__name__ in REGISTRY else func.__name__.removesuffix("_")
+        if name not in REGISTRY:
             return func(*args, **kwargs)
         x = args[0] if args else kwargs.pop("input")
         if not x.requires_grad:
             return func(x, *args[1:], **kwargs)
         if self.met == len(self.bent):
             raise _Reached(x)
-        lower, upper = self.bent[self.met]
+        here = self.bent[self.met]
         self.met += 1
-        if not lower.numel():  # on a side path that leads to no logit
+        bend = here.bend
+        if bend is None:  # on a side path that leads to no logit
             return func(x, *args[1:], **kwargs)
-        if lower.shape != x.shape:
+        if here.lower.shape != x.shape:
             raise Unsupported("no bounds: the network does not do the same for every image")
-        if name == "max_pool2d":
-            return _max_pool(self, x, lower, upper, *args[1:], **kwargs)
-        result: Tensor = _Line.apply(x, lower, upper, self)  # type: ignore[no-untyped-call]
-        return x.copy_(result) if kwargs.get("inplace") or func.__name__ == "relu_" else result
+        result: Tensor = _Bend.apply(bend.windows(x), self.met - 1, self)  # type: ignore[no-untyped-call]
+        if bend.pools:
+            return result.view(bend.value(here.lower).shape)
+        return x.copy_(result) if kwargs.get("inplace") or func.__name__ != name else result
 
 
 class _Reached(Exception):
-    """The pass has come to a ReLU or pooling without ends."""
+    """The pass has come to something that bends without ends."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
 
 
-class _Line(torch.autograd.Function):
-    """ReLU; backward, the line above it where the coefficient is negative, else a line below."""
+class _Bend(torch.autograd.Function):
+    """The operation itself; backward, a line."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, lower: Tensor, upper: Tensor, mode: Relaxed) -> Tensor:
-        ctx.kept = z.clone(), lower, upper, mode
-        return z.relu()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
-        z, lower, upper, mode = ctx.kept
-        (g,) = grads
-        bends = (lower < 0) & (upper > 0)
-        above = torch.where(bends, upper / (upper - lower).clamp_min(1e-300), (lower >= 0).to(z))
-        below = torch.where(bends, (upper > -lower).to(z), (lower >= 0).to(z))
-        slope = torch.where(g < 0, above, below)
-        height = torch.where(bends & (g < 0), -lower * above, torch.zeros_like(z))
-        mode.add(g * (slope * z + height - z.relu()))
-        return g * slope, None, None, None
-
-
-class _Largest(torch.autograd.Function):
-    """The largest entry of each window; backward, an entry or a constant that bounds it."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, lower: Tensor, upper: Tensor, mode: Relaxed) -> Tensor:
-        ctx.kept = z.clone(), lower, upper, mode
-        return z.amax(2)
+    def forward(ctx: Any, z: Tensor, at: int, mode: Relaxed) -> Tensor:
+        ctx.kept = z.clone(), at, mode
+        bend = mode.bent[at].bend
+        assert bend is not None
+        return z.amax(2) if bend.pools else bend.value(z)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        z, lower, upper, mode = ctx.kept
-        (g,) = grads
-        least, chosen = lower.max(2, keepdim=True)
-        others = upper.scatter(2, chosen, -math.inf).amax(2, keepdim=True)
-        entry = (g.unsqueeze(2) >= 0) | (others <= least)
-        g = g.unsqueeze(2)
-        bound = torch.where(entry, z.gather(2, chosen), upper.amax(2, keepdim=True))
-        mode.add(g * (bound - z.amax(2, keepdim=True)))
-        return (
-            torch.zeros_like(z).scatter(2, chosen, torch.where(entry, g, torch.zeros_like(g))),
-            None,
-            None,
-            None,
+        z, at, mode = ctx.kept
+        return mode.pull(at, z, grads[0]), None, None
+
+
+class Pass:
+    """A network run once on images x (rows, c, h, w), for any number of backward passes through lines.
+
+    ``room`` are the ends of the movement of x, ``radius`` (rows,) that of the Euclidean balls (inf: none).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        x: Tensor,
+        bent: Sequence[Bent],
+        room: Ends,
+        radius: Tensor,
+        lines: list[Line] | None = None,
+    ) -> None:
+        self.mode = Relaxed(bent, lines)
+        self.room, self.radius = room, radius
+        self.move = torch.zeros_like(x).flatten(1)  # where the last linear function is least
+        self.leaf = x.detach().clone().requires_grad_(True)
+        with torch.enable_grad():
+            self.values = self.mode.run(network, self.leaf).flatten(1)
+
+    def below(self, pick: Callable[[Tensor], Tensor], learning: bool = False) -> tuple[Tensor, Tensor]:
+        """A linear function below pick(values): its value at x, and its least change, both (rows,).
+
+        Their sum is a lower bound on pick(values) wherever the image moves inside the room and the ball.
+        ``values`` are flat: the network's, or what goes into the first operation without ends. Slack for
+        rounding is taken off. While ``learning`` the results are functions of what is chosen in the lines.
+        """
+        self.mode.clear()
+        with torch.enable_grad():
+            picked = pick(self.values)
+        (slope,) = torch.autograd.grad(
+            picked, self.leaf, torch.ones_like(picked), retain_graph=True, create_graph=learning
         )
-
-
-def _max_pool(
-    mode: Relaxed, x: Tensor, lower: Tensor, upper: Tensor, kernel_size: Any, stride: Any = None,
-    padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any,
-) -> Tensor:  # fmt: skip
-    """Max pooling by windows, so that overlapping ones are bounded one by one."""
-    (high, wide), (up, aside) = (
-        v if isinstance(v, (tuple, list)) else (v, v) for v in (kernel_size, padding)
-    )
-
-    def windows(t: Tensor) -> Tensor:
-        t = functional.pad(t, (aside, aside, up, up), value=-math.inf)
-        return functional.unfold(t, (high, wide), dilation, 0, stride or kernel_size).unflatten(
-            1, (t.shape[1], -1)
-        )
-
-    flat: Tensor = _Largest.apply(windows(x), windows(lower), windows(upper), mode)  # type: ignore[no-untyped-call]
-    shape = functional.max_pool2d(lower, kernel_size, stride, padding, dilation).shape
-    return flat.view(shape)
+        value = picked.detach() + self.mode.error
+        low, high = (end.flatten(1) for end in self.room)
+        change, self.move = least_change(slope.flatten(1), low, high, self.radius)
+        with torch.no_grad():
+            size = self.values.detach().abs().amax(1) + self.mode.size - change
+        return value - SLACK * size, change
 
 
 def bounded_below(
     network: nn.Module,
     x: Tensor,
-    bent: list[Ends],
+    bent: Sequence[Bent],
     picks: Sequence[Callable[[Tensor], Tensor]],
     room: Ends,
     radius: Tensor,
 ) -> Iterator[Ends]:
-    """For each pick a linear function below pick(values): its value at x, and its least change.
-
-    It is a function of the pixels. Both results are (rows,), and their sum is a lower bound on pick(values)
-    wherever the image moves by at most ``radius`` (rows,) and within ``room``. ``values`` are flat: the
-    network's, or what goes into its first ReLU or pooling that ``bent`` has no ends for. Slack for rounding
-    is taken off.
-    """
-    mode = Relaxed(bent)
-    leaf = x.detach().clone().requires_grad_(True)
-    with torch.enable_grad():
-        values = mode.run(network, leaf).flatten(1)
+    """For each pick what `Pass.below` finds, with lines chosen for it without learning."""
+    found = Pass(network, x, bent, room, radius)
     for pick in picks:
-        mode.error = mode.size = 0.0
-        with torch.enable_grad():
-            picked = pick(values)
-        (slope,) = torch.autograd.grad(picked, leaf, torch.ones_like(picked), retain_graph=True)
-        value = picked.detach() + mode.error
-        change = least_change(slope.flatten(1), room[0].flatten(1), room[1].flatten(1), radius)
-        size = values.detach().abs().amax(1) + mode.size - change
-        yield value - SLACK * size, change
+        found.mode.lines = [Line() for _ in bent]
+        with torch.no_grad():
+            yield found.below(pick)
 
 
-def least_change(slope: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
-    """A lower bound on slope · δ over low ≤ δ ≤ high, ‖δ‖ ≤ radius: (n, m), (n, m), (n, m), (n,) → (n,).
+def least_change(slope: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Ends:
+    """A lower bound on slope · δ over low ≤ δ ≤ high, ‖δ‖ ≤ radius, and a δ near the least.
 
-    By duality every multiplier λ ≥ 0 of the ball gives one, and the best of a few is taken; without bounds
-    in the way it is −radius · ‖slope‖. The box must hold 0.
+    Shapes (n, m), (n, m), (n, m), (n,) → (n,), (n, m). By duality every multiplier λ ≥ 0 of the ball gives a
+    bound, and the best of a few is taken; without bounds in the way it is −radius · ‖slope‖. The box must
+    hold 0; a radius of inf leaves the box alone.
 
     >>> one = torch.ones(1, 2, dtype=torch.float64)
-    >>> least_change(one, -9 * one, one, torch.tensor([2.0])).item()  # −2 √2
+    >>> least_change(one, -9 * one, one, torch.tensor([2.0]))[0].item()  # −2 √2
     -2.8284271247461903
-    >>> least_change(one, 0 * one, one, torch.tensor([2.0])).item()
+    >>> least_change(one, 0 * one, one, torch.tensor([2.0]))[0].item()
     0.0
     """
+    corner = torch.minimum(slope * low, slope * high).sum(1)
+    vertex = torch.where(slope.detach() > 0, low, high)
+    if (radius == math.inf).all():
+        return corner, vertex
     length = slope.norm(dim=1)
-    weight = (length / (2 * radius)).clamp_min(1e-300)
-    best = torch.maximum(-length * radius, torch.minimum(slope * low, slope * high).sum(1))
-    for _ in range(MULTIPLIERS):
-        move = torch.clamp(-slope / (2 * weight[:, None]), low, high)
-        reached = move.norm(dim=1)
-        value = (slope * move).sum(1) + weight * (reached.square() - radius.square())
-        best = torch.maximum(best, value)
-        weight = (weight * (reached / radius)).clamp_min(1e-300)
-    return best
+    tiny = torch.finfo(slope.dtype).tiny
+    finite = torch.where(radius < math.inf, radius, 1.0)
+    with torch.no_grad():
+        weight = (length / (2 * finite)).clamp_min(tiny)
+        best, chosen = torch.full_like(length, -math.inf), weight
+        for _ in range(MULTIPLIERS):
+            move = torch.clamp(-slope / (2 * weight[:, None]), low, high)
+            reached = move.norm(dim=1)
+            value = (slope * move).sum(1) + weight * (reached.square() - finite.square())
+            chosen = torch.where(value > best, weight, chosen)
+            best = torch.maximum(best, value)
+            weight = (weight * (reached / finite)).clamp_min(tiny)
+        move = torch.clamp(-slope / (2 * chosen[:, None]), low, high)
+        constant = chosen * (move.square().sum(1) - finite.square())
+    bounded = torch.maximum((slope * move).sum(1) + constant, -length * finite)
+    best = torch.where(radius < math.inf, torch.maximum(bounded, corner), corner)
+    return best, torch.where((radius < math.inf)[:, None], move, vertex)

@@ -21,6 +21,7 @@ from featgeom.boundaries.slices import SlicePartition, slice_cells
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
+from featgeom.pixels.pieces import OnPlane, exact_polygons, touching
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -39,6 +40,9 @@ class PixelSlice(Result):
     class, cut to the domain; ``pieces`` says in how many parts each class falls at this resolution (in
     feature space it is always one), ``graph`` which classes meet. ``evaluated`` is the share of the points
     inside at which the network was run: the others lie where all around has one class, and were given that.
+    Of an exact slice polygons, pieces and graph are those of the network itself (``labels`` are as before),
+    and ``regions`` is in how many parts the plane was cut for them, on each of which the network is affine
+    or was proved to have one class; it is 0 for an adaptive one.
     ``features`` is the exact slice through the features of the three images.
     """
 
@@ -55,6 +59,7 @@ class PixelSlice(Result):
     pieces: dict[int, int]
     graph: nx.Graph
     evaluated: float
+    regions: int
     features: SlicePartition
     stats: Stats
 
@@ -69,14 +74,19 @@ def slice_pixels(
     resolution: float | None = None,
     *,
     across: int = 512,
+    exact: bool = False,
 ) -> PixelSlice:
     """Map the classes on the plane of pixel space through images a, b and c, each (c, h, w).
 
     ``window`` (umin, vmin, umax, vmax) is in the plane's coordinates: a is its origin, b lies on the first
     axis. Without it, the window is the part of the plane inside the bounds. The lattice is refined near
-    boundaries to ``resolution`` (by default the window's longer side divided by ``across``).
+    boundaries to ``resolution`` (by default the window's longer side divided by ``across``): what is smaller
+    is not seen. With ``exact``, the plane is also cut along every line at which the network, in float64,
+    bends near a boundary of classes, which takes from seconds for small networks to hours for deep ones.
 
-    Raises BadArgument where the images lie on a line, or the window meets no image.
+    Raises BadArgument where the images lie on a line, or the window meets no image; with ``exact``,
+    Unsupported for a network that is not made of affine layers, batch normalisation, ReLU, LeakyReLU,
+    average and max pooling and additions, which adaptive slices take.
 
     >>> import featgeom as fg, torch; from torch import nn
     >>> torch.manual_seed(0) and None
@@ -107,6 +117,11 @@ def slice_pixels(
     features = np.asarray(classifier.features(f.images(x)), np.float64)
     shadow = Plane.through(*features)
     polygons = _polygons(labels, u, v, spacing, domain)
+    graph, regions = _graph(labels, polygons), 0
+    if exact:
+        network = OnPlane(classifier.to(dtype=torch.float64).network, plane, f.shape)
+        polygons, regions = exact_polygons(network, domain)
+        graph = touching(polygons, spacing)
     return PixelSlice(
         plane,
         domain,
@@ -116,8 +131,9 @@ def slice_pixels(
         float(spacing),
         polygons,
         {k: int((shapely.area(shapely.get_parts(polygon)) > 0).sum()) for k, polygon in polygons.items()},
-        _graph(labels, polygons),
+        graph,
         evaluated,
+        regions,
         slice_cells(classifier.head, shadow, shadow.window(features)),
         Stats(levels + 1, 0, perf_counter() - begun),
     )

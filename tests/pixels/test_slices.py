@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import shapely
 import torch
+from torch import nn
 
 import featgeom as fg
-from featgeom.errors import BadArgument
+from featgeom.errors import BadArgument, Unsupported
 from featgeom.pixels.derivatives import pixel_function
 
-from .networks import SHAPE, conv_classifier, images
+from .networks import PIXELS, SHAPE, conv_classifier, images, smooth_classifier
 
 
 def varied() -> fg.Classifier:
@@ -74,3 +75,101 @@ def test_images_on_a_line_have_no_plane() -> None:
     flat = [np.full(SHAPE, value, np.float32) for value in (0.0, 0.5, 1.0)]
     with pytest.raises(BadArgument, match="lie on a line"):
         fg.slice_pixels(varied(), *flat)
+
+
+def centred(net: nn.Module, head: nn.Linear) -> fg.Classifier:
+    """A classifier whose classes are all seen on random images."""
+    clf = fg.load_classifier(net, pixels=PIXELS)
+    with torch.no_grad():
+        head.bias.sub_(torch.from_numpy(clf.logits(images(64)).mean(0)))
+    return clf
+
+
+def pooled() -> fg.Classifier:
+    torch.manual_seed(1)
+    net = nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.LeakyReLU(0.2), nn.MaxPool2d(3, 2, 1), nn.Conv2d(6, 8, 2),
+        nn.ReLU(), nn.Flatten(), nn.Linear(32, 8), nn.ReLU(), nn.Linear(8, 5),
+    )  # fmt: skip
+    return centred(net, net[8])
+
+
+class Skipping(nn.Module):
+    """An addition, batch normalisation and average pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(2, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.norm, self.head = nn.BatchNorm2d(6), nn.Linear(24, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x).relu()
+        x = (x + self.norm(self.second(x))).relu()
+        return self.head(nn.functional.avg_pool2d(x, 3).flatten(1))
+
+
+def skipping() -> fg.Classifier:
+    torch.manual_seed(2)
+    net = Skipping()
+    return centred(net, net.head)
+
+
+EXACT = {"varied": varied, "pooled": pooled, "skipping": skipping}
+
+
+def values_at(clf: fg.Classifier, part: fg.PixelSlice, points: np.ndarray) -> np.ndarray:
+    """The logits in float64."""
+    with torch.no_grad():
+        x = torch.from_numpy(part.plane.lift(points)).view(-1, *SHAPE)
+        return clf.to(dtype=torch.float64).network(x).numpy()
+
+
+def leads(values: np.ndarray) -> np.ndarray:
+    """By how much the largest logit is above the second."""
+    ranked = np.sort(values, axis=1)
+    return ranked[:, -1] - ranked[:, -2]
+
+
+def classes_of(part: fg.PixelSlice, points: np.ndarray) -> np.ndarray:
+    """The class of the polygon that each point lies in."""
+    own = np.full(len(points), -1)
+    for k, polygon in part.polygons.items():
+        own[shapely.contains_xy(polygon, points)] = k
+    return own
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_and_adaptive_slices_agree(name: str, seed: int) -> None:
+    """The exact one has the network's class wherever it does not tie, and ties on its boundaries."""
+    clf, corners = EXACT[name](), images(3, seed)
+    whole = fg.slice_pixels(clf, *corners, across=32)
+    inside = np.minimum(whole.labels[:, 1:], whole.labels[:, :-1]) >= 0
+    change = np.argwhere((np.diff(whole.labels, axis=1) != 0) & inside)
+    row, column = change[len(change) // 2]
+    u, v = (whole.u[column] + whole.u[column + 1]) / 2, whole.v[row]
+    window = (u - 0.12, v - 0.12, u + 0.12, v + 0.12)
+    part = fg.slice_pixels(clf, *corners, window=window, across=64, exact=True)
+    assert part.regions > len(part.polygons) > 1
+    assert sum(p.area for p in part.polygons.values()) == pytest.approx(part.domain.area, rel=1e-7)
+    rows, columns = np.nonzero(part.labels >= 0)
+    at = np.stack([part.u[columns], part.v[rows]], 1)
+    assert (classes_of(part, at) == part.labels[rows, columns]).mean() > 0.99
+
+    drawn = np.random.default_rng(0).uniform(*np.reshape(part.domain.bounds, (2, 2)), (3000, 2))
+    drawn = drawn[shapely.contains_xy(part.domain, drawn)]
+    values = values_at(clf, part, drawn)
+    free = leads(values) > 1e-6
+    assert free.mean() > 0.99
+    np.testing.assert_array_equal(classes_of(part, drawn)[free], values.argmax(1)[free])
+
+    boundaries = shapely.union_all([p.boundary for p in part.polygons.values()])
+    inner = boundaries.difference(part.domain.boundary.buffer(1e-6))
+    places = shapely.get_coordinates(shapely.segmentize(inner, 0.05))
+    assert leads(values_at(clf, part, places)).max() < 1e-6
+
+
+def test_what_is_not_piecewise_linear_has_no_exact_slice() -> None:
+    with pytest.raises(Unsupported, match="tanh"):
+        fg.slice_pixels(smooth_classifier(), *images(3), across=32, exact=True)
+    assert fg.slice_pixels(smooth_classifier(), *images(3), across=32).regions == 0

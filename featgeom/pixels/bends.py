@@ -1,0 +1,165 @@
+"""Functions of a network's entries that bend, and what a line in place of one leaves out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+CELLS = 24  # into which the room of a smooth function is cut
+FIXED_POINT = 4  # steps towards a price at which those that it lets leave their line are those that set it
+Call = Callable[..., Tensor]
+
+
+class Bend:
+    """A function f of each entry z by itself, whose slope lies between ``least`` and ``most``.
+
+    In the network's bounds f stands as f(z + Δ) ≥ or ≤ f(z) + a line in Δ, with z the value at the image
+    in the middle. What a line leaves out is `error`; the ends of z + Δ are ``lower`` and ``upper``.
+    """
+
+    pools = False
+    kinks = False  # whether splitting at 0 leaves two lines
+
+    def __init__(self, value: Call, least: float, most: float) -> None:
+        self.value = value
+        self.least, self.most = least, most
+
+    @property
+    def lipschitz(self) -> float:
+        """By how much f may stretch distances."""
+        return max(abs(self.least), abs(self.most))
+
+    def ends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """The least and the greatest f between these ends; exact for a function that rises."""
+        return self.value(lower), self.value(upper)
+
+    def asked(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Where narrower ends would help."""
+        return lower < upper
+
+    def windows(self, z: Tensor) -> Tensor:
+        """The entries as `error` takes them."""
+        return z
+
+    def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
+        """A good price (rows,) of the square of a movement, for coefficients a of f and Σ Δ² ≤ energy²."""
+        raise NotImplementedError
+
+    def line(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor) -> Tensor:
+        """A good slope of the line, for coefficients a of f."""
+        raise NotImplementedError
+
+    def error(
+        self, a: Tensor, c: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """No more than a (f(z + Δ) − f(z)) − c Δ + price Δ² for any Δ in the room; the size of its terms."""
+        raise NotImplementedError
+
+
+class Kinked(Bend):
+    """max(z, share · z), 0 ≤ share ≤ 1: ReLU and LeakyReLU."""
+
+    kinks = True
+
+    def __init__(self, share: float = 0.0) -> None:
+        super().__init__(lambda z: functional.leaky_relu(z, share) if share else z.relu(), share, 1.0)
+
+    def asked(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Where the kink is between the ends."""
+        return (lower < 0) & (upper > 0)
+
+    def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
+        """Of a kink at z, a line leaves out a² / 16 price; those far from their kink leave out nothing."""
+        a = torch.where(self.asked(lower, upper), -a, 0.0).clamp_min(0).flatten(1) * (self.most - self.least)
+        far, tiny = z.flatten(1).abs(), torch.finfo(z.dtype).tiny
+        price = a.norm(dim=1) / (4 * energy).clamp_min(tiny)
+        for _ in range(FIXED_POINT):
+            near = torch.where(4 * price[:, None] * far <= a, a, 0.0)
+            price = (price + near.norm(dim=1) / (4 * energy).clamp_min(tiny)) / 2
+        return price
+
+    def line(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor) -> Tensor:
+        """Where f is bounded from above the chord of what a movement can pay for, else f's own slope."""
+        reach = a.abs() * (self.most - self.least) / (4 * price).clamp_min(torch.finfo(z.dtype).tiny)
+        low, high = torch.maximum(lower, z - reach), torch.minimum(upper, z + reach)
+        chord = high.clamp_min(0) / (high.clamp_min(0) - low.clamp_max(0)).clamp_min(
+            torch.finfo(z.dtype).tiny
+        )
+        return self.least + (self.most - self.least) * torch.where(a < 0, chord, (z > 0).to(z))
+
+    def error(
+        self, a: Tensor, c: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Exact: on each side of the kink it is a parabola that opens upwards, or a line."""
+        low, high = lower - z, upper - z
+        with torch.no_grad():
+            kink = torch.minimum(torch.maximum(-z, low), high)
+            double = (2 * price).clamp_min(torch.finfo(z.dtype).tiny)
+            right = torch.minimum(torch.maximum((c - a * self.most) / double, kink), high)
+            left = torch.maximum(torch.minimum((c - a * self.least) / double, kink), low)
+
+        def at(move: Tensor) -> Tensor:
+            return a * (self.value(z + move) - self.value(z)) - c * move + price * move.square()
+
+        one, other = at(right), at(left)
+        with torch.no_grad():
+            reach = torch.maximum(right.abs(), left.abs())
+            size = (a.abs() + c.abs()) * (reach + z.abs()) + price * reach.square()
+        return torch.minimum(one, other), size
+
+
+class Smooth(Bend):
+    """A function whose second derivative is nowhere beyond ``curvature``.
+
+    It rises but, where ``bottom`` is given, falls to the left of that one place, where it is at its least;
+    ``bottom`` need be known to 1e-6 only.
+    """
+
+    def __init__(
+        self, value: Call, least: float, most: float, curvature: float, bottom: float | None = None
+    ) -> None:
+        super().__init__(value, least, most)
+        self.curvature, self.bottom = curvature, bottom
+
+    def ends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Those at both ends, or at the bottom between them."""
+        one, other = self.value(lower), self.value(upper)
+        low, high = torch.minimum(one, other), torch.maximum(one, other)
+        if self.bottom is not None:
+            least = float(self.value(torch.tensor(self.bottom, dtype=torch.float64))) - 1e-11
+            inside = (lower < self.bottom + 1e-5) & (upper > self.bottom - 1e-5)
+            low = torch.where(inside, low.clamp_max(least), low)
+        slack = 1e-14 * (1 + lower.abs() + upper.abs())  # of the library's exponential
+        return low - slack, high + slack
+
+    def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
+        """What the curvature asks for at most."""
+        return a.abs().flatten(1).amax(1) * self.curvature / 8
+
+    def line(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor) -> Tensor:
+        """The chord."""
+        wide = upper - lower
+        with torch.enable_grad():
+            at = z.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(self.value(at).sum(), at)
+        chord = (self.value(upper) - self.value(lower)) / wide.clamp_min(1e-6)
+        return torch.where(wide > 1e-6, chord, slope)
+
+    def error(
+        self, a: Tensor, c: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Between two places h apart a function is no more than |its second derivative| h² / 8 below both."""
+        low, wide = lower - z, upper - lower
+        least, here = torch.full_like(a * z, math.inf), self.value(z)
+        for i in range(CELLS + 1):
+            move = low + wide * (i / CELLS)
+            value = a * (self.value(z + move) - here) - c * move + price * move.square()
+            least = torch.minimum(least, value)
+        bend = a.abs() * self.curvature + 2 * price
+        reach = wide + low.abs()
+        size = a.abs() * (here.abs() + 1 + reach) + c.abs() * reach + price * reach.square()
+        return least - bend * (wide / CELLS).square() / 8, size.detach()

@@ -1,0 +1,129 @@
+"""What is known of each tensor while a network runs on the ends of a set of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featgeom.errors import Unsupported
+from featgeom.exact.rounding import gamma
+from featgeom.pixels.bends import Bend
+from featgeom.pixels.operators import REGISTRY
+
+Ends = tuple[Tensor, Tensor]
+ROUNDINGS = 4096  # more than there are in one entry of any operation without weights
+
+QUESTIONS = {
+    "size",
+    "dim",
+    "ndimension",
+    "numel",
+    "nelement",
+    "stride",
+    "is_contiguous",
+    "__len__",
+    "__get__",
+}
+CONSTANTS = {"zeros_like", "ones_like", "new_zeros", "new_ones"}
+REARRANGE = {"flatten", "view", "reshape", "squeeze", "contiguous", "clone", "__getitem__", "pad"}
+DROPOUT = {"dropout", "dropout2d", "feature_dropout"}
+AVERAGE = {"avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"}
+BY_CONSTANTS = {"add", "sub", "mul", "div", "neg", "__rsub__", "batch_norm"}
+WEIGHTED = {"conv2d", "linear"}
+IN_PLACE = {"add_": "add", "sub_": "sub", "mul_": "mul", "div_": "div"}
+WIDER = 1 + 1e-9  # of lengths: float64 rounds by far less
+
+
+@dataclass(frozen=True)
+class Bent:
+    """What goes into an operation that bends: its ends (rows, ...), and a bound (rows,) on its movement.
+
+    The movement is the Euclidean distance from what goes in at the image in the middle. ``bend`` is None for
+    an operation on a side path that leads to no logit.
+    """
+
+    bend: Bend | None
+    lower: Tensor
+    upper: Tensor
+    energy: Tensor
+
+    def at(self, rows: Tensor) -> Bent:
+        """Of these rows, which may repeat."""
+        if self.bend is None:
+            return self
+        return Bent(self.bend, self.lower[rows], self.upper[rows], self.energy[rows])
+
+
+Narrow = Callable[[list[Bent], Bent], Ends]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a tensor besides its ends.
+
+    ``point`` is its value at the centre of the ball, twice in the batch as the ends are, and ``energy`` (n,)
+    a bound on its Euclidean distance from it. Of an image moved and scaled entry by entry: ``scale``, by
+    which each pixel's movement is multiplied, also twice. Whether it comes straight from something that
+    bends: ``bent``. Of a result of something that is not supported: its name, ``lost``.
+    """
+
+    point: Tensor | None = None
+    energy: Tensor | None = None
+    scale: Tensor | None = None
+    bent: bool = False
+    lost: str = ""
+
+
+def unsupported(name: str) -> Unsupported:
+    """The error that names an operation."""
+    return Unsupported(
+        f"no bounds: the network's logits depend on the operation '{name}', for which there is no rule here "
+        f"(known: affine layers, batch normalisation, average pooling, additions, {', '.join(REGISTRY)})"
+    )
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested arguments."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from tensors(part)
+    elif isinstance(value, dict):
+        yield from tensors(tuple(value.values()))
+
+
+def halves(x: Tensor) -> Ends:
+    """The lower and the upper ends of a batch."""
+    lower, upper = x.chunk(2)
+    return lower, upper
+
+
+def outward(ends: Tensor, size: Tensor) -> Tensor:
+    """Both ends moved apart by more than rounding, for values of that size."""
+    lower, upper = halves(gamma(ROUNDINGS, "float64") * size)
+    low, high = halves(ends)
+    return torch.cat([low - lower, high + upper])
+
+
+def by_rows(values: Tensor, like: Tensor) -> Tensor:
+    """One value a row, for tensors of that many dimensions."""
+    return values.view(-1, *(1,) * (like.ndim - 1))
+
+
+def movement(point: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """A bound (n,) on the Euclidean distance from the point to anything between these ends."""
+    return torch.maximum(upper - point, point - lower).reshape(len(point), -1).norm(dim=1) * WIDER
+
+
+def averaging_norm(func: Any, args: Any, kwargs: Any) -> float:
+    """Of a map without negative weights: √(largest row sum · largest column sum) is no less than its norm."""
+    with torch.enable_grad():
+        one = torch.ones_like(args[0][:1]).requires_grad_(True)
+        rows = func(one, *args[1:], **kwargs)
+        (columns,) = torch.autograd.grad(rows.sum(), one)
+    return float((rows.detach().max() * columns.max()).sqrt())
