@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/digits
+# Several processes of one thread each: threads of matrix products that wait for each other take five times as long.
+ALONE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help analyze test batteries soak mutants lint format docs coverage wheel bench sweep clean
@@ -23,16 +25,16 @@ analyze: $(VENV)/package    ## analyse the built-in digits network, print the pa
 	$(BIN)/featgeom analyze -o $(RUN)
 
 test: $(VENV)/installed     ## run the whole test suite
-	$(BIN)/python -m pytest -n auto
+	$(ALONE) $(BIN)/python -m pytest -n auto --dist worksteal
 
 batteries: $(VENV)/installed ## answers against exact rationals, fifty times as many as in the suite, counted
-	FEATGEOM_BATTERIES=50 $(BIN)/python -m pytest -n auto tests/batteries
+	$(ALONE) FEATGEOM_BATTERIES=50 $(BIN)/python -m pytest -n auto tests/batteries
 
 soak: $(VENV)/installed     ## break runs, files, calls and processes some two thousand times (an hour); SOAK="--seed 7"
 	$(BIN)/python -m tests.soak $(SOAK)
 
 mutants: $(VENV)/installed  ## change each clause of the checks in turn and see whether a test notices (an hour)
-	$(BIN)/python tests/mutants/run.py
+	$(ALONE) $(BIN)/python tests/mutants/run.py
 
 lint: $(VENV)/installed     ## formatter, linter and type checker, changing nothing
 	$(BIN)/ruff format --check .
@@ -48,7 +50,7 @@ docs: $(VENV)/installed     ## build the documentation in build/site, warnings a
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 coverage: $(VENV)/installed ## run the tests and show which lines they never reach
-	$(BIN)/python -m pytest -n auto --cov=featgeom --cov=featgeom_cli --cov-report=term-missing:skip-covered
+	$(ALONE) $(BIN)/python -m pytest -n auto --dist worksteal --cov=featgeom --cov=featgeom_cli --cov-report=term-missing:skip-covered
 
 wheel: $(VENV)/package      ## build the wheel, install it into an environment of its own, try it there
 	rm -rf build/wheel && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
