@@ -83,13 +83,13 @@ class Kinked(Bend):
         return price
 
     def line(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor) -> Tensor:
-        """Where f is bounded from above the chord of what a movement can pay for, else f's own slope."""
+        """Over what a movement can pay for: where f is bounded from above its chord, else the wider side."""
         reach = a.abs() * (self.most - self.least) / (4 * price).clamp_min(torch.finfo(z.dtype).tiny)
         low, high = torch.maximum(lower, z - reach), torch.minimum(upper, z + reach)
         chord = high.clamp_min(0) / (high.clamp_min(0) - low.clamp_max(0)).clamp_min(
             torch.finfo(z.dtype).tiny
         )
-        return self.least + (self.most - self.least) * torch.where(a < 0, chord, (z > 0).to(z))
+        return self.least + (self.most - self.least) * torch.where(a < 0, chord, (high > -low).to(z))
 
     def error(
         self, a: Tensor, c: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor
