@@ -134,6 +134,11 @@ RULES = (
     ),
     Rule(
         "certificates/farkas.py completed",
+        r"set\(solved\.tolist\(\)\) <= set\(values\) → .* < set\(values\)",
+        "where all are solved for, only multipliers of 0 make the slope vanish, and these prove nothing",
+    ),
+    Rule(
+        "certificates/farkas.py completed",
         "(?!(if )?own in values|(not )?set).*",
         "whatever multipliers it finds of the classes stored, their signs and the supremum are checked "
         "exactly after it",
