@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog, nnls
+from scipy.optimize import linprog
 from scipy.sparse import csr_array, eye_array, hstack, vstack
 
 from featgeom.arrays import Float64, Ints
@@ -23,7 +23,7 @@ from featgeom.exact.rounding import UNIT, gamma
 from featgeom.head import AffineHead
 from featgeom.norms import Norm
 from featgeom.regions.domains import Box
-from featgeom.regions.norm_radius import ROOMS, shrunk, way_to_halfspace, within
+from featgeom.regions.norm_radius import ROOMS, about, shortest, shrunk, way_to_halfspace, within
 
 Found = tuple[Float64, Float64] | None  # a move (d,) and multipliers (C,)
 
@@ -97,12 +97,14 @@ class Question:
             return 0.0, push
         return float(way.lower[0] * dual / (dual + error) * (1 - 8 * UNIT)), push
 
-    def beside(self, first: int, second: int, sign: float) -> Float64 | None:
-        """A move to a little to one side of the tie, where the first of these classes is surely no lower than
-        the second, and no other exceeds either; None where there is none within a few roundings."""
-        unit = float((self.errors + UNIT * np.abs(self.gaps) @ (1 + np.abs(self.z))).max())
-        for room in ROOMS:
-            found = self._inside(room).nearest(sign * room * unit, room * unit)
+    def beside(self, first: int, second: int, sign: float, tie: Float64) -> Float64 | None:
+        """A move to a little to one side of the ``tie`` (a move), where the first of these classes is surely
+        no lower than the second, and no other exceeds either; None where there is none within some roundings.
+        """
+        size = np.abs(self.z) + np.abs(self.after(tie) - self.z)
+        unit = float((self.errors + UNIT * np.abs(self.gaps) @ size).max())
+        for room in (0.0, *ROOMS):
+            found = self._inside(room * float(size.max())).nearest(sign * room * unit, room * unit)
             if found is None:
                 continue
             move = found[0]
@@ -112,11 +114,11 @@ class Question:
                 return move
         return None
 
-    def _inside(self, room: float) -> Question:
-        """The same question, where moves are stretched, in a box without a rim: for roundings."""
+    def _inside(self, rim: float) -> Question:
+        """The same question, where moves are stretched, in a box without a rim of so many roundings."""
         if self.norm.factor is None:
             return self
-        return replace(self, box=shrunk(self.box, room * UNIT * (1 + float(np.abs(self.z).max()))))
+        return replace(self, box=shrunk(self.box, rim * UNIT))
 
     def _sure(self, move: Float64, first: int, second: int) -> bool:
         """Whether, rounding aside, the move stays in the box and the second class comes second, or ties."""
@@ -136,26 +138,34 @@ class Question:
 
 
 def _linear(question: Question, others: Ints, right: Float64, value: float) -> Found:
-    """L1 and L∞: in the parts of the move that are not negative, or with a bound on all of its entries."""
-    z, box, d = question.z, question.box, len(question.z)
-    rows, row = question.gaps[others], question.gaps[question.tied[1]]
+    """L1 and L∞: in the parts of the move that are not negative, or with a bound on all of its entries.
+
+    The rows are taken at length 1, and the move in units of the farthest of them.
+    """
+    z, box, d, rival = question.z, question.box, len(question.z), question.tied[1]
+    sizes = np.linalg.norm(question.gaps, axis=1)
+    sizes[sizes == 0] = 1.0
+    rows, row = question.gaps[others] / sizes[others, None], question.gaps[rival] / sizes[rival]
+    right, value = right / sizes[others], value / sizes[rival]
+    length = max(abs(value), float(np.abs(right).max(initial=0.0))) or 1.0
+    down, up = (box.lo - z) / length, (box.hi - z) / length
     if question.norm.order == 1:
-        cost, bounds = np.ones(2 * d), np.stack([np.zeros(2 * d), np.append(box.hi - z, z - box.lo)], axis=1)
-        under, limit, equal = csr_array(np.hstack([-rows, rows])), -right, np.append(row, -row)
+        cost, bounds = np.ones(2 * d), np.stack([np.zeros(2 * d), np.append(up, -down)], axis=1)
+        under, limit, equal = csr_array(np.hstack([-rows, rows])), -right / length, np.append(row, -row)
     else:
         cost = np.append(np.zeros(d), 1.0)
-        bounds = np.append(np.stack([box.lo - z, box.hi - z], axis=1), [[0.0, np.inf]], axis=0)
+        bounds = np.append(np.stack([down, up], axis=1), [[0.0, np.inf]], axis=0)
         ones = csr_array(np.ones((d, 1)))
         sides = [hstack([eye_array(d), -ones]), hstack([-eye_array(d), -ones])]
         under = vstack([csr_array(np.hstack([-rows, np.zeros((len(rows), 1))])), *sides], format="csr")
-        limit, equal = np.append(-right, np.zeros(2 * d)), np.append(row, 0.0)
+        limit, equal = np.append(-right / length, np.zeros(2 * d)), np.append(row, 0.0)
     program: Any = linprog  # the stubs do not know sparse tables
-    found = program(cost, under, limit, equal[None], [value], bounds, method="highs-ds")
+    found = program(cost, under, limit, equal[None], [value / length], bounds, method="highs-ds")
     if found.status != 0:
         return None
     move = found.x[:d] - found.x[d:] if question.norm.order == 1 else found.x[:d]
-    kept = np.maximum(-found.ineqlin.marginals[: len(rows)], 0.0)
-    return move, np.append(kept, found.eqlin.marginals[0])
+    kept = np.maximum(-found.ineqlin.marginals[: len(rows)], 0.0) / sizes[others]
+    return move * length, np.append(kept, found.eqlin.marginals[0] / sizes[rival])
 
 
 def _least_distance(question: Question, others: Ints, right: Float64, value: float) -> Found:
@@ -166,13 +176,12 @@ def _least_distance(question: Question, others: Ints, right: Float64, value: flo
     rows, row = question.gaps[others] @ factor, question.gaps[question.tied[1]] @ factor
     table = np.vstack([rows, row, -row, factor[low], -factor[high]])
     limit = np.concatenate([right, [value, -value], (box.lo - z)[low], (z - box.hi)[high]])
-    system, wanted = np.vstack([table.T, limit]), np.append(np.zeros(len(z)), 1.0)
-    unknown, _ = nnls(system, wanted)
-    rest = system @ unknown - wanted
-    if np.linalg.norm(rest) < 1e-9 or rest[-1] >= 0:
+    found = shortest(table, limit)
+    if found is None:
         return None
+    move, duals = found
     m = len(rows)
-    return -rest[:-1] / rest[-1], np.append(unknown[:m], unknown[m] - unknown[m + 1])
+    return move, np.append(duals[:m], duals[m] - duals[m + 1])
 
 
 def ties_in_norm(head: AffineHead, z: Float64, owner: Ints, tied: Ints, box: Box, norm: Norm) -> TieInNorm:
@@ -188,22 +197,17 @@ def ties_in_norm(head: AffineHead, z: Float64, owner: Ints, tied: Ints, box: Box
         own, rival = int(tied[i, 0]), int(tied[i, 1])
         question = Question(head, z[owner[i]], (own, rival), box, norm)
         found = question.nearest()
-        if found is None:
+        if found is None or not found[1].any():
             continue
         multipliers[i] = found[1] / np.abs(found[1]).max()
         lower[i], push[i] = question.bound(multipliers[i])
-        first, second = question.beside(own, rival, 1.0), question.beside(rival, own, -1.0)
+        tie = found[0]
+        first, second = question.beside(own, rival, 1.0, tie), question.beside(rival, own, -1.0, tie)
         if first is not None and second is not None:
             ahead[i], behind[i] = first, second
             upper[i] = norm.size(np.stack([first, second])).max() * (1 + 4 * (d + 8) * UNIT)
     return TieInNorm(
-        weight=head.weight,
-        bias=head.bias,
-        lo=box.lo,
-        hi=box.hi,
-        features=z,
-        order=f"{norm.order:g}",
-        factor=np.zeros((0, d)) if norm.factor is None else norm.factor,
+        **about(head, z, box, norm),
         owner=owner,
         tied=tied,
         lower=lower,

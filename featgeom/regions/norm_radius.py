@@ -9,6 +9,7 @@ form: it is the least-distance program of Lawson and Hanson (*Solving Least Squa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
@@ -126,26 +127,41 @@ def _stretched(z: Float64, v: Float64, margin: Float64, box: Box, norm: Norm) ->
     return Way(_proved(z, v, margin, push, box, norm), push, np.nan_to_num(move))
 
 
+def shortest(table: Float64, limit: Float64) -> tuple[Float64, Float64] | None:
+    """The shortest y (d,) with table (m, d) y ≥ limit, and multipliers (m,) of the rows, up to a factor.
+
+    None where there is none, or none within 10⁹ times the distance of the farthest row.
+    """
+    sizes = np.linalg.norm(table, axis=1)
+    sizes[sizes == 0] = 1.0
+    table, limit = table / sizes[:, None], limit / sizes
+    length = float(np.abs(limit).max(initial=0.0)) or 1.0
+    system, wanted = np.vstack([table.T, limit / length]), np.append(np.zeros(table.shape[1]), 1.0)
+    unknown, _ = nnls(system, wanted)
+    rest = system @ unknown - wanted
+    if np.linalg.norm(rest) < 1e-9 or rest[-1] >= 0:
+        return None
+    return -rest[:-1] / rest[-1] * length, unknown / sizes
+
+
 def _least_distance(
     z: Float64, v: Float64, margin: float, box: Box, factor: Float64
 ) -> tuple[Float64, Float64]:
     """min ‖y‖ with −v·F y ≥ margin and lo ≤ z + F y ≤ hi: multipliers of the bounds for one of v, and y."""
     low, high = np.flatnonzero(np.isfinite(box.lo)), np.flatnonzero(np.isfinite(box.hi))
     rows = np.vstack([-v @ factor, factor[low], -factor[high]])
-    right = np.concatenate([[margin], (box.lo - z)[low], (z - box.hi)[high]])
-    unknown, _ = nnls(np.vstack([rows.T, right]), np.append(np.zeros(len(z)), 1.0))
-    rest = np.vstack([rows.T, right]) @ unknown - np.append(np.zeros(len(z)), 1.0)
+    found = shortest(rows, np.concatenate([[margin], (box.lo - z)[low], (z - box.hi)[high]]))
     push = np.zeros(len(z))
-    if unknown[0] <= 0 or np.linalg.norm(rest) < 1e-9:
+    if found is None or found[1][0] <= 0:
         # never: a bound in every coordinate that matters
         push = np.where((v > 0) & np.isfinite(box.lo), v, 0.0) + np.where(
             (v < 0) & np.isfinite(box.hi), v, 0.0
         )
         return push, np.zeros(len(z))
-    duals = unknown[1:] / unknown[0]
+    move, duals = found[0], found[1][1:] / found[1][0]
     push[low] += duals[: len(low)]
     push[high] -= duals[len(low) :]
-    return push, -rest[:-1] / rest[-1]
+    return push, move
 
 
 def _proved(z: Float64, v: Float64, margin: Float64, push: Float64, box: Box, norm: Norm) -> Float64:
@@ -162,6 +178,13 @@ def _proved(z: Float64, v: Float64, margin: Float64, push: Float64, box: Box, no
         found = np.where(total > 0, total / dual * (1 - 8 * UNIT), 0.0)
     exactly_none = ~rest.any(axis=1)
     return np.where((total > 0) & exactly_none, np.inf, np.nan_to_num(found, posinf=0.0))
+
+
+def about(head: AffineHead, z: Float64, box: Box, norm: Norm) -> dict[str, Any]:
+    """What claims about distances of z (n, d) in a norm are about, by field."""
+    factor = np.zeros((0, head.dimension)) if norm.factor is None else norm.factor
+    asked = {"features": z, "order": f"{norm.order:g}", "factor": factor}
+    return {"weight": head.weight, "bias": head.bias, "lo": box.lo, "hi": box.hi} | asked
 
 
 def needs_inside(z: Float64, box: Box) -> None:
@@ -207,13 +230,7 @@ def nearest_change(head: AffineHead, z: Float64, domain: Domain, norm: Norm) -> 
     nothing = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, head.dimension)))
     push_of, rivals, push = (np.concatenate(list(part)) for part in zip(*parts, nothing))
     claim = NearestInNorm(
-        weight=head.weight,
-        bias=head.bias,
-        lo=domain.lo,
-        hi=domain.hi,
-        features=z,
-        order=f"{norm.order:g}",
-        factor=np.zeros((0, head.dimension)) if norm.factor is None else norm.factor,
+        **about(head, z, domain, norm),
         tied=np.stack([own, rival], axis=1),
         lower=best,
         upper=upper,

@@ -144,6 +144,30 @@ def test_cells_that_meet_in_a_corner_stay_undecided_with_a_proved_lower_bound(no
 
 
 @pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("unit", [1e-150, 1e-8, 1e8, 1e150])
+def test_flips_to_named_classes_do_not_depend_on_the_unit(norm, unit):
+    rng = np.random.default_rng(6)
+    rows, bias, z = rng.normal(size=(4, D)), rng.normal(size=4), rng.normal(size=(4, D))
+    one = fg.flip_points(AffineHead(rows, bias), z, "every", "space", NORMS[norm])
+    other = fg.flip_points(AffineHead(rows, bias * unit), z * unit, "every", "space", NORMS[norm])
+    np.testing.assert_array_equal(one.status, other.status)
+    assert (one.status == Status.SOLVED).all()
+    np.testing.assert_allclose(other.distance / unit, one.distance, rtol=1e-8)
+    assert other.certificate.check().tally == {"PROVED": 12}
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_sample_at_which_all_classes_tie_is_its_own_flip(norm):
+    rng = np.random.default_rng(2)
+    head, z = AffineHead(rng.normal(size=(4, D))), np.zeros((1, D))
+    for target in (None, "every"):
+        flips = fg.flip_points(head, z, target, "orthant", NORMS[norm])
+        assert (flips.lower_bound == 0).all()
+        assert (flips.distance < 1e-12).all()
+        assert set(flips.certificate.check().status) == {Status.PROVED}
+
+
+@pytest.mark.parametrize("norm", NORMS)
 def test_degenerate_heads(norm):
     z = np.abs(np.random.default_rng(2).normal(size=(6, D)))
     rows = np.array([[1.0, 0, 0, 0, 0], [1.0, 0, 0, 0, 0], [0, 1.0, 0, 0, 0]])
