@@ -39,16 +39,18 @@ def plan(
     from featgeom.planning import plan as planning
     from featgeom.planning.costs import Size
 
-    extraction, known = None, dict[str, Any]()
+    if arch is not None and images is None:
+        raise BadArgument("plan: --arch says how to read a checkpoint, which goes with IMAGES")
+    each, known = None, dict[str, Any]()
     if what is not None and images is not None:
-        size, extraction = planning.size_of_network(what, images, arch)
+        size, each = planning.size_of_network(what, images, arch)
         known = dict(vars(size))
     elif what is not None:
         known = dict(vars(planning.size_of_run(Path(what))))
     known |= {name: value for name, value in numbers.items() if value is not None}
     if missing := [f"--{name}" for name in Size.__dataclass_fields__ if name not in known]:
         raise BadArgument(f"plan: name a run, or give {', '.join(missing)} as well")
-    found = planning.plan(Size(**known), extraction)
+    found = planning.plan(Size(**known), each)
     console.result(found.to_text(), found.to_json())
 
 

@@ -15,6 +15,8 @@ from functools import lru_cache
 from threading import Barrier
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from featgeom.threads import threads
 
 Given = TypeVar("Given")
@@ -40,8 +42,8 @@ def _pool(process: int, workers: int) -> ThreadPoolExecutor:
 
 
 def in_threads(task: Callable[[int, int], object], count: int, chunk: int) -> None:
-    """Run ``task(start, stop)`` over consecutive chunks, in threads, for compiled work without torch."""
-    with ThreadPoolExecutor(threads()) as pool:
+    """Run ``task(start, stop)`` over consecutive chunks, in threads, for work without torch."""
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads()) as pool:
         list(pool.map(lambda start: task(start, min(count, start + chunk)), range(0, count, chunk)))
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+import threadpoolctl
 
 from featgeom.errors import BadArgument
 from featgeom.parallel import ahead, in_threads
@@ -104,3 +105,16 @@ def test_an_error_of_who_reads_ahead_comes_in_its_place():
     assert [next(made) for _ in range(3)] == [2, 3, 6]
     with pytest.raises(ZeroDivisionError):
         next(made)
+
+
+def test_each_chunk_multiplies_on_one_thread():
+    used = []
+    set_threads(2)
+    in_threads(lambda start, stop: used.append({p["num_threads"] for p in blas()}), 4, 1)
+    assert used == [{1}] * 4
+    assert {p["num_threads"] for p in blas()} == {2}
+
+
+def blas():
+    """The libraries that multiply matrices, and how many threads each uses now."""
+    return [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]

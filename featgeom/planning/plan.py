@@ -86,14 +86,17 @@ def in_bytes(size: float) -> str:
     return f"{size:.1f} {UNITS[-1]}"
 
 
-def plan(size: Size, extraction: float | None = None, speed: float | None = None) -> Plan:
-    """Predict what every study of a run takes; ``speed`` is measured where it is not given.
+def plan(size: Size, each: float | None = None, speed: float | None = None) -> Plan:
+    """Predict what every study of a run takes, and its extraction by the seconds that ``each`` image takes.
+
+    ``speed`` is measured where it is not given.
 
     >>> found = plan(Size(50_000, 10_000, 64, 10), speed=10.0)
     >>> found.costs[0].study, found.costs[0].seconds > 0
     ('overview', True)
     """
     here = speed_here() if speed is None else speed
+    extraction = None if each is None else each * (size.samples + size.questions)
     return Plan(size, here, tuple(predict(size, here)), max_memory(), cores(), extraction)
 
 
@@ -109,7 +112,7 @@ def size_of_run(folder: Path) -> Size:
 
 
 def size_of_network(checkpoint: str, source: str, arch: Any = None) -> tuple[Size, float]:
-    """The size of the run that a network makes of a source of images, and the seconds of the extraction.
+    """The size of the run that a network makes of a source of images, and its seconds for each image.
 
     The network is tried on the first images of the source. Raises what reading the two raises.
     """
@@ -126,5 +129,4 @@ def size_of_network(checkpoint: str, source: str, arch: Any = None) -> tuple[Siz
     clf.features(some)
     each = (time.perf_counter() - start) / len(some)
     questions = len(parts[-1]) if len(parts) > 1 else 0
-    size = Size(len(parts[0]), questions, clf.head.dimension, clf.head.classes)
-    return size, each * sum(map(len, parts))
+    return Size(len(parts[0]), questions, clf.head.dimension, clf.head.classes), each

@@ -70,13 +70,21 @@ def guarantees(
 ) -> list[HullGuarantee]:
     """`guarantee` of the hull of each of some ``choices`` (n,) among the points; logits are computed once.
 
+    Raises BadArgument for a choice of another shape, or of no point.
+
     >>> head = AffineHead([[1.0, 0.0], [0.0, 1.0]])
     >>> [found.status for found in guarantees(head, [[2.0, 1.0], [1.0, 2.0]], 0, [[1, 1], [1, 0]])]
     [BROKEN, GUARANTEED]
     """
     vertices = as_points(points, dimension=head.dimension)
     own = class_index(head, c)
-    screen = Screen.of(head, vertices, own, np.asarray(choices, dtype=bool))
+    chosen = [np.asarray(choice, dtype=bool) for choice in choices]
+    for choice in chosen:
+        if choice.shape != (len(vertices),) or not choice.any():
+            raise BadArgument(f"choices: expected one or more of {len(vertices)} points, each told by a bool")
+    if not chosen:
+        return []
+    screen = Screen.of(head, vertices, own, np.array(chosen))
     return [_guarantee(head, vertices, own, screen, i) for i in range(len(screen.chosen))]
 
 

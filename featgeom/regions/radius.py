@@ -20,7 +20,7 @@ from featgeom.regions.domains import Box, Domain
 from featgeom.regions.gaps import pair_norms
 from featgeom.regions.margins import margins_of_block, point_blocks
 from featgeom.regions.norm_radius import nearest_change
-from featgeom.regions.survey import Survey, ball_distances, survey
+from featgeom.regions.survey import Survey, ball_distances, nearest_rivals, survey
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -130,7 +130,7 @@ def _offsets(parts: list[tuple]) -> list[int]:
 def _radius_of_block(head: AffineHead, points: Floats, norms: Float64, box: Box) -> tuple:
     found, rows = margins_of_block(head, points), np.arange(len(points))
     distances = ball_distances(found.margins, found.error, found.classes, norms)
-    rival = distances.argmin(axis=1)
+    rival = nearest_rivals(distances, found.classes)
     inside = _within(head, points.astype(np.float64), found.classes, distances, box)
     return found.classes, distances[rows, rival], rival, *inside
 
@@ -140,7 +140,7 @@ def _within(head: AffineHead, z: Float64, classes: Ints, distances: Float64, box
     n = len(z)
     order = np.argsort(distances, axis=1)
     best = np.full(n, np.inf)
-    rival = distances.argmin(axis=1)
+    rival = nearest_rivals(distances, classes)
     kept: list[tuple[Ints, Ints, Float64]] = []
     alive = np.arange(n)
     exact_pairs: list[tuple[Ints, Ints, Float64, Float64]] = []

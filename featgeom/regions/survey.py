@@ -80,16 +80,17 @@ def _none() -> Survey:
 def _of_block(head: AffineHead, points: Floats, norms: Float64) -> Survey:
     n, z = len(points), points.astype(np.float64)
     told = _Told(*(np.zeros(n, kind) for kind in (bool, np.int64, float, np.int64, float, bool)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        logits, mine, others = z @ head.weight.T + head.bias, _Sizes.of(z), _Sizes.of(head.weight)
-        sizes = np.abs(z) @ np.abs(head.weight).T + np.abs(head.bias)
+    mine, others, heights = _Sizes.of(z), _Sizes.of(head.weight), np.abs(head.weight).T
     rounds = gamma(head.dimension + 1, np.float64), gamma(head.dimension + 4, np.float32)
 
     def look(start: int, stop: int) -> None:
-        rows = slice(start, stop)
+        rows = slice(start, stop)  # of few numbers, so that how products are rounded depends on them alone
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = z[rows] @ head.weight.T + head.bias
+            sizes = np.abs(z[rows]) @ heights + np.abs(head.bias)
         here = _Sizes(*(values[rows] for values in mine))
         there: Any = _Told(*(values[rows] for values in told))  # type: ignore[arg-type]
-        _look(logits[rows], sizes[rows], here, others, head.dimension, rounds, norms, there)
+        _look(logits, sizes, here, others, head.dimension, rounds, norms, there)
 
     in_threads(look, n, ROWS)
     found = Survey(*told[1:])
@@ -103,7 +104,7 @@ def _of_block(head: AffineHead, points: Floats, norms: Float64) -> Survey:
 def _in_general(head: AffineHead, points: Floats, norms: Float64) -> Survey:
     found = margins_of_block(head, points)
     distances = ball_distances(found.margins, found.error, found.classes, norms)
-    rival, rows = distances.argmin(axis=1), np.arange(len(points))
+    rival, rows = nearest_rivals(distances, found.classes), np.arange(len(points))
     needs = float32_needs(points, head.weight, head.bias, found.classes)
     needs[rows, found.classes] = 0.0
     return Survey(found.classes, distances[rows, rival], rival, needs.max(axis=1), found.float32_safe)
@@ -122,6 +123,12 @@ def ball_distances(margins: Float64, error: Float64, classes: Ints, norms: Float
     distances = np.where(np.isnan(distances), 0.0, distances)
     distances[np.arange(len(classes)), classes] = np.inf
     return distances
+
+
+def nearest_rivals(distances: Float64, classes: Ints) -> Ints:
+    """The rival of least distance (n,), another than the own class also where all are infinitely far."""
+    nearest = distances.argmin(axis=1)
+    return np.where(nearest == classes, classes == 0, nearest)
 
 
 @kernel(nogil=True)
@@ -157,7 +164,7 @@ def _look(logits: Any, sizes: Any, z: Any, w: Any, d: Any, rounds: Any, norms: A
             need += FLOAT32_TINY * (z.total[i] + w.total[k] + 2 * d + 2) + need_own
             most = max(most, need)
             keeps = keeps and (margin - 3 * error) * (1 - 2 * UNIT) > need
-        if nearest == own and len(row) > 1:
+        if nearest == own:
             nearest = 1 if own == 0 else 0
         told.settled[i], told.classes[i], told.ball[i] = ordinary, own, least
         told.rival[i], told.moved[i], told.safe[i] = nearest, most, keeps

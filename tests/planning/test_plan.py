@@ -88,6 +88,20 @@ def test_the_command_takes_numbers_a_run_or_a_network(tmp_path):
     assert seconds > 0
 
 
+def test_the_extraction_is_of_the_samples_that_are_asked_for():
+    one, two = (plan(Size(n, 500, 64, 20), each=0.01, speed=5.0) for n in (500, 5000))
+    assert (one.extraction, two.extraction) == (pytest.approx(10.0), pytest.approx(55.0))
+    assert plan(Size(500, 500, 64, 20), speed=5.0).extraction is None
+
+
+@pytest.mark.parametrize("words", [NUMBERS, ["run"]])
+def test_an_architecture_without_a_checkpoint_is_refused(words):
+    with pytest.raises(BadArgument, match="--arch"):
+        CliRunner().invoke(
+            featgeom, ["plan", *words, "--arch", "x"], standalone_mode=False, catch_exceptions=False
+        )
+
+
 @pytest.mark.parametrize("missing", ["samples", "classes"])
 def test_what_is_missing_is_named(missing):
     left = [word for name, value in zip(NUMBERS[::2], NUMBERS[1::2], strict=True)

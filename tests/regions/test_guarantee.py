@@ -71,6 +71,13 @@ def test_choices_among_points_are_guaranteed_as_each_alone(scale, rng):
         assert found.certificate.check().tally == {"PROVED": max(1, len(found.breakers))}
 
 
+@pytest.mark.parametrize("choice", [[0, 0], [1], [[1, 1]], [1, 1, 1]])
+def test_a_choice_of_no_point_or_of_others_is_refused(choice):
+    with pytest.raises(BadArgument, match="choices"):
+        guarantees(AffineHead(np.eye(2)), np.eye(2), 0, [[1, 1], choice])
+    assert guarantees(AffineHead(np.eye(2)), np.eye(2), 0, []) == []
+
+
 def test_a_single_point_and_one_class_data():
     cells = Cells(AffineHead([[1.0, 0.0], [0.0, 1.0]]))
     result = cells.guarantee([[2.0, 1.0]], 0)

@@ -7,6 +7,7 @@ from featgeom import AffineHead, Cells
 from featgeom.regions.gaps import pair_norms
 from featgeom.regions.running import as_run
 from featgeom.regions.survey import _in_general, survey
+from featgeom.threads import set_threads, threads
 
 
 def worlds(kind, rng):
@@ -47,3 +48,32 @@ def test_what_is_claimed_of_it_is_proved(kind, rng):
     radii, run = Cells(head).radius(points), as_run(head, points, np.zeros(len(points), int))
     for claim in (radii.certificate, run.certificate):
         assert claim.check().tally == {"PROVED": len(points)}
+
+
+@pytest.mark.parametrize(("classes", "d"), [(12, 40), (100, 512)])
+def test_the_number_of_threads_changes_no_bit(classes, d, rng):
+    head, points = (
+        AffineHead(rng.normal(size=(classes, d)), rng.normal(size=classes)),
+        rng.normal(size=(800, d)),
+    )
+    before, found = threads(), []
+    try:
+        for count in (1, 2):
+            set_threads(count)
+            found.append(survey(head, points))
+    finally:
+        set_threads(before)
+    for one, other in zip(vars(found[0]).values(), vars(found[1]).values(), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("bias", [[1.0, 0.0], [0.0, 1.0]])
+@pytest.mark.parametrize("scale", [1.0, 1e200])
+@pytest.mark.parametrize("domain", ["space", "orthant"])
+def test_a_class_is_no_rival_of_itself_where_no_boundary_is(bias, scale, domain):
+    head = AffineHead(np.full((2, 3), scale), np.array(bias) * scale)
+    points = np.full((4, 3), 1e120)
+    points[:2] = 0.5
+    found = Cells(head, domain=domain).radius(points)
+    assert (found.rival == 1 - found.classes).all()
+    assert (found.ball_rival == found.rival).all()
