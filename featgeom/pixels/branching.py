@@ -203,7 +203,7 @@ class Prover:
         """What each entry leaves out, in the layers that can be split; elsewhere nothing."""
         return [
             found.mode.left[i]
-            if here.bend is not None and here.bend.kinks
+            if i in found.mode.left and here.bend is not None and here.bend.kinks
             else torch.zeros(len(found.leaf), 1)
             for i, here in enumerate(found.mode.bent)
         ]

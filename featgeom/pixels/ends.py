@@ -30,6 +30,7 @@ QUESTIONS = {
 }
 CONSTANTS = {"zeros_like", "ones_like", "new_zeros", "new_ones"}
 REARRANGE = {"flatten", "view", "reshape", "squeeze", "contiguous", "clone", "__getitem__", "pad"}
+COPYING = {"__getitem__", "pad"}  # of these, what may put one entry in several places
 DROPOUT = {"dropout", "dropout2d", "feature_dropout"}
 AVERAGE = {"avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"}
 BY_CONSTANTS = {"add", "sub", "mul", "div", "neg", "__rsub__", "batch_norm"}
@@ -122,8 +123,19 @@ def movement(point: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 
 def averaging_norm(func: Any, args: Any, kwargs: Any) -> float:
     """Of a map without negative weights: √(largest row sum · largest column sum) is no less than its norm."""
+    rows, columns = _sums(func, args, kwargs)
+    return float((rows.max() * columns.max()).sqrt())
+
+
+def most_copies(func: Any, args: Any, kwargs: Any) -> int:
+    """How often one entry stands, at most, in what a map that only rearranges entries returns."""
+    return round(float(_sums(func, args, kwargs)[1].max()))
+
+
+def _sums(func: Any, args: Any, kwargs: Any) -> Ends:
+    """The sums of a linear map's rows and columns, for one image."""
     with torch.enable_grad():
         one = torch.ones_like(args[0][:1]).requires_grad_(True)
         rows = func(one, *args[1:], **kwargs)
         (columns,) = torch.autograd.grad(rows.sum(), one)
-    return float((rows.detach().max() * columns.max()).sqrt())
+    return rows.detach(), columns

@@ -80,9 +80,12 @@ def convolution_norm(
 def weight_norm(name: str, shape: torch.Size, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """No less than the spectral norm of this call of conv2d or linear, on inputs of that shape."""
     key = (name, tuple(shape[1:]), str(args), str(kwargs))
-    known = KNOWN.setdefault(weight, {})
-    if key not in known:
-        with torch.no_grad():
+    with torch.no_grad():
+        before, known = KNOWN.get(weight, (None, {}))
+        if before is None or not torch.equal(before, weight):  # weights may be changed in place
+            known = {}
+            KNOWN[weight] = weight.detach().clone(), known
+        if key not in known:
             known[key] = (
                 matrix_norm(weight) if name == "linear" else _convolution(shape, weight, *args, **kwargs)
             )

@@ -22,6 +22,7 @@ from featgeom.pixels.ends import (
     AVERAGE,
     BY_CONSTANTS,
     CONSTANTS,
+    COPYING,
     DROPOUT,
     IN_PLACE,
     QUESTIONS,
@@ -35,6 +36,7 @@ from featgeom.pixels.ends import (
     averaging_norm,
     by_rows,
     halves,
+    most_copies,
     movement,
     outward,
     tensors,
@@ -130,7 +132,9 @@ class IntervalPass(TorchFunctionMode):
         if not isinstance(x, Tensor) or x not in self.known:
             return name in {"add", "sub", "mul"} and len(held) == 1 and not kwargs
         if name in {"add", "sub"}:
-            return not kwargs
+            return not kwargs and len({t.ndim for t in held}) == 1
+        if name == "avg_pool2d" and any(t is not None for t in (kwargs.get("divisor_override"), *args[6:])):
+            return False
         if len(held) > 1:
             return False
         if name in REGISTRY:
@@ -164,7 +168,11 @@ class IntervalPass(TorchFunctionMode):
             scale = None if known.scale is None else func(known.scale, *args[1:], **kwargs)
             if name == "pad" and scale is not None:
                 scale = scale - func(torch.zeros_like(x), *args[1:], **kwargs)
-            return self._keep(func(*args, **kwargs), name, point, known.energy, scale)
+            energy = known.energy
+            copies = most_copies(func, args, kwargs) if name in COPYING else 1
+            if copies > 1:  # they move as one, not each by itself
+                energy, scale = energy * copies**0.5 * WIDER, None
+            return self._keep(func(*args, **kwargs), name, point, energy, scale)
         if name in AVERAGE or name == "cat" or len([t for t in args[:2] if self._is_held(t)]) == 2:
             return self._combined(func, name, args, kwargs)
         return self._by_constants(func, name, args, kwargs)
@@ -218,7 +226,8 @@ class IntervalPass(TorchFunctionMode):
         size = [t.abs() if isinstance(t, Tensor) else t for t in args]
         point = func(*[next(points) if self._is_held(t) else t for t in args], **kwargs)
         if name in {"add", "sub"}:
-            energy = energy.sum(0) * WIDER
+            copies = energy.new_tensor([[result.numel() / t.numel()] for t in tensors(args)])
+            energy = (energy * copies.sqrt()).sum(0) * WIDER
             if name == "add":
                 return self._keep(outward(result, func(*size, **kwargs)), name, point, energy)
             lower, upper = halves(args[1])

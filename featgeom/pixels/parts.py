@@ -37,8 +37,8 @@ def halved(parts: Parts, left: list[Tensor]) -> Parts:
     The first rows are the parts themselves, on the side where that kink's input is not negative.
     """
     losses = []
-    for here, loss in zip(parts.bent, left, strict=True):
-        if here.bend is None or not here.bend.kinks:
+    for here, line, loss in zip(parts.bent, parts.lines, left, strict=True):
+        if here.bend is None or not here.bend.kinks or line.slope is None:
             losses.append(torch.zeros_like(loss).flatten(1))
         else:
             losses.append(torch.where(here.bend.asked(here.lower, here.upper), loss - 1e-30, 0.0).flatten(1))

@@ -17,14 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.errors import Unsupported
 from featgeom.models.classifier import exact_float32
-from featgeom.pixels.ends import Bent, Ends
+from featgeom.pixels.ends import CONSTANTS, Bent, Ends, tensors
 from featgeom.pixels.operators import REGISTRY
 
 SLACK = 1e-9  # of the size of all terms of a bound: float64 rounds by far less
 MULTIPLIERS = 24
+DIFFERS = "no bounds: the network does not do the same for every image"
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Relaxed(TorchFunctionMode):
         self.bent = bent
         self.lines = lines or [Line() for _ in bent]
         self.met = 0
+        self.derived: Any = WeakTensorKeyDictionary()  # what depends on the image, as `IntervalPass` sees it
         self.clear()
 
     def clear(self) -> None:
@@ -64,11 +67,15 @@ class Relaxed(TorchFunctionMode):
 
     def run(self, network: nn.Module, x: Tensor) -> Tensor:
         """The values at x, or, where ends are lacking, what goes into the first operation without any."""
+        start = x.clone()
+        self.derived[start] = True
         try:
             with exact_float32(), self:
-                values: Tensor = network(x.clone())
+                values: Tensor = network(start)
         except _Reached as reached:
-            values = reached.values
+            return reached.values
+        if self.met != len(self.bent):
+            raise Unsupported(DIFFERS)
         return values
 
     def pull(self, at: int, z: Tensor, a: Tensor) -> Tensor:
@@ -113,14 +120,21 @@ class Relaxed(TorchFunctionMode):
         return slope, torch.where(better, prices[0], prices[1]).log()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """One operation of the network."""
+        """One operation of the network, whose own `no_grad` is not heeded."""
         kwargs = dict(kwargs or {})
+        if not any(t in self.derived for t in tensors((args, kwargs))) or func.__name__ in CONSTANTS:
+            return func(*args, **kwargs)
+        with torch.enable_grad():
+            result = self._run(func, args, kwargs)
+        for tensor in tensors(result):
+            self.derived[tensor] = True
+        return result
+
+    def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = func.__name__ if func.__name__ in REGISTRY else func.__name__.removesuffix("_")
         if name not in REGISTRY:
             return func(*args, **kwargs)
         x = args[0] if args else kwargs.pop("input")
-        if not x.requires_grad:
-            return func(x, *args[1:], **kwargs)
         if self.met == len(self.bent):
             raise _Reached(x)
         here = self.bent[self.met]
@@ -129,7 +143,7 @@ class Relaxed(TorchFunctionMode):
         if bend is None:  # on a side path that leads to no logit
             return func(x, *args[1:], **kwargs)
         if here.lower.shape != x.shape:
-            raise Unsupported("no bounds: the network does not do the same for every image")
+            raise Unsupported(DIFFERS)
         result: Tensor = _Bend.apply(bend.windows(x), self.met - 1, self)  # type: ignore[no-untyped-call]
         if bend.pools:
             return result.view(bend.value(here.lower).shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import featgeom as fg
 
@@ -42,3 +42,16 @@ def smooth_classifier(classes: int = 4, seed: int = 0) -> fg.Classifier:
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Flatten(), nn.Linear(72, 8), nn.Tanh(), nn.Linear(8, classes))
     return fg.load_classifier(net, pixels=PIXELS)
+
+
+def sampled(x: Tensor, radius: float, norm: float, count: int = 160) -> Tensor:
+    """Images in the ball and the box, half of them as far out as can be: (count, ...)."""
+    generator = torch.Generator().manual_seed(1)
+    step = torch.randn(count, *x.shape, generator=generator, dtype=x.dtype)
+    step[: count // 4] = step[: count // 4].sign()
+    step[count // 4 : count // 2] *= torch.rand(count // 4, *x.shape, generator=generator) < 0.2
+    flat = step.flatten(1)
+    length = flat.norm(dim=1) if norm == 2 else flat.abs().amax(1)
+    share = torch.rand(count, generator=generator, dtype=x.dtype) ** (1 / 16)
+    scale = radius * share / length.clamp_min(1e-12)
+    return (x + step * scale.view(-1, 1, 1, 1)).clamp(0, 1)

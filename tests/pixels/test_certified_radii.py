@@ -20,6 +20,8 @@ from featgeom.pixels.lower_bounds import _Search
 from featgeom.pixels.operators import REGISTRY, find_bend, register
 from featgeom.pixels.relaxation import Line, Pass
 
+from .networks import sampled
+
 SHAPE = (1, 4, 4)
 BENDS: dict[str, type[nn.Module] | tuple[type[nn.Module], tuple[object, ...]]] = {
     "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU, "sigmoid": nn.Sigmoid,
@@ -71,19 +73,6 @@ def some_images(n: int, seed: int = 0) -> Tensor:
     x = torch.rand(n, *SHAPE, generator=generator, dtype=torch.float64) * 2 - 0.5
     x[0] = 0.0
     return x.clamp(0, 1)
-
-
-def sampled(x: Tensor, radius: float, norm: float, count: int = 160) -> Tensor:
-    """Images in the ball and the box, half of them as far out as can be: (count, ...)."""
-    generator = torch.Generator().manual_seed(1)
-    step = torch.randn(count, *x.shape, generator=generator, dtype=x.dtype)
-    step[: count // 4] = step[: count // 4].sign()
-    step[count // 4 : count // 2] *= torch.rand(count // 4, *x.shape, generator=generator) < 0.2
-    flat = step.flatten(1)
-    length = flat.norm(dim=1) if norm == 2 else flat.abs().amax(1)
-    share = torch.rand(count, generator=generator, dtype=x.dtype) ** (1 / 16)
-    scale = radius * share / length.clamp_min(1e-12)
-    return (x + step * scale.view(-1, 1, 1, 1)).clamp(0, 1)
 
 
 @pytest.mark.parametrize("norm", [2, np.inf])
