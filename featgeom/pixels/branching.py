@@ -82,7 +82,7 @@ class Prover:
         unit = torch.nonzero(flat)[:, 0].repeat(2)
         if not 0 < len(unit) <= min(LEARNED, rows_at_once([*bent, here])) or not bent:
             return lower, upper
-        sign = torch.ones(len(unit), dtype=lower.dtype)
+        sign = lower.new_ones(len(unit))
         sign[len(unit) // 2 :] = -1
         rows = torch.zeros_like(unit)
         parts = Parts(rows, [one.at(rows) for one in bent], [Line() for _ in bent])
@@ -120,7 +120,7 @@ class Prover:
     def _learned(self, balls: Balls, parts: Parts, steps: int, until: float) -> tuple[Tensor, list[Tensor]]:
         """Lower bounds (rows,) on the lead over each part's rival, by learned lines; what these leave out."""
         values, lefts, lines = [], [], []
-        rows = torch.arange(len(parts.rivals))
+        rows = torch.arange(len(parts.rivals), device=parts.rivals.device)
         for block in rows.split(rows_at_once(parts.bent)):
             some = parts.at(block)
             pick = partial(lead, self.source.expand(len(block)), some.rivals)
@@ -162,7 +162,7 @@ class Prover:
         rough = self._pass(balls, replace(parts, lines=start), self.rough)
         groups = [{"params": slopes, "lr": RATE}, {"params": prices, "lr": PRICE_RATE}]
         adam = torch.optim.Adam([group for group in groups if group["params"]], betas=(0.9, 0.99))
-        best = torch.full((len(parts.rivals),), -math.inf)
+        best = torch.full((len(parts.rivals),), -math.inf, device=self.x.device)
         kept = [copied(line) for line in start]
         stale = 0
         for step in range(steps):
@@ -204,7 +204,7 @@ class Prover:
         return [
             found.mode.left[i]
             if i in found.mode.left and here.bend is not None and here.bend.kinks
-            else torch.zeros(len(found.leaf), 1)
+            else found.leaf.new_zeros(len(found.leaf), 1)
             for i, here in enumerate(found.mode.bent)
         ]
 

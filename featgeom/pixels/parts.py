@@ -44,8 +44,9 @@ def halved(parts: Parts, left: list[Tensor]) -> Parts:
             losses.append(torch.where(here.bend.asked(here.lower, here.upper), loss - 1e-30, 0.0).flatten(1))
     least, layer = torch.stack([loss.amin(1) for loss in losses]).min(0)
     n, split = len(parts.rivals), torch.nonzero(least < 0)[:, 0]
-    twin = torch.zeros(n, dtype=torch.int64).scatter(0, split, n + torch.arange(len(split)))
-    both = parts.at(torch.cat([torch.arange(n), split]))
+    own, second = torch.arange(n + len(split), device=split.device).tensor_split([n])
+    twin = torch.zeros_like(own).scatter(0, split, second)
+    both = parts.at(torch.cat([own, split]))
     for i, loss in enumerate(losses):
         rows = split[layer[split] == i]
         here, line = both.bent[i], both.lines[i]

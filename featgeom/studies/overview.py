@@ -16,7 +16,7 @@ from featgeom.collapse import NeuralCollapse, neural_collapse
 from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
 from featgeom.limits import memory_budget
-from featgeom.progress import bar
+from featgeom.progress import bar, doing
 from featgeom.proofs import overview as proof
 from featgeom.proofs.headings import headed
 from featgeom.proofs.overview import QUANTILES, UNIT
@@ -40,7 +40,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     Distances are to the nearest decision boundary in feature space R^d, from the sample's own side, so they
     are radii of balls in which the head's class cannot change; they say nothing about pixels.
     """
-    parts = {split: Part.of(run, split) for split in run.splits}
+    with doing("class and nearest boundary of all samples", disable=not progress):
+        parts = {split: Part.of(run, split) for split in run.splits}
     reference, question = parts[run.reference_split], parts[run.question_split]
     guarantees, claims = guaranteed_hulls(run, progress)
     for split, part in parts.items():
