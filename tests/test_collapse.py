@@ -139,3 +139,13 @@ def test_resnet20_features(real_data):
     nc1, nc3 = textbook(x.astype(float), y, w.astype(float))
     np.testing.assert_allclose([result.nc1, result.nc3], [nc1, nc3], rtol=1e-8)
     assert 0 < result.nc4 < 0.02
+
+
+def test_classes_that_are_known_already_are_not_asked_for_again(rng, monkeypatch):
+    x, y = rng.normal(size=(60, 5)), rng.integers(3, size=60)
+    head = fg.AffineHead(rng.normal(size=(3, 5)))
+    found = fg.neural_collapse(x, y, head)
+    known = head.logits(x).argmax(axis=1)
+    monkeypatch.setattr(fg.AffineHead, "logits", None)
+    assert fg.neural_collapse(x, y, head, known).nc4 == found.nc4 > 0
+    assert fg.neural_collapse(x, y, head, y).nc4 != found.nc4

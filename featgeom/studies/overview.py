@@ -47,8 +47,9 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     for split, part in parts.items():
         claims[f"balls-{split}"] = part.certificate.named(points=f"{split}/features", domain="space")
         claims[f"float32-{split}"] = part.as_run.certificate.named(points=f"{split}/features")
-    collapse = neural_collapse(reference.set.features, reference.set.labels, reference.set.head)
-    domain = feature_domain(reference.set.features)
+    features = reference.set
+    collapse = neural_collapse(features.features, features.labels, features.head, reference.predicted)
+    domain = feature_domain(features.features)
 
     findings = [
         Finding(f"Accuracy is {part.accuracy:.4f} on {split} ({part.correct.sum():,} of {len(part.set):,}).")
