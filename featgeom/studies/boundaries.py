@@ -15,7 +15,6 @@ from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.ambiguity import Ambiguity, ambiguity
 from featgeom.boundaries.crossings import crossings
 from featgeom.boundaries.directions import DirectionSpectrum, direction_spectrum
-from featgeom.boundaries.flips import flip_points
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.ties import FlipPoints, tie_points
 from featgeom.errors import BadArgument, BadData, nearest_name
@@ -28,6 +27,7 @@ from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.runs.subjects import rows_of
 from featgeom.status import Status
+from featgeom.studies.nearest_flips import nearest_flips
 from featgeom.studies.slices import Triple, stored_slices
 from featgeom.text import visible
 
@@ -56,7 +56,7 @@ def study(
     measure = chosen_norm(norm, run.features(run.reference_split))
     unit = UNIT if measure.plain else f"{measure.name} distance"
     with doing("nearest boundaries", disable=not progress):
-        flips = flip_points(head, z, None, domain, measure)
+        flips = nearest_flips(run, domain, measure, progress)
     ranked = ambiguity(flips.distance, head.logits(z), question.labels)
     pairs = boundary_pairs(flips, head.classes)
     means = run.subjects.means(run.reference_split)
