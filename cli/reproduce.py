@@ -39,7 +39,8 @@ def reproduce(
 
     Each becomes a run, OUT/NAME, with its own report; a question (whole, alone, forgetting, attack), which
     takes several trainings, becomes a table, OUT/questions/NAME.json. OUT/first-paper.md sets what the paper
-    says, what its artefacts give and what came out beside each other, row by row. Sizes are small unless
+    says, what its artefacts give and what came out beside each other, row by row; OUT/pictures shows both
+    spaces by network, by machine, and one over the other. Sizes are small unless
     --full is given. Interrupted, it carries on where it stopped.
     """
     from featgeom.papers.experiments import EXPERIMENTS, find_experiments
@@ -56,6 +57,7 @@ def reproduce(
         return
     from featgeom.files import write_whole
     from featgeom.papers.first import compared, markdown, summary
+    from featgeom.papers.pictures import write_sheets
     from featgeom.papers.reproduction import available, open_experiments
     from featgeom.papers.reproduction import reproduce as make
     from featgeom.report.page import write_report
@@ -80,6 +82,8 @@ def reproduce(
     there = open_experiments(folder) if any(folder.glob("*/run.json")) else {}
     runs = {name: run.results for name, run in there.items()}
     tables = [compared(runs), summary(runs)] if runs else []
+    for path in write_sheets(folder, there):
+        console.note(f"maps: {path}")
     tables += [table for record in answers.values() for table in record.tables]
     page = "\n\n".join(f"## {table.title}\n\n{markdown(table)}\n\n{table.note}".strip() for table in tables)
     write_whole(folder / "first-paper.md", (page + "\n").encode())
