@@ -119,8 +119,8 @@ class Accelerated:
     def _look(self, weights: Float64) -> None:
         """Find the samples that can matter to a gradient until the head has moved by ``room`` from here.
 
-        As W moves by δ, a margin moves by at most √2 δ‖x‖. A sample that is then still so far behind the worst
-        one that its share is below rounding is left out.
+        As W moves by δ, a margin moves by at most √2 δ‖x‖. A sample that is then still so far behind the
+        worst one that its share is below rounding is left out.
         """
         worst = self.samples.behind(weights).max(axis=1)
         first = int(worst.argmax())
