@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def study_command(study: Study) -> click.Command:
         console.result(text, record.to_json(), opened.folder, report)
 
     call.__name__ = study.name
-    call.__doc__ = f"{study.help}\n\nThe result is stored in RUN, and RUN/report.html is renewed."
+    call.__doc__ = f"{cleandoc(study.help)}\n\nThe result is stored in RUN, and RUN/report.html is renewed."
     if study.needs == "images":
         call = trust_option(call)
     for option in reversed(study.options):

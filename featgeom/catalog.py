@@ -43,7 +43,7 @@ def opened(value: Any) -> Run:
 
 def descent(value: Any) -> str:
     """A way of descent for the last layer alone."""
-    from featgeom.training.head import METHODS
+    from featgeom.training.descents import METHODS
 
     if value not in METHODS:
         raise BadArgument(f"unknown method '{value}'{nearest_name(str(value), list(METHODS))}")
@@ -236,8 +236,9 @@ LAST_LAYER = (
         "the last layer trained anew",
         """Draw the last layer anew, train it alone on the stored features, and compare it with the machines.
 
-        Plain and normalised gradient descent from the same fresh weights, in float64, beside the network's
-        own last layer and the rate that theory gives. `featgeom train --head-of` trains a last layer anew
+        Plain gradient descent, which takes the course that theory gives, and accelerated descent, which
+        reaches its limit, from the same fresh weights, in float64, beside the network's own last layer.
+        `featgeom train --head-of` trains a last layer anew
         with any loss and optimiser, and writes checkpoints.""",
         "studies.retrain",
         "figures.retrain",
@@ -245,15 +246,15 @@ LAST_LAYER = (
             Count("steps", 2_000, "Steps of full-batch descent."),
             Several(
                 "methods",
-                ("gd", "normalised_gd"),
-                "Way of descent: gd or normalised_gd.",
+                ("gd", "accelerated_gd"),
+                "Way of descent: gd, normalised_gd or accelerated_gd.",
                 read=descent,
                 metavar="METHOD",
                 word="method",
             ),
             Switch("bias", True, "Train the bias, too."),
         ),
-        examples=("RUN", "RUN --steps 100000 --method normalised_gd"),
+        examples=("RUN", "RUN --steps 10000 --method accelerated_gd"),
     ),
     Study(
         "maps",

@@ -213,14 +213,14 @@ def _apart(claim: CellsApart, i: int) -> Question:
 
 
 def _meet(claim: CellsMeet, i: int) -> Question:
-    return _lead(claim, claim.pairs[i], -1.0, 0.0)
+    return _lead(claim, claim.pairs[i], -np.inf, 0.0)
 
 
 def _inscribed(claim: InscribedBall, i: int) -> Question:
     """A ball of radius 0 says that the cell has a point."""
     head, own, radius = _head(claim), int(claim.own[i]), float(claim.radius[i])
     if radius == 0 and claim.upper[i] == np.inf:
-        return _lead(claim, [own], -1.0, 0.0)
+        return _lead(claim, [own], -np.inf, 0.0)
     largest = cells.chebyshev(head, own, _domain(claim))
     no_larger = [largest.var_dict["radius"] <= 2 * radius + 1]  # a cell may hold balls of any size
     program = _negated(cp.Problem(largest.objective, largest.constraints + no_larger))

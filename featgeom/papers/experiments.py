@@ -110,7 +110,7 @@ _add(
 _add(
     Experiment(
         "published_mnist3", "images", "the paper's own network on MNIST 0, 1, 2 (published checkpoint)",
-        file="features/paper_mnist3.npz", needs="features/paper_mnist3.npz", retraining=10_000,
+        file="features/paper_mnist3.npz", needs="features/paper_mnist3.npz",
     )
 )  # fmt: skip
 _add(
@@ -122,7 +122,6 @@ _add(
         {},
         IMAGES,
         needs="mnist",
-        retraining=10_000,
         followed="test",
     )
 )
@@ -130,14 +129,14 @@ _add(
     Experiment(
         "mnist_three", "images", "DenseNet on MNIST 0, 1 and 2", "mnist_three",
         {}, IMAGES | {"options": {"depth": 7, "growth": 8, "features": 2}, "steps": 3000},
-        needs="mnist", retraining=10_000, followed="test",
+        needs="mnist", followed="test",
     )
 )  # fmt: skip
 _add(
     Experiment(
         "cifar10_two", "images", "DenseNet on CIFAR-10 airplane and bird", "cifar10_two",
         {}, IMAGES | {"options": {"depth": 7, "growth": 12, "features": 2}, "steps": 2000}, needs="cifar10",
-        retraining=10_000, followed="test",
+        followed="test",
     )
 )  # fmt: skip
 

@@ -116,7 +116,7 @@ def _rows() -> Iterator[Row]:
         ("standard machine", "7.29° (other points: 15.18° − 7.89°)", "angle_standard"),
         ("augmented machine", "0.10° (other points: 7.89° − 7.79°)", "angle_augmented"),
     ):
-        for name, words in (("new, gradient", "descent"), ("new, normalised", "normalised descent")):
+        for name, words in (("new, gradient", "descent"), ("new, accelerated", "accelerated descent")):
             yield Row(
                 "trap", f"{words} to the {quantity}", converges,
                 measured if name == "new, gradient" else "–", _head(name, which),
@@ -159,7 +159,7 @@ def summary(runs: Mapping[str, Records]) -> Table:
         accuracy, maps = values["svm"]["accuracy"], values.get("maps", {})
         planes = maps.get("planes", {})
         heads = values["retrain"].get("heads", {})
-        anew: dict[str, Any] = next((head for words, head in heads.items() if "normalised" in words), {})
+        anew: dict[str, Any] = next((head for words, head in heads.items() if "accelerated" in words), {})
         rows.append(
             (
                 name,
@@ -191,7 +191,7 @@ def summary(runs: Mapping[str, Records]) -> Table:
         ),
         tuple(rows),
         "SVM: C = 1, free bias, all training samples. Agreement: share of uniform points that get one class "
-        "from network and SVM. New layer: trained alone by normalised gradient descent from fresh weights, "
+        "from network and SVM. New layer: trained alone by accelerated gradient descent from fresh weights, "
         "against the augmented hard-margin machine.",
     )
 

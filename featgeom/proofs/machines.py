@@ -16,6 +16,7 @@ from featgeom.runs.record import Column
 
 KINDS = ("standard", "augmented")
 UNIT = "feature distance"
+MORE = 1 + 1e-9  # by which a bound is widened, far more than the roundings in it
 MAPS_C = 1.0  # of the first paper's machines, which the maps show
 
 
@@ -50,6 +51,25 @@ def gap(claim: Machine) -> float:
     """The relative difference of the bounds, at most."""
     wide = claim.upper - claim.lower
     return over(wide / claim.upper) if np.isfinite(claim.upper) and claim.upper > 0 else float(wide > 0)
+
+
+def direction_within(claim: Machine) -> float:
+    """Degrees by which the direction of a hard machine's weights can differ from the best machine's, at most.
+
+    Let U and L be the bounds on the objective F = ½‖W‖² (+ ½‖b‖²), and W' the weights scaled so that every
+    margin is at least 1. F is strongly convex in what it regularises and W' is feasible, so ‖W' − W*‖² ≤
+    2 (U − L), and the sine of the angle is at most √(2 (U − L)) / ‖W'‖. By weak duality F(W') ≥ L, which
+    bounds ‖W'‖ from below by √(2L) times the share that W has of what is regularised; no scale is left in
+    the result. Weights of many classes are taken less their mean over the classes, as it decides nothing.
+    """
+    if not np.isinf(claim.c) or claim.lower <= 0:
+        return 180.0
+    weight = claim.weight - claim.weight.mean(axis=0) if len(claim.weight) > 1 else claim.weight
+    size, own = np.square(claim.weight).sum(), np.square(weight).sum()
+    if claim.freedom == "augmented":
+        size += np.square(claim.bias).sum()
+    sine = MORE * np.sqrt((claim.upper - claim.lower) / claim.lower * size / own) if own > 0 else 1.0
+    return float(MORE * np.degrees(np.arcsin(sine))) if sine < 1 else 180.0
 
 
 def of_all(found: Found) -> Iterator[str]:
@@ -132,7 +152,17 @@ def retrain_claims(found: Found) -> None:
         machine(found, f"machine-{kind}", f"{found.reference}/features predicted as labelled", kind)
 
 
-RETRAIN = Proof(retrain_claims)
+def limits(found: Found) -> Iterator[str]:
+    """How well the machines are known that last layers are compared with."""
+    for kind in ("standard", "augmented", "none"):
+        claim = found.get(f"machine-{kind}")
+        if isinstance(claim, Machine):
+            name = "machine without bias" if kind == "none" else f"{kind} machine"
+            within = no_less(direction_within(claim), 2)
+            yield f"The weights of the {name} are within {within}° of the direction of the best one's."
+
+
+RETRAIN = Proof(retrain_claims, (limits,))
 
 
 def map_claims(found: Found) -> None:

@@ -23,12 +23,13 @@ from featgeom.locks import owned
 from featgeom.models.architectures import find_architecture
 from featgeom.models.checkpoints import save_checkpoint
 from featgeom.options import checked_seed
+from featgeom.training.augmentation import shift_and_flip
 from featgeom.training.images import TrainingImages, training_images
-from featgeom.training.losses import find_loss
+from featgeom.training.losses import Loss, find_loss, log_of_mean_cross_entropy
 from featgeom.training.optimisers import make_optimiser
 from featgeom.training.recipes import Recipe, find_recipe
 from featgeom.training.restart import restart_head
-from featgeom.training.schedule import log_spaced
+from featgeom.training.schedule import log_spaced, rate_at
 
 TRAINING = "training.json"
 SAVE_SECONDS = 10.0  # how much work a killed training may lose
@@ -46,8 +47,8 @@ class TrainedCheckpoint(NamedTuple):
 class TrainingRun:
     """What a training left in ``folder``.
 
-    ``history`` has one record a checkpoint: step, loss and accuracy on the training images, accuracy on the
-    test images, or on the first ``recipe.measured`` of each.
+    ``history`` has one record a checkpoint: step, mean loss, worst loss and accuracy on the training images,
+    accuracy on the test images, or on the first ``recipe.measured`` of each.
     """
 
     folder: Path
@@ -113,7 +114,10 @@ def train(
         folder,
         plan,
         seed,
-        tuple(TrainedCheckpoint(step, checkpoint_path(folder, step)) for step in marks),
+        tuple(
+            TrainedCheckpoint(int(r["step"]), checkpoint_path(folder, int(r["step"])))
+            for r in session.history
+        ),
         tuple(session.history),
     )
 
@@ -174,6 +178,8 @@ class Session:
             for mark in marks:
                 if mark < self.step or (self.history and self.history[-1]["step"] >= mark):
                     continue
+                if self.finished:
+                    break
                 while self.step < mark:
                     self.advance()
                     bar.update()
@@ -184,13 +190,30 @@ class Session:
 
     def advance(self) -> None:
         """One step of the optimiser."""
-        rows = self.batch_rows()
-        self.trained.train()
+        rows, plan = self.batch_rows(), self.recipe
+        learning = self.step < plan.cycle
+        self.trained.train(learning or plan.cycle == 0)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate_at(self.step, plan.rate, plan.cycle, plan.settled)
+        x = self.data[0][rows]
+        if learning and (plan.shift or plan.flip):
+            x = shift_and_flip(x, plan.shift, plan.flip, np.random.default_rng((self.seed, 0, self.step)))
         self.optimiser.zero_grad()
-        loss = self.loss(self.trained(self.data[0][rows]), self.data[1][rows])
-        loss.backward()
+        self.objective(self.trained(x), self.data[1][rows]).backward()
         self.optimiser.step()
         self.step += 1
+
+    def objective(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What a step descends: the mean loss, of which only the direction matters to a normalised step."""
+        if (self.recipe.optimiser, self.recipe.loss) == ("normalised_gd", "cross_entropy"):
+            return log_of_mean_cross_entropy(logits, labels)
+        return self.loss(logits, labels).mean()
+
+    @property
+    def finished(self) -> bool:
+        """Whether no training sample's loss exceeded what the recipe asks for at the last checkpoint."""
+        until = self.recipe.until
+        return until > 0 and bool(self.history) and self.history[-1]["worst"] <= until
 
     def batch_rows(self) -> Tensor | slice:
         """The samples of the next step: a function of seed and step alone, so that nothing need be kept."""
@@ -204,14 +227,21 @@ class Session:
     def record(self) -> None:
         """Write the checkpoint of this step, then what was measured, then the state to go on from."""
         some = slice(self.recipe.measured or None)
-        loss, accuracy = evaluate(self.trained, self.loss, *(part[some] for part in self.data))
-        if not np.isfinite(loss):
+        found, test = (
+            evaluate(self.trained, self.loss, x[some], y[some]) for x, y in (self.data, self.test_data)
+        )
+        if not np.isfinite(found.loss):
             raise BadArgument(
-                f"recipe {self.recipe.name}: the loss is {loss} after {self.step} steps; lower the rate"
+                f"recipe {self.recipe.name}: the loss is {found.loss} after {self.step} steps; lower the rate"
             )
-        test_accuracy = evaluate(self.trained, self.loss, *(part[some] for part in self.test_data))[1]
         self.history.append(
-            {"step": self.step, "loss": loss, "train_accuracy": accuracy, "test_accuracy": test_accuracy}
+            {
+                "step": self.step,
+                "loss": found.loss,
+                "worst": found.worst,
+                "train_accuracy": found.accuracy,
+                "test_accuracy": test.accuracy,
+            }
         )
         save_checkpoint(
             checkpoint_path(self.folder, self.step),
@@ -251,22 +281,32 @@ class Session:
         self.step, self.history = state["step"], state["history"]
 
 
-def evaluate(network: nn.Module, loss: Any, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Mean loss and accuracy over all samples, in eval mode.
+class Evaluation(NamedTuple):
+    """The mean loss, the largest loss of a sample, and the share of samples that are predicted correctly."""
 
-    >>> from torch.nn.functional import cross_entropy
+    loss: float
+    worst: float
+    accuracy: float
+
+
+def evaluate(network: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> Evaluation:
+    """Losses and accuracy over all samples, in eval mode.
+
+    >>> from featgeom.training.losses import cross_entropy
     >>> x, y = torch.tensor([[9.0, 0.0], [9.0, 0.0]]), torch.tensor([0, 1])
-    >>> evaluate(nn.Identity(), cross_entropy, x, y)[1]
-    0.5
+    >>> found = evaluate(nn.Identity(), cross_entropy, x, y)
+    >>> found.accuracy, round(found.worst, 3)
+    (0.5, 9.0)
     """
     network.eval()
-    total, correct = 0.0, 0
+    losses, correct = [], 0
     with torch.no_grad():
         for rows in torch.arange(len(y), device=y.device).split(EVALUATION_BATCH):
             logits = network(x[rows])
-            total += float(loss(logits.double(), y[rows])) * len(rows)
+            losses.append(loss(logits.double(), y[rows]))
             correct += int((logits.argmax(dim=1) == y[rows]).sum())
-    return total / len(y), correct / len(y)
+    every = torch.cat(losses)
+    return Evaluation(float(every.mean()), float(every.max()), correct / len(y))
 
 
 def _canonical(value: Any) -> Any:

@@ -16,6 +16,8 @@ COUNTS = {
     "steps": (1, 1_000_000_000),
     "per_decade": (1, 1000),
     "measured": (0, MANY),
+    "cycle": (0, 1_000_000_000),
+    "shift": (0, 1000),
     "threads": (1, 1024),
 }
 WIDEST = 1_000_000  # of a network's own numbers
@@ -31,7 +33,11 @@ class Recipe:
     from the first on, loss and accuracy are measured on at a checkpoint (0: all of them). ``normalise`` sets
     the classifier's mean and std to those of the training images. ``threads`` is fixed, because sums in
     another order are other bits. ``head_of`` is a checkpoint of the same network of which everything but the
-    last layer is kept, and only that layer trained. ``full`` are the fields in which the first paper's own
+    last layer is kept, and only that layer trained. In the first ``cycle`` steps the rate rises to ``rate``
+    and falls to ``settled``, and images are shifted by up to ``shift`` pixels and, with ``flip``, mirrored;
+    after them the rate stays at ``settled``, the images are as they are, and batch normalisation keeps the
+    statistics that it has. ``until`` ends the training at the first checkpoint at which no training sample
+    that is measured has a greater loss (0: never). ``full`` are the fields in which the first paper's own
     size differs.
     """
 
@@ -52,6 +58,11 @@ class Recipe:
     measured: int = 0
     threads: int = 1
     head_of: str = ""
+    cycle: int = 0
+    settled: float = 0.001
+    shift: int = 0
+    flip: bool = False
+    until: float = 0.0
     full: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,8 +74,9 @@ class Recipe:
                 checked_count(f"recipe {self.name}: {name} of the network", value, 1, WIDEST)
         if not 0 < float(self.rate) <= 1e6:
             raise BadArgument(f"recipe {self.name}: rate must be > 0 and at most 1e6, got {self.rate!r}")
-        if not 0 <= float(self.weight_decay) <= 1e6:
-            raise BadArgument(f"recipe {self.name}: weight_decay must be 0 to 1e6, got {self.weight_decay!r}")
+        for name in ("weight_decay", "settled", "until"):
+            if not 0 <= float(getattr(self, name)) <= 1e6:
+                raise BadArgument(f"recipe {self.name}: {name} must be 0 to 1e6, got {getattr(self, name)!r}")
         if self.optimiser not in OPTIMISERS:
             raise BadArgument(
                 f"unknown optimiser '{self.optimiser}'{nearest_name(self.optimiser, list(OPTIMISERS))}"

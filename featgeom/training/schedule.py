@@ -1,6 +1,8 @@
-"""When a training leaves a checkpoint behind."""
+"""When a training leaves a checkpoint behind, and the rate it goes at."""
 
 from __future__ import annotations
+
+import math
 
 from featgeom.errors import BadArgument
 
@@ -22,3 +24,26 @@ def log_spaced(steps: int, per_decade: int = 4) -> tuple[int, ...]:
         marks.add(mark)
         power += 1
     return tuple(sorted(marks))
+
+
+RISE = 0.2  # the share of a cycle in which the rate rises
+
+
+def rate_at(step: int, rate: float, cycle: int, settled: float) -> float:
+    """The rate of a step: up to ``rate`` along a line, down to ``settled`` along a cosine, which then stays.
+
+    One cycle of this kind trains faster than a constant rate (Smith and Topin, arXiv 1708.07120). Without a
+    cycle the rate is the same at every step.
+
+    >>> [round(rate_at(step, 1.0, 100, 0.1), 2) for step in (0, 10, 20, 60, 100, 5000)]
+    [0.05, 0.55, 1.0, 0.55, 0.1, 0.1]
+    >>> rate_at(7, 0.5, 0, 0.0)
+    0.5
+    """
+    if cycle == 0:
+        return rate
+    rise = RISE * cycle
+    if step < rise:
+        return rate * min(1.0, (step + 1) / rise)
+    down = min(1.0, (step - rise) / (cycle - rise))
+    return settled + (rate - settled) * (1 + math.cos(math.pi * down)) / 2

@@ -49,6 +49,9 @@ def test_kinds_without_any_answer_are_named(tmp_path, rng, capsys):
     assert answered
     assert set(found["unanswered"]) == {kind for kind, n in found["statements"].items() if n} - answered
     assert found["unanswered"]
+    widths = {row[0]: row[6] for row in fg.open_run(tmp_path / "run").check(2).to_table().rows}
+    assert 0 <= widths["hull-separation"] < 1e-6
+    assert np.isnan(widths["cells-meet"])  # two cells meet or do not: that is no interval
     assert command(asked) == 0
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert last == "Of whole kinds nothing was answered, so nothing is checked: " + ", ".join(

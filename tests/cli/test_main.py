@@ -1,6 +1,7 @@
 """What every command owes its user: help, one clear line for wrong use, statuses, clean JSON."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -15,6 +16,9 @@ def test_every_command_has_help_with_an_example_and_the_common_options(name, cap
     text = capsys.readouterr().out
     for words in ("Example", f"featgeom {name}", "--json", "--quiet", "--debug"):
         assert words in text
+    prose = text.partition("Options:")[0]
+    assert "\n  " in prose
+    assert not re.search(r"\S  |\n   ", prose)  # paragraphs begin where they should, and hold no gaps
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Laws of training: reproducible, resumable, and what it leaves behind."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -13,7 +14,8 @@ import torch
 import featgeom as fg
 from featgeom.errors import BadArgument, BadCheckpoint
 from featgeom.training import loop
-from featgeom.training.losses import LOSSES
+from featgeom.training.augmentation import shift_and_flip
+from featgeom.training.losses import LOSSES, log_of_mean_cross_entropy
 from featgeom.training.optimisers import OPTIMISERS
 from featgeom.training.schedule import log_spaced
 
@@ -120,11 +122,11 @@ def test_every_loss_goes_down(tmp_path, loss):
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
-def test_every_loss_takes_many_samples_as_the_mean_of_each(loss):
+def test_every_loss_takes_many_samples_as_it_takes_each(loss):
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
     each = [LOSSES[loss](logits[i : i + 1], labels[i : i + 1]) for i in range(6)]
-    torch.testing.assert_close(LOSSES[loss](logits, labels), torch.stack(each).mean())
+    torch.testing.assert_close(LOSSES[loss](logits, labels), torch.cat(each))
 
 
 def test_a_loss_that_is_no_number_is_an_error(tmp_path):
@@ -175,3 +177,53 @@ def test_the_built_in_digits_network_reaches_its_accuracy():
     assert np.mean(classifier.logits(images).argmax(1) == images.labels) >= 0.98
     assert classifier.features(images).min() >= 0
     assert classifier.head.dimension == 32
+
+
+def test_after_a_cycle_the_network_trains_as_it_is_used_and_stops_where_every_loss_is_small(tmp_path):
+    """The rate rises and falls, images are shifted and mirrored; then images and statistics stay."""
+    changes = {"classes": ("0", "1"), "arch": "small_resnet", "options": {"width": 2}, "optimiser": "adam"}
+    changes |= {"rate": 0.02, "settled": 0.01, "cycle": 30, "shift": 1, "flip": True, "batch": 32}
+    run = fg.train("digits", tmp_path / "whole", steps=4_000, until=0.05, per_decade=3, **changes)
+    assert run.history[-1]["worst"] <= 0.05 < run.history[-2]["worst"]
+    assert run.history[-1]["step"] < 4_000
+    assert [c.step for c in run.checkpoints] == [r["step"] for r in run.history]
+    assert (
+        fg.train("digits", tmp_path / "whole", steps=4_000, until=0.05, per_decade=3, **changes).history
+        == run.history
+    )
+    settled = [fg.load_classifier(c.path).network for c in run.checkpoints if c.step >= 30]
+    statistics = [[b for name, b in network.named_buffers() if "running" in name] for network in settled]
+    for one, other in itertools.pairwise(statistics):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_shift_moves_images_and_a_flip_mirrors_them():
+    x = torch.arange(1.0, 1 + 2 * 3 * 5 * 4).reshape(2, 3, 5, 4).repeat(200, 1, 1, 1)
+    moved = shift_and_flip(x, 1, True, np.random.default_rng(0))
+    padded = torch.nn.functional.pad(x, (1, 1, 1, 1))
+    ways = list(itertools.product(range(3), range(3), (False, True)))
+    seen = set()
+    for image, before in zip(moved, padded, strict=True):
+        tried = {(i, j, flip): before[:, i : i + 5, j : j + 4] for i, j, flip in ways}
+        found = [way for way, part in tried.items() if torch.equal(image, part.flip(2) if way[2] else part)]
+        assert len(found) == 1
+        seen.update(found)
+    assert len(seen) == 18
+
+
+def test_the_logarithm_of_the_loss_has_a_gradient_of_the_same_direction_and_never_underflows():
+    labels = torch.tensor([0, 1, 2, 0])
+    for scale in (0.1, 3.0, 8.0):
+        logits = scale * torch.tensor([[3.0, 1, 0], [0, 2, 1], [0, 1, 4], [2, 1, 0]], dtype=torch.float64)
+        gradients = []
+        for loss in (lambda z, y: LOSSES["cross_entropy"](z, y).mean(), log_of_mean_cross_entropy):
+            z = logits.clone().requires_grad_()
+            loss(z, labels).backward()
+            gradients.append(z.grad / z.grad.norm())
+        torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-8)
+        value = LOSSES["cross_entropy"](logits, labels).mean().log()
+        torch.testing.assert_close(log_of_mean_cross_entropy(logits, labels), value, rtol=1e-6, atol=1e-7)
+    z = (1e4 * logits).float().requires_grad_()
+    log_of_mean_cross_entropy(z, labels).backward()
+    assert z.grad.isfinite().all()
+    assert z.grad.norm() > 0.5
