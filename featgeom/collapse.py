@@ -9,9 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
+from scipy.spatial.distance import pdist
 
 from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points, blocks
 from featgeom.head import AffineHead
+from featgeom.hulls.hull import ConvexHull
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -95,6 +97,60 @@ def neural_collapse(
         counts=counts,
         means=means,
         stats=Stats(passes=2, seconds=time.perf_counter() - started),
+    )
+
+
+@dataclass(frozen=True)
+class GeneralisedCollapse:
+    """NC2 and NC3 without lengths, for any number of classes. ``inf`` means undefined (``nan``: one-vs-rest).
+
+    ``uniformity`` (GNC2) and ``duality`` (GNC3) tend to 0 as training collapses, ``one_vs_rest`` to 1 where
+    there are no more than d + 1 classes.
+    """
+
+    uniformity: float
+    one_vs_rest: float
+    duality: float
+
+
+def generalised_collapse(means: ArrayLike, weight: ArrayLike) -> GeneralisedCollapse:
+    """How evenly class means (C, d) point apart, and rows of the head (C, d) along them: directions alone.
+
+    The means are centred by their own mean and scaled to unit length; every class counts the same, however
+    many samples it has. With more classes than d + 1, which no simplex fits, these still tell how good an
+    arrangement is, where NC2 cannot vanish.
+
+    * uniformity: the mean of log(1/‖u_i − u_j‖) over pairs, less what it is at the simplex, the least that
+      any C directions have (GNC2; Liu, Yu, Weller, Schölkopf, Generalizing and decoupling neural collapse via
+      hyperspherical uniformity gap, 2023, arXiv 2303.06484, logarithmic kernel).
+    * one_vs_rest: the least distance of a u_k from the convex hull of the others, by C/(C − 1), what it is
+      at the simplex, the most that any C directions have (GNC2 of Jiang et al., Generalized neural collapse
+      for a large number of classes, 2024, arXiv 2310.05351).
+    * duality: the mean of ‖w_k/‖w_k‖ − u_k‖ (GNC3 of both).
+
+    >>> simplex = np.eye(3) - 1 / 3
+    >>> round(generalised_collapse(5 + 2 * simplex, simplex).one_vs_rest, 6)
+    1.0
+    >>> square = [[1, 0], [0, 1], [-1, 0], [0, -1]]  # four in a plane: 1 of 4/3
+    >>> round(generalised_collapse(square, square).one_vs_rest, 6)
+    0.75
+    """
+    centred, rows = np.asarray(means, np.float64), np.asarray(weight, np.float64)
+    noise = _rounding_noise(centred)
+    centred = centred - centred.mean(axis=0)
+    lengths, heights = np.linalg.norm(centred, axis=1), np.linalg.norm(rows, axis=1)
+    count = len(centred)
+    if count < 2 or not (lengths > noise).all():
+        return GeneralisedCollapse(np.inf, np.nan, np.inf)
+    unit = centred / lengths[:, None]
+    apart = pdist(unit)
+    farthest = np.sqrt(2 * count / (count - 1))
+    alone = ConvexHull(unit).extreme_points(rtol=1e-9).distance.min()
+    away = np.linalg.norm(rows / heights[:, None] - unit, axis=1).mean() if heights.all() else np.inf
+    return GeneralisedCollapse(
+        uniformity=float(np.log(farthest / apart).mean()) if apart.all() else np.inf,
+        one_vs_rest=float(alone * (count - 1) / count),
+        duality=float(away),
     )
 
 
