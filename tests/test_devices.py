@@ -73,12 +73,13 @@ def test_pixel_space_is_asked_there(network, images, device):
     found = np.isfinite(flips.distance)
     assert found.any()
     np.testing.assert_allclose(flips.distance[found], here.distance[found], rtol=0.05)
-    bounds = fg.pixel_lower_bounds(there, some, seconds=0.2)
+    bounds = fg.pixel_lower_bounds(there, some, seconds=0.05)
     assert (bounds.lower_bound <= flips.distance).all()
     assert (bounds.lower_bound > 0).any()
     target = there.features(images.pixels(slice(3, 6)))
     assert (fg.invert(there, target, some).residual < 1e-4).any()
-    assert fg.invert(there, target[:1], some[:1], mode="natural").images.shape == some[:1].shape
+    if device != "cpu":
+        assert fg.invert(there, target[:1], some[:1], mode="natural").images.shape == some[:1].shape
     walk = fg.morph(there, some[0], some[1], 3)
     assert walk is not None
     window = (-1.0, -1.0, 1.0, 1.0)
@@ -87,7 +88,9 @@ def test_pixel_space_is_asked_there(network, images, device):
 
 
 def test_a_whole_run_holds(device, tmp_path):
-    studies = ("overview", "hulls", "regions", "svm", *TINY)
+    studies = (
+        ("hulls", "regions", *TINY) if device != "cpu" else ("hulls", "flips")
+    )  # others have their tests
     run = fg.analyze("digits", "digits", tmp_path / "run", studies, options=TINY, device=device)
     found = run.verify()
     assert found.holds, found.to_text()

@@ -81,8 +81,9 @@ def pixel_lower_bounds(
     ``norm`` is 2 for Euclidean balls, inf for balls of the largest change of a pixel.
 
     The bound holds for the network as a function of real numbers, with its weights as they are stored. It
-    is computed in float64 on the processor, with slack for its rounding: it is no claim that `featgeom verify` re-checks,
-    and in the network's own arithmetic logits that nearly tie may be ordered otherwise.
+    is computed in float64, wherever the network is on the processor, with slack for its rounding: it is no
+    claim that `featgeom verify` re-checks, and in the network's own arithmetic logits that nearly tie may be
+    ordered otherwise.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
     additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, and what was registered
