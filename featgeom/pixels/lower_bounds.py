@@ -19,6 +19,7 @@ from featgeom.pixels.balls import Balls, lead, rows_at_once
 from featgeom.pixels.branching import Prover
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.flips import named_targets
+from featgeom.pixels.loose import Loose
 from featgeom.pixels.radii import largest_radius
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
@@ -207,13 +208,14 @@ class _Search:
         asked = ~(lower.gather(1, source[:, None]) > upper.gather(1, rivals))
         value = torch.full(rivals.shape, torch.inf, dtype=radius.dtype, device=radius.device)
         change = torch.zeros_like(value)
+        loose = [Loose.of(here) for here in bent]
         strongest = torch.arange(rivals.shape[1], device=rivals.device) == 0
         for group in (asked & strongest, asked & ~strongest):
             still = (value + change > 0).all(1, keepdim=True)  # one rival that may win is enough
             for part in torch.nonzero(group & still).split(rows_at_once(bent)):
                 sample, at = part.T
                 pick = partial(lead, source[sample], rivals[sample, at])
-                (found,) = balls.below(self.network, sample, bent, [pick])
+                (found,) = balls.below(self.network, sample, loose, [pick])
                 value[sample, at], change[sample, at] = found
         worst = (value + change).argmin(1, keepdim=True)
         root = (radius[:, None] * value / (-change).clamp_min(1e-300)).amin(1)
