@@ -5,18 +5,22 @@
 Runs are those of `thousand.py`: 50 training and 5 test samples of each class, in 64 dimensions up to 100
 classes and in 512 at 1,000. A pass is one float32 product of all features with the head's weights and one
 read of them. Each study is timed with its claims stored, in a process that has imported everything;
-``--verify`` adds the check of the whole run. The slope is that of the time between the last two sizes.
+``--verify`` adds the check of the whole run. Rows are processor time, which says more than the wall where
+others use the machine too; both are printed as they are found. The slope is that of the time between the last
+two sizes.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from support import timed
+from support import clocked
 from thousand import arrays_of_a_run
 
 from featgeom import open_run
@@ -31,30 +35,30 @@ def dimension_of(classes: int) -> int:
 
 
 def one_pass(arrays: dict[str, np.ndarray]) -> float:
-    """Seconds of one float32 product of all features with the head's weights, and of one read of them."""
+    """Processor seconds of a float32 product of all features with the head's weights, and of one read."""
     parts = [arrays[f"features_{split}"] for split in ("train", "test")]
     weight = arrays["weight"].T.copy()
-    product = timed(lambda: [part @ weight for part in parts], 3)[1]
-    return product + timed(lambda: [part.max() for part in parts], 3)[1]
+    product = clocked(lambda: [part @ weight for part in parts], 3)[2]
+    return product + clocked(lambda: [part.max() for part in parts], 3)[2]
 
 
 def seconds_of(classes: int, studies: list[str], verify: bool) -> tuple[float, dict[str, float]]:
     """The pass, and the seconds of every study of one run."""
     arrays = arrays_of_a_run(classes, dimension_of(classes), 50, 5)
-    found = {}
+    found: dict[str, float] = {}
+
+    def measured(name: str, work: Callable[[], Any]) -> Any:
+        result, wall, found[name] = clocked(work)
+        print(f"  {classes:5,d} classes: {name} {found[name]:.1f} s, {wall:.1f} s on the wall", flush=True)
+        return result
+
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "features.npz", **arrays)
         run = open_run(arrays_run(Path(folder) / "run", Path(folder) / "features.npz").folder)
         for study in studies:
-            started = time.perf_counter()
-            run.study(study)
-            found[study] = time.perf_counter() - started
-            print(f"  {classes:5,d} classes: {study} {found[study]:.1f} s", flush=True)
+            measured(study, partial(run.study, study))
         if verify:
-            started = time.perf_counter()
-            holds = run.verify().holds
-            found["verify"] = time.perf_counter() - started
-            print(f"  {classes:5,d} classes: verify {found['verify']:.1f} s, {holds=}", flush=True)
+            print(f"  holds: {measured('verify', run.verify).holds}", flush=True)
     return one_pass(arrays), found
 
 

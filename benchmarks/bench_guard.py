@@ -7,7 +7,7 @@ Features of ``--train`` training images (default 10,000; 0 means all) are what e
 calibrate the guard, as many others are foreign: images of the other data set, uniform noise, images of one
 colour, and the ordinary ones blurred, with permuted pixels, and mixed in pairs. Printed for each detector:
 AUROC, and the false-alarm rate at which 95 % of the foreign images are detected; then tables in Markdown of
-our scores and the best of the others in each cell, and the cells in which we lose.
+our scores and the best of the others in each cell, the cells in which we lose, and the standing of all.
 
 The detectors of pytorch-ood (asked where it is installed) have the settings that they come with, on the
 features before the last layer; where a setting has no default, the middle of what their documentation gives:
@@ -199,6 +199,26 @@ def tables(whats: list[str], found: dict[str, dict[str, Cells]]) -> None:
         print(f"\n{score}: {len(lost)} of {len(gaps)} cells behind by more than 0.01 AUROC: {lost}")
 
 
+def standing(found: dict[str, dict[str, Cells]]) -> None:
+    """Print of every detector in how many cells it is behind the best by AUROC, how far, and is the worst.
+
+    Behind is counted where any detector is above 0.8, the worst in all cells; ours beside the others alone.
+    """
+    names = list(next(iter(found.values())))
+    cells = np.array([[a for one in found.values() for a, _ in one[name]] for name in names])
+    others = cells[[not name.startswith("guard") for name in names]]
+    if len(others) == 0:
+        return
+    counted = cells.max(axis=0) > COUNTED
+    gaps = np.maximum(others.max(axis=0) - cells, 0)[:, counted]
+    worst = (cells <= others.min(axis=0)).sum(axis=1)
+    print(f"\n| detector | behind, of {counted.sum()} | on average | at most | worst, of {cells.shape[1]} |")
+    print("|---|---|---|---|---|")
+    for i in np.argsort(gaps.mean(axis=1)):
+        behind, mean, most = (gaps[i] > 0.01).sum(), gaps[i].mean(), gaps[i].max()
+        print(f"| {names[i]} | {behind} | {mean:.3f} | {most:.3f} | {worst[i]} |")
+
+
 def figures(calm: np.ndarray, strange: np.ndarray) -> tuple[Any, Any]:
     """AUROC, and the share of calm scores at or above the threshold that detects 95 % of the strange."""
     together = np.nan_to_num(np.concatenate([calm, strange]), posinf=1e300)
@@ -223,6 +243,7 @@ def main() -> None:
     for name in asked.networks.split(","):
         whats, found[name] = study(name, Path(data), asked)
     tables(whats, found)
+    standing(found)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ import featgeom as fg
 from featgeom.answers.networks_page import write_networks
 from featgeom.runs.record import Table
 
-OPTIONS = {"flips": {"samples": 16}, "compare": {"test_samples": 100, "flip_samples": 8}}
-STUDIES = ("hulls", "svm", *OPTIONS)
+FLIPS = {"resnet20": 32, "resnet32": 32}  # samples flipped; of the others, where a flip is cheap, MANY
+MANY = 200
+OPTIONS = {"invert": {"samples": 8}, "compare": {"test_samples": 100, "flip_samples": 8}}
 
 
 def markdown(table: Table, turned: bool) -> Iterator[str]:
@@ -49,7 +50,10 @@ def main() -> None:
             split: fg.load_images(f"{source}:{data / source}", split=split).take(slice(count))
             for split, count in counts.items()
         }
-        runs.append(fg.analyze(classifier, sets, asked.out / name, STUDIES, options=OPTIONS))
+        options = OPTIONS | {"flips": {"samples": FLIPS.get(name, MANY)}}
+        runs.append(
+            fg.analyze(classifier, sets, asked.out / name, ("hulls", "svm", *options), options=options)
+        )
         print(
             f"{name}: {', '.join(f'{r.study} {r.seconds:.0f} s' for r in runs[-1].results.values())}",
             flush=True,

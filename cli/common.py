@@ -65,19 +65,23 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
         @wraps(function)
         def call(
             as_json: bool, quiet: bool, debug: bool, max_memory: str | None, memory: str | None,
-            threads: int | None, **options: Any,
+            threads: int | None, workers: int | None, scheduler: str | None, **options: Any,
         ) -> Any:  # fmt: skip
             from featgeom.limits import set_max_memory, set_memory
             from featgeom.remarks import heard
             from featgeom.threads import set_threads
+            from featgeom.workers import cluster
 
             if max_memory is not None:
                 set_max_memory(max_memory)
             if memory is not None:
                 set_memory(memory)
             set_threads(threads)
+            from featgeom.progress import doing  # which brings numpy, and this its threads
+
             console = Console(as_json, quiet)
-            with heard(console.note, alone=True):
+            going_on = doing(function.__name__, disable=quiet)
+            with heard(console.note, alone=True), going_on, cluster(workers, scheduler):
                 return function(console, **options)
 
         lines = "\n".join("  " + line for line in example.strip().splitlines())
@@ -100,6 +104,17 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
                 metavar="N",
                 type=click.IntRange(min=1),
                 help="How many cores to use.  [default: those that the load of the machine leaves]",
+            ),
+            click.Option(
+                ["--workers"],
+                metavar="N",
+                type=click.IntRange(min=1),
+                help="Share the work among so many processes of this machine.",
+            ),
+            click.Option(
+                ["--scheduler"],
+                metavar="ADDRESS",
+                help="Share it among the workers of a dask scheduler, as tcp://host:8786.",
             ),
             click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
         ]

@@ -12,7 +12,7 @@ from featgeom_cli.common import Console, UserPath, device_option, featgeom_comma
 
 EXAMPLE = """
 featgeom networks CLEAN ADVERSARIAL -o side-by-side
-featgeom networks CLEAN ADVERSARIAL --foreign mnist:DIR
+featgeom networks CLEAN ADVERSARIAL --foreign mnist:DIR --planes 20
 featgeom networks series/step-*.safetensors --images digits --studies hulls,svm
 """
 
@@ -31,12 +31,22 @@ featgeom networks series/step-*.safetensors --images digits --studies hulls,svm
     "--images", help="A source such as cifar10:DIR: RUNS are then checkpoints, made runs on these images."
 )
 @click.option("--studies", help="With --images: studies of each, as hulls,svm,flips; all for the geometry.")
-@click.option("--foreign", help="Images of none of the classes, a folder or a source, for NC5.")
+@click.option(
+    "--foreign",
+    multiple=True,
+    help="Images of none of the classes, a folder or a source, for NC5: once for all, or once for each RUN.",
+)
+@click.option(
+    "--planes",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Compare decisions on so many planes through three images, too.",
+)
 @network_options
 @device_option
 def networks(
     console: Console, runs: tuple[str, ...], out: Path, images: str | None, studies: str | None,
-    foreign: str | None, device: str, **reading: Any,
+    foreign: tuple[str, ...], planes: int, device: str, **reading: Any,
 ) -> None:  # fmt: skip
     """Set the networks of two or more RUNS side by side: one row a network.
 
@@ -53,18 +63,19 @@ def networks(
 
     words = [os.path.expanduser(word) for word in runs]
     refuse_others(out)
+    strange = foreign if len(foreign) > 1 else next(iter(foreign), None)
     if images is None:
         if given := [name.replace("_", "-") for name, value in reading.items() if value]:
             raise click.UsageError(f"--{given[0]} says how to read checkpoints, which go with --images")
         if studies:
             raise click.UsageError("--studies goes with --images; `featgeom NAME RUN` makes a study of a run")
-        found = side_by_side([Path(word) for word in words], foreign, device)
+        found = side_by_side([Path(word) for word in words], strange, device, planes)
     else:
         pixels = pixel_spec(*(reading.pop(name) for name in ("shape", "mean", "std")))
         chosen = studies.split(",") if studies else ()
         reading |= {"pixels": pixels, "device": device, "progress": console.progress}
         made = network_runs(words, images, out / RUNS, chosen, **reading)
-        found = side_by_side(made, foreign, device)
+        found = side_by_side(made, strange, device, planes)
     files = write_networks(found, out)
     result = found.to_json() | {"files": [str(file) for file in files]}
     console.result(f"{found.to_text()}\n\n{files[0]}", result, report=files[0])

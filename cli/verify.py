@@ -24,7 +24,7 @@ def verify(console: Console, run: Path, statements: bool) -> int:
     from featgeom.analysis import open_run
 
     run = run.parent if run.name == "report.html" else run
-    found = open_run(run).verify()
+    found = open_run(run).verify(console.progress)
     console.result(found.to_text(statements), found.to_json(), run)
     return 0 if found.holds else 1
 

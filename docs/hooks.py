@@ -23,6 +23,7 @@ ROOMS = {
     "spaces": "Feature space against pixel space",
     "training": "Training",
     "answers": "Answers",
+    "workers": "More than one process",
     "figures": "Pictures",
 }
 

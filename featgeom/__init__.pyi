@@ -86,3 +86,4 @@ from .training.head import HeadTraining as HeadTraining
 from .training.head import train_head as train_head
 from .training.loop import TrainingRun as TrainingRun
 from .training.loop import train as train
+from .workers import cluster as cluster

@@ -45,12 +45,12 @@ class OpenedRun(Run):
         """One table of a stored study: ``run.table("hulls", "pairs-all")``."""
         return self.result(study).table(name)
 
-    def verify(self) -> Verification:
+    def verify(self, progress: bool = False) -> Verification:
         """Check everything that is called proved again, exactly, and whether the report shows it.
 
         From the stored features and head: every claim; from the claims: every sentence, table and figure.
         """
-        found = verify_run(self)
+        found = verify_run(self, progress)
         return replace(found, said=(*found.said, *check_report(self)))
 
     def check(

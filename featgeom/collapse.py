@@ -9,9 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
+from scipy.spatial.distance import pdist
 
 from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points, blocks
 from featgeom.head import AffineHead
+from featgeom.hulls.hull import ConvexHull
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -53,10 +55,13 @@ class NeuralCollapse(Result):
     stats: Stats
 
 
-def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralCollapse:
+def neural_collapse(
+    x: ArrayLike, y: ArrayLike, head: AffineHead, predicted: ArrayLike | None = None
+) -> NeuralCollapse:
     """Measures NC1 to NC4 of Papyan, Han and Donoho (2020, arXiv 2008.08186, section 2).
 
     x: features (n, d), float32 or float64, memory maps included (read twice, in blocks). y: labels (n,).
+    predicted: the class that the head gives each sample (n,), where that is known already.
 
     NC1 is tr(Σ_W Σ_B⁺)/C with Σ_W the mean of the classes' covariances and Σ_B the covariance of the class
     means, every class of equal weight; NC2 the deviation from equal norms and equal angles; NC3
@@ -80,7 +85,8 @@ def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralColla
     noise = _rounding_noise(means)
     centred[np.linalg.norm(centred, axis=1) <= noise] = 0
     basis, spread = _span(centred, noise)
-    nc1, nc4 = _within(points, slot, counts, centre, centred, basis, spread, head, classes)
+    given = None if predicted is None else as_labels(predicted, "predicted", len(points), head.classes)
+    nc1, nc4 = _within(points, slot, counts, centre, centred, basis, spread, head, classes, given)
     return NeuralCollapse(
         nc1=nc1,
         nc2=simplex_deviation(centred),
@@ -91,6 +97,60 @@ def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralColla
         counts=counts,
         means=means,
         stats=Stats(passes=2, seconds=time.perf_counter() - started),
+    )
+
+
+@dataclass(frozen=True)
+class GeneralisedCollapse:
+    """NC2 and NC3 without lengths, for any number of classes. ``inf`` means undefined (``nan``: one-vs-rest).
+
+    ``uniformity`` (GNC2) and ``duality`` (GNC3) tend to 0 as training collapses, ``one_vs_rest`` to 1 where
+    there are no more than d + 1 classes.
+    """
+
+    uniformity: float
+    one_vs_rest: float
+    duality: float
+
+
+def generalised_collapse(means: ArrayLike, weight: ArrayLike) -> GeneralisedCollapse:
+    """How evenly class means (C, d) point apart, and rows of the head (C, d) along them: directions alone.
+
+    The means are centred by their own mean and scaled to unit length; every class counts the same, however
+    many samples it has. With more classes than d + 1, which no simplex fits, these still tell how good an
+    arrangement is, where NC2 cannot vanish.
+
+    * uniformity: the mean of log(1/‖u_i − u_j‖) over pairs, less what it is at the simplex, the least that
+      any C directions have (GNC2; Liu, Yu, Weller, Schölkopf, Generalizing and decoupling neural collapse via
+      hyperspherical uniformity gap, 2023, arXiv 2303.06484, logarithmic kernel).
+    * one_vs_rest: the least distance of a u_k from the convex hull of the others, by C/(C − 1), what it is
+      at the simplex, the most that any C directions have (GNC2 of Jiang et al., Generalized neural collapse
+      for a large number of classes, 2024, arXiv 2310.05351).
+    * duality: the mean of ‖w_k/‖w_k‖ − u_k‖ (GNC3 of both).
+
+    >>> simplex = np.eye(3) - 1 / 3
+    >>> round(generalised_collapse(5 + 2 * simplex, simplex).one_vs_rest, 6)
+    1.0
+    >>> square = [[1, 0], [0, 1], [-1, 0], [0, -1]]  # four in a plane: 1 of 4/3
+    >>> round(generalised_collapse(square, square).one_vs_rest, 6)
+    0.75
+    """
+    centred, rows = np.asarray(means, np.float64), np.asarray(weight, np.float64)
+    noise = _rounding_noise(centred)
+    centred = centred - centred.mean(axis=0)
+    lengths, heights = np.linalg.norm(centred, axis=1), np.linalg.norm(rows, axis=1)
+    count = len(centred)
+    if count < 2 or not (lengths > noise).all():
+        return GeneralisedCollapse(np.inf, np.nan, np.inf)
+    unit = centred / lengths[:, None]
+    apart = pdist(unit)
+    farthest = np.sqrt(2 * count / (count - 1))
+    alone = ConvexHull(unit).extreme_points(rtol=1e-9).distance.min()
+    away = np.linalg.norm(rows / heights[:, None] - unit, axis=1).mean() if heights.all() else np.inf
+    return GeneralisedCollapse(
+        uniformity=float(np.log(farthest / apart).mean()) if apart.all() else np.inf,
+        one_vs_rest=float(alone * (count - 1) / count),
+        duality=float(away),
     )
 
 
@@ -206,6 +266,7 @@ def _within(
     spread: Float64,
     head: AffineHead,
     classes: Ints,
+    predicted: Ints | None,
 ) -> tuple[float, float]:
     """NC1 and NC4 in one pass.
 
@@ -217,12 +278,13 @@ def _within(
     total, disagree, start = 0.0, 0, 0
     row_bytes = max(1, points[:1].nbytes)
     for block in blocks(points, row_bytes * max(1, ENTRIES // max(head.weight.shape))):
-        rows = slot[start : start + len(block)]
-        start += len(block)
+        here = slice(start, start + len(block))
+        rows, start = slot[here], here.stop
         wide = block.astype(np.float64, copy=False)
         shadow = (wide - centre) @ basis
         nearest = classes[(shadow @ anchors.T - half).argmax(axis=1)]
-        disagree += int((nearest != head.logits(wide).argmax(axis=1)).sum())
+        decided = head.logits(wide).argmax(axis=1) if predicted is None else predicted[here]
+        disagree += int((nearest != decided).sum())
         deviation = (shadow - anchors[rows]) / spread
         total += float((np.einsum("ij,ij->i", deviation, deviation) / counts[rows]).sum())
     # Σ_W = mean over C classes, Σ_B⁺ = C U S⁻² Uᵀ, and the definition divides by C once more.

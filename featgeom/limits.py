@@ -7,7 +7,8 @@ import re
 
 from featgeom.errors import BadArgument, BadData
 
-VARIABLE = "FEATGEOM_MAX_MEMORY"
+MOST = "FEATGEOM_MAX_MEMORY"
+BUDGET = "FEATGEOM_MEMORY"
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _chosen: list[int] = []
 _budget: list[int] = []
@@ -39,8 +40,8 @@ def max_memory() -> int:
     """The limit in bytes: what was set, else the variable FEATGEOM_MAX_MEMORY, else this machine's memory."""
     if _chosen:
         return _chosen[0]
-    if os.environ.get(VARIABLE):
-        return as_bytes(os.environ[VARIABLE])
+    if os.environ.get(MOST):
+        return as_bytes(os.environ[MOST])
     return _machine()
 
 
@@ -53,12 +54,13 @@ def set_memory(size: str | int) -> None:
 
 
 def memory_budget() -> int:
-    """How many bytes may be held: what was set, else a quarter of this machine's memory.
+    """How many bytes may be held: what was set, else FEATGEOM_MEMORY, else a quarter of the machine's memory.
 
     >>> memory_budget() >= 1 << 20
     True
     """
-    return max(1 << 20, _budget[0] if _budget else _machine() // 4)
+    given = os.environ.get(BUDGET)
+    return max(1 << 20, _budget[0] if _budget else as_bytes(given) if given else _machine() // 4)
 
 
 def _machine() -> int:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import featgeom as fg
+from featgeom.collapse import generalised_collapse
 from featgeom.errors import BadArgument
 
 
@@ -139,3 +140,71 @@ def test_resnet20_features(real_data):
     nc1, nc3 = textbook(x.astype(float), y, w.astype(float))
     np.testing.assert_allclose([result.nc1, result.nc3], [nc1, nc3], rtol=1e-8)
     assert 0 < result.nc4 < 0.02
+
+
+def polygon(classes, d=2):
+    """Corners of a regular polygon in the first two of d dimensions."""
+    turns = 2 * np.pi * np.arange(classes) / classes
+    return np.stack([np.cos(turns), np.sin(turns), *np.zeros((d - 2, classes))], axis=1)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 100])
+def test_directions_of_a_simplex_are_the_most_even(classes):
+    corners = np.eye(classes) - 1 / classes
+    found = generalised_collapse(7 + 3 * corners, 2 * corners)
+    np.testing.assert_allclose([found.uniformity, found.one_vs_rest, found.duality], [0, 1, 0], atol=1e-12)
+    rng = np.random.default_rng(classes)
+    for d in (1, 2, classes + 3):
+        other = generalised_collapse(rng.normal(size=(classes, d)), rng.normal(size=(classes, d)))
+        assert other.uniformity >= -1e-12
+        assert other.one_vs_rest <= 1 + 1e-12
+
+
+def test_with_more_classes_than_a_simplex_takes_a_polygon_is_known():
+    classes = 6
+    found = generalised_collapse(4 * polygon(classes) + 1, polygon(classes))
+    chords = np.sin(np.pi * np.arange(1, classes) / classes) * 2  # from one corner to the others
+    assert found.uniformity == pytest.approx(np.log(np.sqrt(2 * classes / (classes - 1)) / chords).mean())
+    alone = 1 - np.cos(2 * np.pi / classes)  # from a corner to the chord of its neighbours
+    assert found.one_vs_rest == pytest.approx(alone * (classes - 1) / classes)
+    assert found.duality == pytest.approx(0, abs=1e-12)
+    assert (
+        fg.neural_collapse(polygon(classes), np.arange(classes), fg.AffineHead(polygon(classes))).nc2.angles
+        > 0.1
+    )  # which no arrangement of six in a plane could make vanish
+
+
+def test_directions_know_no_lengths_and_no_turns():
+    rng = np.random.default_rng(0)
+    x, rows = rng.normal(size=(2, 5, 8))
+    turn = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    known = generalised_collapse(x, rows)
+    moved = generalised_collapse(3 * x @ turn + 2, rows * rng.uniform(1, 9, (5, 1)) @ turn)
+    np.testing.assert_allclose(list(vars(known).values()), list(vars(moved).values()), rtol=1e-9)
+    unit = x - x.mean(axis=0)
+    unit /= np.linalg.norm(unit, axis=1)[:, None]
+    opposite = generalised_collapse(x, -unit)
+    assert opposite.duality == pytest.approx(2)
+
+
+@pytest.mark.parametrize("means", [np.zeros((3, 2)), [[1.0, 2.0]], np.full((4, 2), 1e8) + 1e-9])
+def test_directions_of_means_that_have_none_are_undefined(means):
+    found = generalised_collapse(means, np.ones((len(means), 2)))
+    assert (found.uniformity, found.duality) == (np.inf, np.inf)
+    assert np.isnan(found.one_vs_rest)
+
+
+def test_two_means_in_one_direction_and_a_row_of_zeros():
+    means = [[1.0, 0.0], [2.0, 0.0], [-3.0, 0.0]]
+    found = generalised_collapse(means, [[1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])
+    assert (found.uniformity, found.one_vs_rest, found.duality) == (np.inf, 0, np.inf)
+
+
+def test_classes_that_are_known_already_are_not_asked_for_again(rng, monkeypatch):
+    x, y = rng.normal(size=(60, 5)), rng.integers(3, size=60)
+    head = fg.AffineHead(rng.normal(size=(3, 5)))
+    found = fg.neural_collapse(x, y, head)
+    known = head.logits(x).argmax(axis=1)
+    monkeypatch.setattr(fg.AffineHead, "logits", None)
+    assert fg.neural_collapse(x, y, head, known).nc4 == found.nc4 > 0
+    assert fg.neural_collapse(x, y, head, y).nc4 != found.nc4

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "featgeom"
 FLOORS = [
     ["errors", "_version", "decimals", "imagenet", "quiet", "text"],
     ["options", "limits", "threads"],
-    ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks"],
+    ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks", "workers"],
     ["locks", "kernels"],
     ["results"],
     ["statistics"],

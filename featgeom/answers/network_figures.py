@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from featgeom.answers.foreign import foreign_features
+from featgeom.answers.shared_planes import decisions_on_planes
 from featgeom.arrays import Float64, Ints, blocks
-from featgeom.collapse import foreign_alignment, neural_collapse, variance_by_distance
+from featgeom.collapse import (
+    foreign_alignment,
+    generalised_collapse,
+    neural_collapse,
+    variance_by_distance,
+)
 from featgeom.regions.cells import Cells
 from featgeom.remarks import remark
 from featgeom.runs.record import Column
@@ -28,11 +35,12 @@ STEP = re.compile(r"step-(\d+)")  # what `featgeom train` calls its checkpoints
 class Seen:
     """One network as it is seen by its run: decisions and margins of the question part, and figures.
 
-    ``foreign`` names images that are of none of its classes, as `Asking` takes them.
+    ``foreign`` names images that are of none of its classes, as `Asking` takes them; ``planes`` is how many
+    planes through its images it is asked about.
     """
 
-    def __init__(self, run: Run, foreign: str | None = None, device: str = "cpu") -> None:
-        self.run, self.foreign, self.device = run, foreign, device
+    def __init__(self, run: Run, foreign: str | None = None, device: str = "cpu", planes: int = 0) -> None:
+        self.run, self.foreign, self.device, self.planes = run, foreign, device, planes
         self.reference, self.question = (run.features(s) for s in (run.reference_split, run.question_split))
         self.predicted: Ints = run.subjects.predicted(run.question_split)
         self.labels: Ints = np.asarray(self.question.labels)
@@ -44,6 +52,11 @@ class Seen:
     def right(self) -> Any:
         """Which question samples are predicted as labelled, (n,)."""
         return self.predicted == self.labels
+
+    @cached_property
+    def on_planes(self) -> Ints:
+        """The classes of images on planes through three of its question images, (planes, points)."""
+        return decisions_on_planes(self.run, self.planes, self.device)
 
     def same_images(self, other: Seen) -> bool:
         """Whether both were asked about the same images, with the same labels and classes."""
@@ -90,16 +103,29 @@ class Seen:
 
     def _of_collapse(self) -> Figures:
         """Neural collapse of the training features, by their labels; of predictions it would say nothing."""
-        names = ("NC1", "NC2, norms", "NC2, angles", "NC3", "NC4", "CDNV", "NC5")
+        names = (
+            "NC1",
+            "NC2, norms",
+            "NC2, angles",
+            "NC3",
+            "NC4",
+            "CDNV",
+            "GNC2",
+            "one-vs-rest",
+            "GNC3",
+            "NC5",
+        )
         if not self.reference.labelled:
             if self.foreign is not None:
                 remark(f"{self.run.folder}: without labels it has no NC5; its foreign images were not read")
             return dict.fromkeys(map(Column, names))
         z, labels, foreign = self.reference.features, self.reference.labels, self.foreign
-        found = neural_collapse(z, labels, self.reference.head)
+        head = self.reference.head
+        found = neural_collapse(z, labels, head)
+        even = generalised_collapse(found.means, head.weight[found.classes])
         values = [
             found.nc1, found.nc2.norms, found.nc2.angles, found.nc3, found.nc4,
-            variance_by_distance(z, labels),
+            variance_by_distance(z, labels), even.uniformity, even.one_vs_rest, even.duality,
             None if foreign is None
             else foreign_alignment(z, labels, foreign_features(self.run, foreign, self.device)),
         ]  # fmt: skip

@@ -8,10 +8,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from featgeom.analysis import open_run
 from featgeom.answers.network_figures import Figures, Seen
 from featgeom.errors import BadArgument
 from featgeom.runs.record import Column, Table
+from featgeom.statistics import median_interval
 
 if TYPE_CHECKING:
     from featgeom.runs.run import Run
@@ -21,16 +24,20 @@ NOTE = (
     "of training features from their mean; margins by the spread compare networks whose features differ "
     "in scale. Guaranteed: classes of which the hull of the rightly predicted training features gets "
     "that class whole; all: with the others. NC1 to NC4 and CDNV (variance within classes by the distance "
-    "of their means) are of training features; NC5 is the mean |cos| between means of classes and that of "
-    "foreign features. Flip: the median of the samples flipped, with the 95 % interval of it by order "
-    "statistics. Figures of studies (hulls, svm, flips, invert, compare) "
-    "are there for the runs that hold them."
+    "of their means) are of training features. Of directions of the centred means alone: GNC2, how unevenly "
+    "they point apart (0 at the simplex), one-vs-rest, the least distance of one from the hull of the others "
+    "(1 at the simplex), and GNC3, how far rows of the head point from them. NC5 is the mean |cos| between "
+    "means of classes and that of foreign features. Flip: the median of the samples flipped, with the 95 % "
+    "interval of it by order statistics. Figures of studies (hulls, svm, flips, invert, compare) are there "
+    "for the runs that hold them."
 )
 PAIR_NOTE = (
     "Of networks that were asked about the same images. Agree: they give the same class. Better alone: "
     "one is right where the other is not; p (accuracy): exact McNemar test, that accuracies differ by "
     "chance. A wider: the share of images whose margin by the spread is larger in A; p (margin): exact "
-    "sign test, that this is chance. Neither is corrected for the number of pairs; 0 "
+    "sign test, that this is chance. On planes: the share of the triangle of three images on which both "
+    "give the same class, the median of planes through images drawn, with its 95 % interval by order "
+    "statistics. No test is corrected for the number of pairs; 0 "
     "stands for less than 1e-323."
 )
 
@@ -72,12 +79,20 @@ class Networks:
         }
 
 
-def networks(runs: Sequence[Run | Path | str], foreign: str | None = None, device: str = "cpu") -> Networks:
+def networks(
+    runs: Sequence[Run | Path | str],
+    foreign: str | Sequence[str] | None = None,
+    device: str = "cpu",
+    planes: int = 0,
+) -> Networks:
     """Set the networks of runs (or of their folders) beside each other; stored studies add their figures.
 
-    ``foreign`` are images of none of the classes, a folder or a source such as mnist:DIR, for NC5.
+    ``foreign`` are images of none of the classes, a folder or a source such as mnist:DIR, for NC5: one for
+    all runs, or one for each. ``planes``: on how many planes through three images (a seeded draw) the
+    decisions of networks that were asked about the same images are compared.
 
-    Raises BadArgument for fewer than two runs.
+    Raises BadArgument for fewer than two runs, foreign images for another number of them, or less than no
+    planes.
 
     >>> import tempfile
     >>> from featgeom.runs.making import make_run
@@ -90,7 +105,12 @@ def networks(runs: Sequence[Run | Path | str], foreign: str | None = None, devic
     opened = [open_run(run) if isinstance(run, str | Path) else run for run in runs]
     if len(opened) < 2:
         raise BadArgument(f"networks: name two runs or more, got {len(opened)}")
-    seen = [Seen(run, foreign, device) for run in opened]
+    if planes < 0:
+        raise BadArgument(f"planes: none or more, got {planes}")
+    strange = [foreign] * len(opened) if isinstance(foreign, str | None) else list(foreign)
+    if len(strange) != len(opened):
+        raise BadArgument(f"foreign: one for all or one for each of {len(opened)} runs, got {len(strange)}")
+    seen = [Seen(run, other, device, planes) for run, other in zip(opened, strange, strict=True)]
     names = _names(opened)
     rows = [{Column("network"): name} | one.figures() for name, one in zip(names, seen, strict=True)]
     columns = {column: [row[column] for row in rows] for column in rows[0]}
@@ -137,4 +157,16 @@ def paired(a: Seen, b: Seen) -> Figures:
         Column("p (accuracy)"): chance(alone[0], sum(alone)) if labelled else None,
         Column("A wider"): wider / n if comparable else None,
         Column("p (margin)"): chance(wider, wider + narrower) if comparable else None,
+        **_on_planes(a, b),
     }
+
+
+def _on_planes(a: Seen, b: Seen) -> Figures:
+    """On which share of the same planes both decide alike, with the interval of the median plane."""
+    if not a.planes:
+        return {}
+    names = ("agree on planes", "on planes, from", "on planes, to")
+    shares = (a.on_planes == b.on_planes).mean(axis=1)
+    ends = median_interval(shares)
+    values = [float(np.median(shares)), float(ends.lower), float(ends.upper)]
+    return {Column(n): value if np.isfinite(value) else None for n, value in zip(names, values, strict=True)}

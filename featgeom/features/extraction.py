@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from featgeom.progress import bar as shown_bar
 from featgeom.remarks import caution, remark
 
 Part = tuple[NDArray[np.float32], NDArray[np.float32], SelfCheck]
+Compute = Callable[[int, int, bool], Iterator[Part]]  # of each batch from a row on, of a size; with progress
 
 
 def extract(
@@ -41,6 +42,7 @@ def extract(
     progress: bool = False,
     overwrite: bool = False,
     class_map: Given | None = None,
+    compute: Compute | None = None,
 ) -> FeatureSet:
     """Run a classifier over images and keep the features, the logits and the head.
 
@@ -54,7 +56,7 @@ def extract(
     classifier's own unless given. ``progress`` shows a bar on standard error if it takes over two seconds.
     Labels become the classifier's numbers by the names of the classes, or as ``class_map`` says (see
     `match_classes`); where they are unknown, the predictions stand for them. Grey images are repeated for a
-    network of colours.
+    network of colours. ``compute`` makes what the store lacks, where that is not done here.
 
     Raises BadData for images that do not fit the classifier, classes that cannot be told, or a store made
     from something else (``overwrite`` replaces it); NoAffineHead if the head's check fails on some batch.
@@ -97,7 +99,8 @@ def extract(
     with kept_from_others(folder):
         writer = StoreWriter(folder, made_from, circumstances, clf.head, labels, block, overwrite)
         if not writer.complete:
-            writer.fill(_batches(clf, images, batch_size, writer.rows_done, progress))
+            here = partial(run_batches, clf, images)
+            writer.fill((compute or here)(writer.rows_done, batch_size, progress))
     return _cautioned(open_features(folder))
 
 
@@ -136,7 +139,7 @@ def _in_memory(
     batch_size: int,
     progress: bool,
 ) -> FeatureSet:
-    parts = list(_batches(clf, images, batch_size, 0, progress))
+    parts = list(run_batches(clf, images, 0, batch_size, progress))
     features, logits = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     labels = np.where(labels == UNKNOWN, logits.argmax(axis=1), labels)
     result = FeatureSet(
@@ -146,10 +149,10 @@ def _in_memory(
     return replace(result, residual=check.residual, disagreements=check.disagreements, made_from=made_from)
 
 
-def _batches(
-    clf: Classifier, images: ImageSet, batch_size: int, start: int, progress: bool
+def run_batches(
+    clf: Classifier, images: ImageSet, start: int, batch_size: int, progress: bool, stop: int | None = None
 ) -> Iterator[Part]:
-    """(features, logits, self-check) of each batch from row ``start`` on."""
+    """(features, logits, self-check) of each batch from row ``start`` to ``stop``. Raises as `extract`."""
     unit = torch.finfo(clf.dtype).eps
     bar = shown_bar(
         total=len(images), initial=start, desc=f"features, {images.split}", unit=" images",
@@ -157,7 +160,7 @@ def _batches(
     )  # fmt: skip
     row = start
     with bar:
-        for features, logits in clf.run_batches(images.images, batch_size, start):
+        for features, logits in clf.run_batches(images.images, batch_size, start, stop):
             end = row + len(features)
             if not all((np.abs(part) <= LARGEST).all() for part in (features, logits)):
                 raise BadData(

@@ -103,21 +103,22 @@ class Classifier:
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     def run_batches(
-        self, images: NDArray[Any], batch_size: int, start: int = 0
+        self, images: NDArray[Any], batch_size: int, start: int = 0, stop: int | None = None
     ) -> Iterator[tuple[Float32, Float32]]:
-        """(features, logits) of each batch of ``batch_size`` images, from row ``start`` on, in order.
+        """(features, logits) of each batch of ``batch_size`` images from row ``start`` to ``stop``, in order.
 
         While the network looks at one batch, a thread reads and decodes the next. On a processor the network
         sees as many images at once as are fastest (`fastest_portion`).
         """
         self.pixels.check_shape(images.shape)
+        end = len(images) if stop is None else min(stop, len(images))
 
         def read(first: int) -> Tensor:
-            batch = images[first : first + batch_size]
+            batch = images[first : min(first + batch_size, end)]
             self.pixels.check_values(batch)
             return as_tensor(batch)
 
-        starts, portion = range(start, len(images), batch_size), 0
+        starts, portion = range(start, end, batch_size), 0
         for batch in ahead(read, starts):
             with torch.inference_mode(), exact_float32():
                 x = to_pixels(batch.to(self.device), self.dtype)

@@ -136,18 +136,27 @@ def _trusted(path: Path, key: str | None) -> Opened:
     return Opened(content, PixelSpec(), None, path.stem, kind, f"the pickle's own {kind}")
 
 
+def built_in(source: str | Path) -> Path | None:
+    """The file of a built-in name; None for another one, or where a file is called so here.
+
+    A folder that is called so, such as a run of it, is meant by ``./NAME`` alone.
+    """
+    file = BUILTIN / f"{source}.safetensors"
+    bare = Path(source).name == str(source)
+    return file if bare and file.is_file() and not Path(source).is_file() else None
+
+
 def find_file(source: str | Path) -> Path:
     """The file of a path, or of a built-in name."""
     path = Path(source).expanduser()
+    if known := built_in(source):
+        return known
     if path.suffix or path.exists() or path.name != str(source):
         return path
-    builtin = BUILTIN / f"{source}.safetensors"
-    if not builtin.is_file():
-        known = sorted(file.stem for file in BUILTIN.glob("*.safetensors"))
-        raise BadCheckpoint(
-            f"'{source}' is neither a checkpoint file nor a built-in one{nearest_name(str(source), known)}"
-        )
-    return builtin
+    names = sorted(file.stem for file in BUILTIN.glob("*.safetensors"))
+    raise BadCheckpoint(
+        f"'{source}' is neither a checkpoint file nor a built-in one{nearest_name(str(source), names)}"
+    )
 
 
 def _choose_architecture(

@@ -16,7 +16,7 @@ from featgeom.models.channels import channels_of, fit_channels
 from featgeom.models.classifier import Classifier
 from featgeom.models.find_head import FoundHead, Hints
 from featgeom.models.opening import BUILTIN as BUILTIN
-from featgeom.models.opening import Opening, open_source
+from featgeom.models.opening import Opening, built_in, open_source
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.probing import PROBES, probe_network
 from featgeom.remarks import remark
@@ -111,7 +111,8 @@ def _absolute(source: str | Path, arch: str | None) -> dict[str, Any]:
     if arch and ".py:" in arch:
         file, function = arch.rsplit(":", 1)
         arch = f"{Path(file).expanduser().resolve()}:{function}"
-    return {"path": str(path.resolve()) if path.exists() else str(source), "arch": arch}
+    there = path.exists() and not built_in(source)
+    return {"path": str(path.resolve()) if there else str(source), "arch": arch}
 
 
 def _class_names(given: Sequence[str] | None, count: int) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial, reduce
+from itertools import chain
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +20,23 @@ from featgeom.exact.heads import row_blocks
 from featgeom.features.store import open_features
 from featgeom.files import read_document, read_json
 from featgeom.models.self_check import check_head
+from featgeom.progress import bar
 from featgeom.proofs.checking import check_declared, check_record, fallen, missing
 from featgeom.proofs.proof import Found
 from featgeom.proofs.studies import NONE, PROOFS
 from featgeom.runs.checks import SHOWN, Check, check_stored, total
-from featgeom.runs.claims import StoredClaim, bare, read_claims
+from featgeom.runs.claims import StoredClaim, StoredClaims, bare, read_claims
 from featgeom.runs.documents import ResultSaid
 from featgeom.runs.record import Column, Record, Table
+from featgeom.runs.sharing import shared
 from featgeom.runs.subjects import Subjects
 from featgeom.status import Status
+from featgeom.workers import in_use
 
 if TYPE_CHECKING:
     from featgeom.runs.run import Run
 
+TOGETHER = 64  # claims that a worker looks at in one task
 NAMES = ("PROVED", "REFUTED", "UNDECIDED", "MISSING")
 
 
@@ -147,10 +152,10 @@ def _described(check: Check) -> dict[str, Any]:
     }
 
 
-def verify_run(run: Run) -> Verification:
+def verify_run(run: Run, progress: bool = False) -> Verification:
     """Check the files of a run, its features, every claim against these, and every record against its claims.
 
-    What is damaged is named, and the rest is checked as it is.
+    What is damaged is named, and the rest is checked as it is. The workers of a `cluster` share the claims.
     """
     checks = [fallen("files", "", "", line) for line in run.damages()]
     checks += [check_features(run, split) for split in run.splits]
@@ -160,7 +165,7 @@ def verify_run(run: Run) -> Verification:
         return Verification((*checks, fallen("features", "head", "features", str(error))))
     said: list[Check] = []
     for study in run.studies:
-        claims, words = verify_study(run, study, subjects)
+        claims, words = verify_study(run, study, subjects, progress)
         checks += claims
         said += words
     if not said and not any(sum(check.tally.values()) for check in checks):
@@ -169,14 +174,16 @@ def verify_run(run: Run) -> Verification:
     return Verification(tuple(checks), tuple(said), tuple(run.studies))
 
 
-def verify_study(run: Run, study: str, subjects: Subjects) -> tuple[list[Check], list[Check]]:
+def verify_study(
+    run: Run, study: str, subjects: Subjects, progress: bool = False
+) -> tuple[list[Check], list[Check]]:
     """The claims of a study, and what its record says."""
     try:
         record = stored_record(run.folder, study)
     except BadData as error:
         return [fallen(study, "results", "record", str(error))], []
     known, path = subjects.beside(record.arrays), run.folder / "claims" / f"{study}.json"
-    proof, checks, stored = PROOFS.get(study, NONE), list[Check](), iter(tuple[StoredClaim, ...]())
+    proof, checks, stored = PROOFS.get(study, NONE), list[Check](), None
     if path.exists():
         try:
             stored = read_claims(path, known)
@@ -184,19 +191,48 @@ def verify_study(run: Run, study: str, subjects: Subjects) -> tuple[list[Check],
             checks.append(fallen(study, "claims", "claims", str(error)))
     statuses, claims = dict[str, Status](), dict[str, Claim]()
     about: dict[str, Mapping[str, str]] = {}
-    for one in stored:
-        check = check_stored(one, study)
+    for one, check in _looked_at(run, study, stored, known, progress) if stored else ():
         if one.name in statuses:
             check = fallen(study, one.name, one.kind, "there are two claims of this name")
         statuses[one.name], about[one.name] = check.status, one.about
         checks.append(check)
         if one.claim is not None:
-            claims[one.name] = bare(one.claim)  # it is checked, and from here on only its evidence is told
+            claims[one.name] = one.claim
     found = Found(claims, about, known, run.classes, record.settings)
     checks += check_declared(study, proof, found, set(about))
     if found.missing and not path.exists():
         checks.append(missing(study, "claims", f"claims/{study}.json is gone"))
     return checks, list(check_record(study, proof, found, record, statuses))
+
+
+def _looked_at(
+    run: Run, study: str, stored: StoredClaims, known: Subjects, progress: bool
+) -> Iterator[tuple[StoredClaim, Check]]:
+    """Every claim of a study with its check, by the workers of a cluster where one is in use."""
+    if in_use():
+        parts = [slice(start, start + TOGETHER) for start in range(0, len(stored), TOGETHER)]
+        looked_at = shared(run, partial(_look_at_part, study), parts, f"verify {study}", progress, known)
+        yield from chain.from_iterable(looked_at)
+    else:
+        yield from map(partial(_look_at, study), bar(stored, desc=f"verify {study}", disable=not progress))
+
+
+def _look_at(study: str, one: StoredClaim) -> tuple[StoredClaim, Check]:
+    """A claim, of which from here on only the evidence is told, with its check."""
+    check = check_stored(one, study)
+    return (one if one.claim is None else replace(one, claim=bare(one.claim))), check
+
+
+def _look_at_part(study: str, run: Run, part: slice) -> list[tuple[StoredClaim, Check]]:
+    """Some claims of a study, as a worker looks at them."""
+    return [_look_at(study, one) for one in _stored(run, study)[part]]
+
+
+@lru_cache(maxsize=1)
+def _stored(run: Run, study: str) -> StoredClaims:
+    """The claims of a study, read once by a worker."""
+    known = run.subjects.beside(stored_record(run.folder, study).arrays)
+    return read_claims(run.folder / "claims" / f"{study}.json", known)
 
 
 def stored_record(folder: Path, study: str) -> Record:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,7 @@ def about_of(claim: Claim) -> dict[str, str]:
 def _agree(label: str, claim: Claim, about: Mapping[str, str], subjects: Subjects) -> None:
     """Raise BadArgument unless a claim is about what its words say."""
     try:
-        if _is_bare(claim):
+        if is_bare(claim):
             subjects.rows(about["points"])  # which raises where the words name nothing
             return
         named = subjects.fields(type(claim), about)
@@ -118,7 +118,8 @@ def bare(claim: Claim) -> Claim:
     return replace(claim, points=claim.points[:0])
 
 
-def _is_bare(claim: Claim) -> bool:
+def is_bare(claim: Claim) -> bool:
+    """Whether a claim is `bare`."""
     return isinstance(claim, GuaranteedHull | BrokenHull) and len(claim.points) == 0
 
 
@@ -127,10 +128,32 @@ def load_claims(path: Path | str, subjects: Subjects) -> list[StoredClaim]:
     return list(read_claims(path, subjects))
 
 
-def read_claims(path: Path | str, subjects: Subjects) -> Iterator[StoredClaim]:
+class StoredClaims(Sequence[StoredClaim]):
+    """The claims of one document, each made when it is asked for."""
+
+    def __init__(
+        self, entries: Sequence[Any], arrays: Mapping[str, NDArray[Any]], subjects: Subjects
+    ) -> None:
+        self._entries, self._arrays, self._subjects = entries, arrays, subjects
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, chosen: int) -> StoredClaim: ...
+    @overload
+    def __getitem__(self, chosen: slice) -> StoredClaims: ...
+    def __getitem__(self, chosen: int | slice) -> StoredClaim | StoredClaims:
+        """One claim, or some of them, which are not made yet."""
+        if isinstance(chosen, slice):
+            return StoredClaims(self._entries[chosen], self._arrays, self._subjects)
+        return _loaded(self._entries[chosen], self._arrays, self._subjects)
+
+
+def read_claims(path: Path | str, subjects: Subjects) -> StoredClaims:
     """Read the claims of one document; a damaged or altered one is told as such, and raises nothing.
 
-    Raises BadData where the document itself cannot be read or has another format, before the first.
+    Raises BadData where the document itself cannot be read or has another format.
     """
     path = Path(path)
     document = read_json(path)
@@ -140,7 +163,7 @@ def read_claims(path: Path | str, subjects: Subjects) -> Iterator[StoredClaim]:
         arrays = read_arrays(path.with_suffix(".npz"))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{path.with_suffix('.npz')}: damaged ({error})") from None
-    return (_loaded(entry, arrays, subjects) for entry in document["claims"])
+    return StoredClaims(document["claims"], arrays, subjects)
 
 
 def _loaded(entry: Any, arrays: Mapping[str, NDArray[Any]], subjects: Subjects) -> StoredClaim:

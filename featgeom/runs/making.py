@@ -36,6 +36,7 @@ from featgeom.preprocess import Way
 from featgeom.remarks import caution, heard
 from featgeom.runs.commit import HIDDEN, PATIENCE, carry_out, commit, index_or_none, register
 from featgeom.runs.documents import FORMAT, RunSaid
+from featgeom.runs.extracting import shared_extraction
 from featgeom.runs.index import Recorded, damages
 from featgeom.runs.record import plain
 from featgeom.runs.run import RUN, Held, Run, describe_machine
@@ -126,7 +127,10 @@ def make_run(
     run = write_run(folder, model, data, seed, command, said)
     for name, image_set in sets.items():
         store, again = run.folder / "features" / name, features_are_damaged(run, name)
-        found = extract(classifier, image_set, device=device, store=store, progress=progress, overwrite=again)
+        found = extract(
+            classifier, image_set, device=device, store=store, progress=progress, overwrite=again,
+            compute=shared_extraction(run, name, device),
+        )  # fmt: skip
         record_features(run, name)
         if found.labelled and (why := doubt(found.labels, found.predictions, found.head.classes)):
             caution(f"{image_set.name} {name}: {why}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from featgeom.arrays import Float64
+from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.directions import DirectionSpectrum, direction_spectrum
 from featgeom.boundaries.flips import flip_points
 from featgeom.boundaries.ties import FlipPoints
@@ -19,16 +22,18 @@ from featgeom.exact.rounding import rounded_up
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.flips import PixelFlips, pixel_flips
 from featgeom.pixels.lower_bounds import pixel_lower_bounds
-from featgeom.progress import in_batches
+from featgeom.progress import in_batches, in_one
 from featgeom.proofs import pixels as proof
 from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table, shown
 from featgeom.runs.run import Run
+from featgeom.runs.sharing import images_are_shared, shared
 from featgeom.runs.subjects import rows_of
 from featgeom.status import Status
 
 AT_ONCE = 32  # samples between two steps of the progress bar
 SHOWN = 8  # samples whose images are drawn, spread evenly over the distances found
+Answer = TypeVar("Answer")
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 
@@ -45,10 +50,9 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     points = np.asarray(features.features[rows], np.float64)
     classifier = run.classifier(device)
     images = run.images(run.question_split).pixels(rows)
-    pixels = in_batches(
-        lambda part: pixel_flips(classifier, images[part]), len(rows), AT_ONCE, "pixel flips", progress
-    )
-    lower, refused = _lower_bounds(classifier, images, progress)
+    asked = Asked(run, device, classifier, rows, images, progress)
+    pixels = asked.answers(pixel_flips, "pixel flips")
+    lower, refused = _lower_bounds(asked)
     exact = flip_points(features.head, points)
     found, distance = pixels.status == Status.SOLVED, rounded_up(pixels.distance, images[0].size)
     landed = np.asarray(classifier.features(pixels.images), np.float64)
@@ -79,8 +83,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     }
     low, high = classifier.pixels.bounds
     flat, start = (x[found].reshape(int(found.sum()), images[0].size) for x in (pixels.images, images))
-    asked = rows_of(f"{run.question_split}/features", rows)
-    claims: dict[str, Claim] = {"feature-flips": exact.certificate.named(points=asked, domain="space")}
+    about = rows_of(f"{run.question_split}/features", rows)
+    claims: dict[str, Claim] = {"feature-flips": exact.certificate.named(points=about, domain="space")}
     if found.any():
         moved = MovedImage(start, flat, low, high, distance[found])
         claims["images"] = moved.named(
@@ -116,15 +120,40 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     )
 
 
-def _lower_bounds(
-    classifier: Classifier, images: NDArray[Any], progress: bool
-) -> tuple[Float64 | None, str | None]:
+@dataclass(frozen=True)
+class Asked:
+    """Samples about whose ``images`` something is asked of the network, few at a time.
+
+    The workers of a `cluster` share them.
+    """
+
+    run: Run
+    device: str
+    classifier: Classifier
+    rows: Ints
+    images: NDArray[Any]
+    progress: bool
+
+    def answers(self, ask: Callable[[Classifier, NDArray[Any]], Answer], what: str) -> Answer:
+        """What ``ask``, a function of a module, makes of all images."""
+        if not images_are_shared(self.run):
+            return in_batches(
+                lambda part: ask(self.classifier, self.images[part]),
+                len(self.rows), AT_ONCE, what, self.progress,
+            )  # fmt: skip
+        parts = [self.rows[start : start + AT_ONCE] for start in range(0, len(self.rows), AT_ONCE)]
+        return in_one(list(shared(self.run, partial(_answer, ask, self.device), parts, what, self.progress)))
+
+
+def _answer(ask: Callable[[Classifier, NDArray[Any]], Answer], device: str, run: Run, rows: Ints) -> Answer:
+    """What a worker answers about some samples."""
+    return ask(run.classifier(device), run.images(run.question_split).pixels(rows))
+
+
+def _lower_bounds(asked: Asked) -> tuple[Float64 | None, str | None]:
     """Lower bounds on the pixel distances, or why there are none."""
     try:
-        found = in_batches(
-            lambda part: pixel_lower_bounds(classifier, images[part]),
-            len(images), AT_ONCE, "lower bounds", progress,
-        )  # fmt: skip
+        found = asked.answers(pixel_lower_bounds, "lower bounds")
     except Unsupported as error:
         return None, str(error).removeprefix("no bounds: ")
     return found.lower_bound, None

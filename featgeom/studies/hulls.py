@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featgeom.arrays import Ints
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.hulls import HullVertices
+from featgeom.certificates.hulls import HullDistance, HullVertices
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.separation import separate
-from featgeom.progress import bar
+from featgeom.parallel import in_parallel
 from featgeom.proofs import hulls as proof
 from featgeom.proofs.headings import headed
 from featgeom.proofs.hulls import SAMPLES, Hull
@@ -21,50 +24,96 @@ from featgeom.proofs.neighbours import FIRST, MOST_ASKED, SLACK, TIMES, unmeasur
 from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Finding, Record
 from featgeom.runs.run import Run
-from featgeom.studies.neighbours import nearest_pairs
+from featgeom.runs.sharing import in_parts, shared
+from featgeom.studies.neighbours import Pair, nearest_pairs
+
+PAIRS = 16  # of hulls, that are measured at a time
+QUESTIONS = 1024  # to one hull, that a worker answers at a time
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     """Hulls of the features of each class, of all its samples and of the correctly predicted, and of all.
 
     Distances are in feature space, each beside lengths of the same hull. Questions are the features of the
-    test split where there is one, each asked of the hulls of its label's class and of the hull of all.
+    test split where there is one, each asked of the hulls of its label's class and of the hull of all. The
+    workers of a `cluster` share the questions to the hull of all, the classes, and the pairs.
     """
-    claims = dict[str, Claim]()
     found = Found.of(run, {})
-    outer: Vertices | None = None
-    whole: Vertices | None = None
-    made: dict[str, ConvexHull] = {}
-    for hull in bar(proof.hulls(found), desc="hulls", disable=not progress):
-        outer = whole if hull.samples == "all" else outer
-        made[hull.name] = ConvexHull(np.ascontiguousarray(run.subjects.points(hull.of)), device=device)
-        outer = measured(run, hull, made[hull.name], claims, outer)
-        whole = outer if hull.label < 0 else whole
+    everything, *others = proof.hulls(found)
+    claims, outer = measured(run, everything, None, device, progress)
+    of_classes = [tuple(mine) for _, mine in groupby(others, lambda hull: hull.label)]
+    asked = [(mine, None if outer is None else outer.among(run, mine[0])) for mine in of_classes]
+    for made in shared(run, partial(hulls_of_class, device), asked, "hulls of classes", progress):
+        claims |= made
     rest: dict[str, np.ndarray] = {}
     for samples in SAMPLES:
         if proof.few(found):
-            for name, a, b in bar(proof.pairs(found, samples), desc="pairs of hulls", disable=not progress):
-                named = separate(made[a.name], made[b.name]).certificate
-                claims[name] = named.named(points_a=a.of, points_b=b.of)
+            pairs = measured_pairs(run, proof.pairs(found, samples), device, progress)
         else:
-            chosen, rest[f"others-{samples}"] = near_pairs(found, samples, made, progress)
-            claims |= chosen
+            pairs, rest[f"others-{samples}"] = near_pairs(run, found, samples, device, progress)
+        claims |= {name: apart.claim for name, apart in pairs.items()}
     return said(Found.of(run, claims).beside(rest), rest)
 
 
+def hulls_of_class(
+    device: str, run: Run, asked: tuple[tuple[Hull, ...], Vertices | None]
+) -> dict[str, Claim]:
+    """The claims about the hulls of one class, the larger first, with the vertices of the hull of all."""
+    claims = dict[str, Claim]()
+    hulls, outer = asked
+    for hull in hulls:
+        more, outer = measured(run, hull, outer, device)
+        claims |= more
+    return claims
+
+
+class Apart(NamedTuple):
+    """The claim about two hulls, and an upper bound on their distance."""
+
+    claim: Claim
+    distance: float
+
+
+def measured_pairs(
+    run: Run, pairs: Sequence[tuple[str, Hull, Hull]], device: str, progress: bool
+) -> dict[str, Apart]:
+    """How far the hulls of some pairs are apart, by the names of the claims."""
+    some = [pairs[start : start + PAIRS] for start in range(0, len(pairs), PAIRS)]
+    made = shared(run, partial(some_pairs, device), some, "pairs of hulls", progress)
+    return {name: apart for part in made for name, apart in part.items()}
+
+
+def some_pairs(device: str, run: Run, pairs: Sequence[tuple[str, Hull, Hull]]) -> dict[str, Apart]:
+    """The same of few pairs, on all cores."""
+    found: dict[str, Apart] = {}
+    words = {hull.of for _, *both in pairs for hull in both}
+    hulls = {of: ConvexHull(np.ascontiguousarray(run.subjects.points(of)), device) for of in words}
+
+    def measure(start: int, stop: int) -> None:
+        for name, a, b in pairs[start:stop]:
+            apart = separate(hulls[a.of], hulls[b.of])
+            claim = apart.certificate.named(points_a=a.of, points_b=b.of)
+            found[name] = Apart(claim, apart.distance)
+
+    in_parallel(measure, len(pairs), 1)
+    return {name: found[name] for name, _, _ in pairs}
+
+
 def near_pairs(
-    found: Found, samples: str, made: Mapping[str, ConvexHull], progress: bool
-) -> tuple[dict[str, Claim], NDArray[np.float64]]:
+    run: Run, found: Found, samples: str, device: str, progress: bool
+) -> tuple[dict[str, Apart], NDArray[np.float64]]:
     """The pairs in which each class's nearest hull is sought, and how near the others may be, by class."""
     of = {hull.label: hull for hull in proof.hulls(found) if hull.label >= 0 and hull.samples == samples}
     below = proof.bounds(found, samples, TIMES)
-    with bar(desc="pairs of hulls", total=MOST_ASKED * len(of), disable=not progress) as shown:
-        pairs = nearest_pairs({c: made[hull.name] for c, hull in of.items()}, below, tell=shown.update)
-    claims: dict[str, Claim] = {
-        proof.pair_name(samples, a, b): apart.certificate.named(points_a=of[a].of, points_b=of[b].of)
-        for (a, b), apart in pairs.items()
-    }
-    return claims, unmeasured(below, list(pairs)) * SLACK
+
+    def measure(pairs: Sequence[Pair]) -> dict[Pair, Apart]:
+        named = [(proof.pair_name(samples, a, b), of[a], of[b]) for a, b in pairs]
+        return dict(zip(pairs, measured_pairs(run, named, device, progress).values(), strict=True))
+
+    means = {c: run.subjects.points(hull.of).mean(axis=0, dtype=np.float64) for c, hull in of.items()}
+    pairs = nearest_pairs(means, below, measure)
+    named = {proof.pair_name(samples, a, b): apart for (a, b), apart in pairs.items()}
+    return named, unmeasured(below, list(pairs)) * SLACK
 
 
 def said(found: Found, rest: Mapping[str, NDArray[np.float64]]) -> Record:
@@ -110,32 +159,45 @@ def limits(found: Found) -> list[Finding]:
 
 
 def measured(
-    run: Run, hull: Hull, points: ConvexHull, claims: dict[str, Claim], outer: Vertices | None
-) -> Vertices | None:
-    """Lengths, vertices and questions of one hull; its vertices, where these are counted."""
+    run: Run, hull: Hull, outer: Vertices | None, device: str, progress: bool = False
+) -> tuple[dict[str, Claim], Vertices | None]:
+    """Lengths, questions and vertices of one hull; its vertices once more, where these are counted."""
+    points, claims = convex(run, hull.of, device), dict[str, Claim]()
     claims[f"ball-{hull.name}"] = points.enclosing_ball().certificate.named(points=hull.of)
     claims[f"diameter-{hull.name}"] = points.diameter().certificate.named(points=hull.of)
     if hull.questions:
-        questioned(run, hull, points, claims)
+        claims |= questioned(run, hull, device, progress)
     if not hull.counted:
-        return None
-    chosen = run.subjects.rows(hull.of)
-    rows = np.arange(hull.points) if chosen is None else chosen
-    claim, extreme = vertices(points, rows, outer)
-    claims[f"extreme-{hull.name}"] = claim.named(points=hull.of)
-    return extreme
+        return claims, None
+    claim, extreme = vertices(run, hull, outer, device, progress)
+    return claims | {f"extreme-{hull.name}": claim}, extreme
 
 
-def questioned(run: Run, hull: Hull, points: ConvexHull, claims: dict[str, Claim]) -> None:
+@lru_cache(maxsize=1)
+def convex(run: Run, of: str, device: str) -> ConvexHull:
+    """The hull of some points, made once for all that is asked of it in a row."""
+    return ConvexHull(np.ascontiguousarray(run.subjects.points(of)), device=device)
+
+
+def questioned(run: Run, hull: Hull, device: str, progress: bool) -> dict[str, Claim]:
     """The distances of all questions, and whether those lie in the hull that may."""
     about, queries = {"points": hull.of, "queries": hull.asked}, run.subjects.points(hull.asked)
-    projected = points.project(queries)
-    claims[f"distance-{hull.name}"] = projected.certificate.named(**about)
-    near = np.flatnonzero(projected.certificate.lower == 0)
+    points = convex(run, hull.of, device)
+    asking = partial(distances, hull, device)
+    evidence = in_parts(run, asking, np.arange(hull.questions), QUESTIONS, "questions to a hull", progress)
+    distance = HullDistance(points.points, queries, **evidence)
+    claims: dict[str, Claim] = {f"distance-{hull.name}": distance.named(**about)}
+    near = np.flatnonzero(distance.lower == 0)
     if len(near):
         member = points.contains(queries[near]).certificate
         moved = replace(member, queries=queries, rows=near[member.rows])
         claims[f"inside-{hull.name}"] = moved.named(**about)
+    return claims
+
+
+def distances(hull: Hull, device: str, run: Run, rows: Ints) -> dict[str, Any]:
+    """What proves the distances of some of the questions."""
+    return convex(run, hull.of, device).project(run.subjects.points(hull.asked)[rows]).certificate.evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,16 +207,35 @@ class Vertices:
     rows: Ints
     mask: NDArray[np.bool_]
 
+    def among(self, run: Run, hull: Hull) -> Vertices:
+        """Those among the points of a hull of some of these rows, of which they are vertices, too."""
+        rows = rows_of(run, hull)
+        return Vertices(rows, self.mask[np.searchsorted(self.rows, rows)])
 
-def vertices(hull: ConvexHull, rows: Ints, outer: Vertices | None) -> tuple[HullVertices, Vertices]:
-    """The vertices of the hull of some rows; those of the hull of more rows are known, and not claimed again.
+
+def rows_of(run: Run, hull: Hull) -> Ints:
+    """The numbers of the samples that a hull is the hull of."""
+    rows = run.subjects.rows(hull.of)
+    return np.arange(hull.points) if rows is None else rows
+
+
+def vertices(
+    run: Run, hull: Hull, outer: Vertices | None, device: str, progress: bool
+) -> tuple[Claim, Vertices]:
+    """The vertices of a hull; those of the hull of more rows are known, and not claimed again.
 
     A vertex of a hull is one of every smaller hull that it belongs to.
     """
-    mask = np.zeros(len(rows), dtype=bool)
-    if outer is not None:
-        mask = outer.mask[np.searchsorted(outer.rows, rows)]
-    only = None if outer is None else np.flatnonzero(~mask)
-    claim = hull.extreme_points(only=only).certificate
+    own = rows_of(run, hull)
+    mask = np.zeros(len(own), dtype=bool) if outer is None else outer.among(run, hull).mask
+    asked = np.flatnonzero(~mask)
+    asking = partial(extremes, hull, device)
+    evidence = in_parts(run, asking, asked, QUESTIONS, "vertices of a hull", progress)
+    claim = HullVertices(convex(run, hull.of, device).points, **evidence)
     mask[claim.rows[~claim.inside]] = True
-    return claim, Vertices(rows, mask)
+    return claim.named(points=hull.of), Vertices(own, mask)
+
+
+def extremes(hull: Hull, device: str, run: Run, rows: Ints) -> dict[str, Any]:
+    """What proves of some points of a hull that they are its vertices, or are not."""
+    return convex(run, hull.of, device).extreme_points(only=rows).certificate.evidence

@@ -10,7 +10,7 @@ from scipy.stats import binom, binomtest
 import featgeom as fg
 from featgeom.answers.foreign import foreign_features
 from featgeom.answers.network_figures import Seen
-from featgeom.collapse import foreign_alignment, variance_by_distance
+from featgeom.collapse import foreign_alignment, generalised_collapse, variance_by_distance
 from featgeom.errors import BadArgument, BadData
 from featgeom.runs.making import make_run
 from featgeom.statistics import median_interval
@@ -50,7 +50,9 @@ def test_every_figure_is_as_defined(run, tmp_path):
     collapse = fg.neural_collapse(z, labels, train.head)
     figures = [collapse.nc1, collapse.nc2.norms, collapse.nc2.angles, collapse.nc3, collapse.nc4]
     assert [said[n] for n in ("NC1", "NC2, norms", "NC2, angles", "NC3", "NC4")] == pytest.approx(figures)
-    assert len({*figures, said["CDNV"], said["NC5"]}) == 7
+    even = generalised_collapse(collapse.means, train.head.weight)
+    assert [said[n] for n in ("GNC2", "one-vs-rest", "GNC3")] == list(vars(even).values())
+    assert len({*figures, *vars(even).values(), said["CDNV"], said["NC5"]}) == 10
     assert said["CDNV"] == pytest.approx(variance_by_distance(z, labels))
     noise = fg.extract(run.classifier(), fg.load_images(f"npz:{tmp_path / 'noise.npz'}"))
     assert said["NC5"] == pytest.approx(foreign_alignment(z, labels, noise.features))

@@ -178,6 +178,21 @@ def test_unknown_names(network: nn.Module, tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "w.ckpt")
 
 
+def test_a_folder_called_like_a_built_in_network_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "digits").mkdir()  # such as a run of it
+    monkeypatch.chdir(tmp_path)
+    clf = fg.load_classifier("digits")
+    assert clf.source == {"path": "digits", "arch": None}  # which loads it again from anywhere
+    with pytest.raises(BadCheckpoint, match="a folder with no checkpoint"):
+        fg.load_classifier("./digits")
+    (tmp_path / "digits").rmdir()
+    (tmp_path / "digits").write_text("x")
+    with pytest.raises(BadCheckpoint, match="not a PyTorch checkpoint"):
+        fg.load_classifier("digits")
+
+
 def test_grey_images_into_a_colour_network(network: nn.Module, tmp_path: Path) -> None:
     torch.save(network.state_dict(), tmp_path / "w.pt")
     clf = fg.load_classifier(tmp_path / "w.pt", ARCH)

@@ -1,0 +1,127 @@
+"""Work shared among processes, on this machine or on many, by `dask.distributed` (the extra ``cluster``).
+
+Nothing is shared unless a `cluster` is in use: then each task is a function of a module and one thing to do,
+and what they make comes back in order. A worker's threads and memory are those of its own environment
+(FEATGEOM_THREADS, FEATGEOM_MEMORY).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from featgeom.errors import BadArgument, FeatgeomError, Unsupported
+from featgeom.limits import BUDGET, MOST, max_memory, memory_budget
+from featgeom.options import checked_count
+from featgeom.threads import LIBRARIES, VARIABLE, threads
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+PATIENCE = 20  # seconds in which a scheduler has to answer
+AHEAD = 4  # tasks that wait beside those that workers have, so that what comes back does not fill memory
+_clients: list[Client] = []
+
+
+@contextmanager
+def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterator[None]:
+    """Share work among ``workers`` processes of this machine, or those of the ``scheduler`` at an address.
+
+    What is shared: extraction, hulls and their pairs, flips in feature and in pixel space, verification.
+    Workers open run, images and checkpoint by their paths, which must be theirs, too. The processes here
+    share this one's threads and memory and speak by TLS with keys of their own; whoever reaches a scheduler
+    elsewhere can run code on its workers. A worker that is lost costs the time of its tasks. With neither of
+    the two nothing is shared.
+
+    Raises BadArgument where both are given or nobody answers, and Unsupported without the extra ``cluster``.
+    A script that asks for ``workers`` must guard its main part by ``if __name__ == "__main__"``, as for every
+    use of processes.
+
+    >>> with cluster():
+    ...     in_use()
+    False
+    """
+    if workers is None and scheduler is None:
+        yield
+        return
+    if workers is not None and scheduler is not None:
+        raise BadArgument("workers, scheduler: expected one of the two")
+    if importlib.util.find_spec("distributed") is None:
+        needs = "workers and schedulers need dask.distributed"
+        raise Unsupported(f"{needs}: python -m pip install 'featgeom[cluster]'")
+    with _local(workers) if workers is not None else _elsewhere(str(scheduler)) as client:
+        _clients.append(client)
+        try:
+            yield
+        finally:
+            _clients.remove(client)
+
+
+@contextmanager
+def _local(workers: int) -> Iterator[Client]:
+    """Processes of this machine that share its threads and memory."""
+    checked_count("workers", workers, 1, 1024)
+    from distributed import Client, LocalCluster
+
+    each = str(max(1, threads() // workers))
+    environment = dict.fromkeys((VARIABLE, *LIBRARIES), each)
+    environment |= {BUDGET: str(memory_budget() // workers), MOST: str(max_memory())}
+    with (
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=0, env=environment, security=True,
+            dashboard_address="localhost:0", silence_logs=logging.CRITICAL,
+        ) as made,
+        Client(made) as client,
+    ):  # fmt: skip
+        yield client
+
+
+@contextmanager
+def _elsewhere(scheduler: str) -> Iterator[Client]:
+    """The workers of a scheduler that somebody else started, and stops."""
+    from distributed import Client
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is said once, below
+    try:
+        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        said = f"no scheduler of dask answers at '{scheduler}' ({type(error).__name__})"
+        raise BadArgument(f"scheduler: {said}; expected an address such as tcp://host:8786") from None
+    with client:
+        yield client
+
+
+def in_use() -> bool:
+    """Whether work is shared."""
+    return bool(_clients)
+
+
+def in_order(task: Callable[[Given], Made], items: Sequence[Given]) -> Iterator[Made]:
+    """What ``task`` makes of each item, in order, by the workers of the `cluster` that is in use.
+
+    Each item is sent to a worker, as is what it makes of it: both should be small, and ``task`` a function of
+    a module. Raises what ``task`` raises, and FeatgeomError where one item loses its worker again and again.
+    """
+    from distributed import KilledWorker
+
+    client, todo = _clients[-1], iter(items)
+    waiting: deque[Any] = deque()
+    try:
+        while True:
+            room = AHEAD + 2 * sum(client.nthreads().values()) - len(waiting)
+            waiting += [client.submit(task, item, pure=False) for _, item in zip(range(room), todo)]
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+    except KilledWorker:
+        why = "several workers ended in the midst of the same task; they may lack memory (--memory)"
+        raise FeatgeomError(why) from None
+    finally:
+        if client.status == "running":
+            client.cancel(list(waiting))

@@ -1,0 +1,226 @@
+"""A run shared among processes: the same bytes as of one, a killed worker or none; refusals in a line."""
+
+import importlib.util
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from featgeom import FeatgeomError, analyze, cluster, open_run
+from featgeom.errors import BadArgument, BadData
+from featgeom.runs import sharing
+from featgeom.runs.claims import load_claims
+from featgeom.studies import hulls, nearest_flips
+from featgeom.workers import _clients, in_order
+from featgeom_cli.main import run as featgeom_run
+
+pytest.importorskip("distributed")
+
+OPTIONS = {"flips": {"samples": 4}}
+STUDIES = "hulls,flips"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_images_at_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("featgeom.studies.flips.AT_ONCE", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    return analyze("digits", "digits", tmp_path_factory.mktemp("alone") / "run", STUDIES, options=OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def two():
+    with cluster(workers=2):
+        yield _clients[-1]
+
+
+@pytest.fixture
+def copy(alone, tmp_path):
+    return open_run(shutil.copytree(alone.folder, tmp_path / "run"))
+
+
+@pytest.fixture
+def killer(two, monkeypatch):
+    """Kills a worker when the first answer has come; the list of those that were."""
+    killed = []
+    read = sharing._Letters.read
+
+    def kill_one(self, letter):
+        if not killed:
+            killed.append(min(two.run(os.getpid).values()))
+            os.kill(killed[0], signal.SIGKILL)
+        return read(self, letter)
+
+    monkeypatch.setattr(sharing._Letters, "read", kill_one)
+    yield killed
+    two.wait_for_workers(2)
+
+
+def arrays_of(run, study):
+    found = {}
+    for folder in ("claims", "results"):
+        with np.load(run.folder / folder / f"{study}.npz") as packed:
+            found |= {(folder, name): packed[name] for name in packed.files}
+    return found
+
+
+def assert_same(run, other, study):
+    mine, theirs = arrays_of(run, study), arrays_of(other, study)
+    assert mine.keys() == theirs.keys()
+    for name, array in mine.items():
+        np.testing.assert_array_equal(array, theirs[name], str(name))
+    assert run.result(study).findings == other.result(study).findings
+    assert run.result(study).values == other.result(study).values
+
+
+def told(verification):
+    return [(c.study, c.name, c.tally, c.failures) for c in (*verification.checks, *verification.said)]
+
+
+def test_extraction_studies_and_verification_are_those_of_one_process(alone, two, tmp_path):
+    shared = analyze("digits", "digits", tmp_path / "run", STUDIES, options=OPTIONS)
+    for file in ("features/train/features.safetensors", "features/test/features.safetensors"):
+        assert (shared.folder / file).read_bytes() == (alone.folder / file).read_bytes()
+    for study in ("hulls", "flips"):
+        assert_same(shared, alone, study)
+    found = shared.verify()
+    assert found.holds
+    assert len(found.checks) > 100
+
+
+def test_a_killed_worker_costs_time_alone(alone, copy, killer):
+    copy.study("hulls")
+    assert killed_and_replaced(killer)
+    assert_same(copy, alone, "hulls")
+
+
+def test_a_worker_killed_while_it_verifies_changes_no_verdict(copy, killer, monkeypatch):
+    copy.report()
+    shared = copy.verify()
+    assert killed_and_replaced(killer)
+    monkeypatch.setattr("featgeom.proofs.verification.in_use", lambda: False)
+    assert told(shared) == told(copy.verify())
+    assert shared.holds
+
+
+def killed_and_replaced(killer):
+    (pid,) = killer
+    return pid not in _clients[-1].run(os.getpid).values()
+
+
+def test_a_false_claim_is_refuted_by_workers_too(copy, two):
+    path = copy.folder / "claims" / "hulls.npz"
+    with np.load(path) as packed:
+        arrays = dict(packed)
+    name = max(arrays, key=lambda name: arrays[name].size * (arrays[name].dtype == np.float64))
+    arrays[name] = arrays[name][::-1].copy()
+    np.savez(path, **arrays)
+    assert copy.verify().refuted
+
+
+def test_questions_asked_in_parts_have_the_answers_proved(copy, two, monkeypatch):
+    monkeypatch.setattr(hulls, "QUESTIONS", 100)
+    copy.study("hulls")
+    copy.report()
+    assert copy.verify().holds
+    whole = {one.name: one.claim for one in copy.claims("hulls")}
+    assert len(whole["distance-everything"]) == 500
+    assert (np.diff(whole["extreme-everything"].rows) > 0).all()
+
+
+def test_flips_found_in_parts_have_one_claim_that_is_proved(copy, two, monkeypatch):
+    monkeypatch.setattr(nearest_flips, "SAMPLES", 150)
+    shared = copy.study("boundaries", traces=False)
+    assert copy.verify().refuted == 0
+    (stored,) = [one for one in copy.claims("boundaries") if one.name == "nearest"]
+    assert stored.claim.owner.tolist() == list(range(500))
+    monkeypatch.setattr(nearest_flips, "in_use", lambda: False)
+    alone = copy.study("boundaries", traces=False)
+    for name in ("distance", "lower_bound"):
+        np.testing.assert_allclose(shared.arrays[name], alone.arrays[name], rtol=1e-12)
+    np.testing.assert_array_equal(shared.arrays["rival"], alone.arrays["rival"])
+
+
+def test_what_claims_are_about_is_not_sent(copy, two):
+    written = sharing._Task(copy, hulls_of_all)(None)
+    assert len(written) < copy.features("train").features.nbytes / 10
+    (claim,) = sharing._Letters(lambda: copy.subjects).read(written).values()
+    np.testing.assert_array_equal(claim.points, copy.features("train").features)
+
+
+def hulls_of_all(run, _):
+    found = hulls.Found.of(run, {})
+    points = hulls.convex(run, hulls.proof.hulls(found)[0].of, "cpu")
+    return {"ball": points.enclosing_ball().certificate.named(points="train/features")}
+
+
+def test_an_error_of_a_worker_is_the_same_error(two):
+    with pytest.raises(BadArgument, match="threads: expected a whole number"):
+        list(in_order(importlib.import_module("featgeom.threads").set_threads, [0]))
+
+
+def test_more_tasks_than_workers_come_back_in_order(two):
+    assert list(in_order(abs, range(-50, 0))) == list(range(50, 0, -1))
+
+
+def test_a_worker_refuses_another_run_under_the_same_path(copy):
+    with pytest.raises(BadData, match="a worker finds another run there"):
+        sharing._run_of(str(copy.folder), None, "0" * 64, "mark")
+    with pytest.raises(BadData, match="every worker must find the run under this path"):
+        sharing._run_of(str(copy.folder / "nowhere"), None, "0" * 64, "mark")
+
+
+def test_a_scheduler_that_somebody_started_is_used(copy, capsys, monkeypatch):
+    from distributed import LocalCluster
+
+    asked, real = [], sharing.in_order
+    monkeypatch.setattr(
+        sharing, "in_order", lambda *given: asked.append(_clients[-1].scheduler.address) or real(*given)
+    )
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", memory_limit=0) as started:
+        words = ["verify", str(copy.folder), "--json", "--quiet", "--scheduler", started.scheduler_address]
+        status = featgeom_run(words)
+    said = capsys.readouterr()
+    assert status == 0
+    assert not said.err
+    assert set(asked) == {started.scheduler_address}
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "nowhere://x"])
+def test_a_wrong_address_is_refused_in_a_line(copy, address, capsys, monkeypatch):
+    monkeypatch.setattr("featgeom.workers.PATIENCE", 1)
+    assert featgeom_run(["verify", str(copy.folder), "--scheduler", address]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert f"no scheduler of dask answers at '{address}'" in said[0]
+
+
+def test_without_the_extra_its_name_is_said(copy, capsys, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "distributed" else real(name, *more)
+    )
+    assert featgeom_run(["hulls", str(copy.folder), "--workers", "2"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "python -m pip install 'featgeom[cluster]'" in said
+
+
+def test_workers_and_a_scheduler_do_not_go_together():
+    with pytest.raises(FeatgeomError, match="expected one of the two"), cluster(2, "tcp://host:8786"):
+        pass
+
+
+def test_claims_that_were_read_from_disk_are_sent_with_their_words(copy):
+    known = copy.subjects.beside(copy.arrays("hulls"))
+    for one in load_claims(copy.folder / "claims" / "hulls.json", known)[:5]:
+        letter = sharing._Task(copy, lambda run, item: item)(one)
+        again = sharing._Letters(lambda: known).read(letter)
+        assert (again.name, again.kind, again.about) == (one.name, one.kind, one.about)
+        assert again.claim.words == one.claim.words
+        assert set(again.claim.check().status) == set(one.claim.check().status)
