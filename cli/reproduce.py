@@ -35,22 +35,29 @@ def reproduce(
     device: str,
     seed: int,
 ) -> None:
-    """Make the first paper's EXPERIMENTS, by name or part (data, loss, optimiser, activation, images).
+    """Make the first paper's EXPERIMENTS, by name or part (data, loss, optimiser, images, questions ...).
 
-    Each becomes a run, OUT/NAME, with its own report; OUT/first-paper.md sets what the paper says, what its
-    artefacts give and what came out beside each other, row by row. Sizes are small unless --full is given.
-    Interrupted, it carries on where it stopped.
+    Each becomes a run, OUT/NAME, with its own report; a question (whole, alone, forgetting, attack), which
+    takes several trainings, becomes a table, OUT/questions/NAME.json. OUT/first-paper.md sets what the paper
+    says, what its artefacts give and what came out beside each other, row by row; OUT/pictures shows both
+    spaces by network, by machine, and one over the other. Sizes are small unless
+    --full is given. Interrupted, it carries on where it stopped.
     """
     from featgeom.papers.experiments import EXPERIMENTS, find_experiments
+    from featgeom.papers.questions import QUESTIONS, answered, ask
 
     if listed:
-        width = max(map(len, EXPERIMENTS))
-        lines = [f"{e.name:<{width}}  {e.part:<10}  {e.summary}" for e in EXPERIMENTS.values()]
-        parts = {e.name: {"part": e.part, "summary": e.summary} for e in EXPERIMENTS.values()}
-        console.result("\n".join(lines), parts)
+        every = [(e.name, e.part, e.summary) for e in EXPERIMENTS.values()]
+        every += [(question.name, "questions", question.summary) for question in QUESTIONS.values()]
+        width = max(len(name) for name, _, _ in every)
+        lines = [f"{name:<{width}}  {part:<10}  {said}" for name, part, said in every]
+        console.result(
+            "\n".join(lines), {name: {"part": part, "summary": said} for name, part, said in every}
+        )
         return
     from featgeom.files import write_whole
     from featgeom.papers.first import compared, markdown, summary
+    from featgeom.papers.pictures import write_sheets
     from featgeom.papers.reproduction import available, open_experiments
     from featgeom.papers.reproduction import reproduce as make
     from featgeom.report.page import write_report
@@ -58,15 +65,26 @@ def reproduce(
     data = data or os.environ.get("FEATGEOM_DATA") or None
     folder = out or Path("runs") / ("first-paper-full" if full else "first-paper")
     left_out = []
-    for experiment in find_experiments(experiments):
+    asked = [name for name in QUESTIONS if not experiments or {name, "questions"} & set(experiments)]
+    named = tuple(name for name in experiments if name != "questions" and name not in QUESTIONS)
+    for experiment in find_experiments(named) if named or not experiments else []:
         if experiment.name not in experiments and not available(experiment, data):
             left_out.append(experiment.name)
             console.note(f"{experiment.name}: left out, {experiment.needs} is not there (--data)")
             continue
         run = make(experiment, folder, data, full=full, seed=seed, device=device, progress=console.progress)
         console.note(f"{experiment.name}: {write_report(run)}")
-    runs = {name: run.results for name, run in open_experiments(folder).items()}
-    tables = compared(runs), summary(runs)
+    for name in asked:
+        record = ask(QUESTIONS[name], folder, data, seed, console.progress)
+        for finding in record.findings:
+            console.note(f"{name}: {finding.text}")
+    answers = answered(folder)
+    there = open_experiments(folder) if any(folder.glob("*/run.json")) else {}
+    runs = {name: run.results for name, run in there.items()}
+    tables = [compared(runs), summary(runs)] if runs else []
+    for path in write_sheets(folder, there):
+        console.note(f"maps: {path}")
+    tables += [table for record in answers.values() for table in record.tables]
     page = "\n\n".join(f"## {table.title}\n\n{markdown(table)}\n\n{table.note}".strip() for table in tables)
     write_whole(folder / "first-paper.md", (page + "\n").encode())
     document = {"folder": str(folder), "left_out": left_out, "full": full}

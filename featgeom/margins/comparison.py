@@ -186,11 +186,31 @@ def _flat(head: AffineHead) -> Float64:
 
 def _margin(head: AffineHead, x: Floats, y: Ints) -> Float64:
     """The least margin over ‖W‖, W centred over the classes."""
+    return np.asarray(_least(head, x, y) / np.linalg.norm(_flat(head)))
+
+
+def _least(head: AffineHead, x: Floats, y: Ints) -> float:
+    """The least margin, as it is."""
     logits = head.logits(x)
     rows = np.arange(len(y))
     own = logits[rows, y].copy()
     logits[rows, y] = -np.inf
-    return np.asarray((own - logits.max(axis=1)).min() / np.linalg.norm(_flat(head)))
+    return float((own - logits.max(axis=1)).min())
+
+
+def joint_margin(head: AffineHead, x: ArrayLike, y: ArrayLike) -> float:
+    """The least margin over ‖(W, b)‖, both centred over the classes, which nothing but the mean loses.
+
+    The augmented machine has the greatest: the cosine of the angle between (W, b) and its own is at least the
+    share of it that a head has.
+
+    >>> round(joint_margin(AffineHead([[-1.0], [1.0]]), [[-3.0], [2.0]], [0, 1]), 6)
+    2.828427
+    """
+    samples = as_points(x, "x", head.dimension)
+    both = np.hstack([head.weight, head.bias[:, None]])
+    least = _least(head, samples, as_labels(y, "y", len(samples), head.classes))
+    return float(least / np.linalg.norm(both - both.mean(axis=0)))
 
 
 def _degrees(left: Float64, right: Float64) -> Float64:

@@ -63,20 +63,27 @@ def digits_cnn(classes: int = 10, features: int = 32) -> nn.Module:
 
 
 def mlp(
-    inputs: int = 2, hidden: int = 2000, features: int = 2, classes: int = 2, activation: str = "relu"
+    inputs: int = 2,
+    hidden: int = 2000,
+    features: int = 2,
+    classes: int = 2,
+    activation: str = "relu",
+    bias: bool = True,
 ) -> nn.Module:
     """Two hidden layers, the second of ``features`` units: the first paper's 2 → 2000 → 2 → C.
+
+    Without ``bias``, in any layer, and with ReLU it is homogeneous in its weights, as theory wants it.
 
     >>> mlp(classes=3)(torch.zeros(5, 1, 1, 2)).shape
     torch.Size([5, 3])
     """
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(inputs, hidden),
+        nn.Linear(inputs, hidden, bias),
         find_activation(activation),
-        nn.Linear(hidden, features),
+        nn.Linear(hidden, features, bias),
         find_activation(activation),
-        nn.Linear(features, classes),
+        nn.Linear(features, classes, bias),
     )
 
 

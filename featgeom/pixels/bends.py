@@ -41,9 +41,21 @@ class Bend:
         """Where narrower ends would help."""
         return lower < upper
 
+    def moves(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Where f can change at all."""
+        return lower < upper
+
     def windows(self, z: Tensor) -> Tensor:
-        """The entries as `error` takes them."""
-        return z
+        """The entries (n, all), or (n, window, all) of pooling; `error` takes any part of the last."""
+        return z.flatten(1)
+
+    def settled(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Where these ends, as `windows` gives them, leave one line (n, all), and its slope as they are."""
+        return lower >= upper, torch.zeros_like(lower)
+
+    def middle(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, float]:
+        """A slope for each entry, and by what share of their movement f's own ones can differ from it."""
+        return torch.full_like(lower, (self.least + self.most) / 2), (self.most - self.least) / 2
 
     def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
         """A good price (rows,) of the square of a movement, for coefficients a of f and Σ Δ² ≤ energy²."""
@@ -71,6 +83,14 @@ class Kinked(Bend):
     def asked(self, lower: Tensor, upper: Tensor) -> Tensor:
         """Where the kink is between the ends."""
         return (lower < 0) & (upper > 0)
+
+    def moves(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Not where f is 0 throughout."""
+        return (lower < upper) & ((upper > 0) | (self.least > 0))
+
+    def settled(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """On either side of the kink."""
+        return ~self.asked(lower, upper), self.least + (self.most - self.least) * (lower >= 0).to(lower)
 
     def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
         """Of a kink at z, a line leaves out a² / 16 price; those far from their kink leave out nothing."""

@@ -16,19 +16,16 @@ from time import thread_time
 import torch
 from torch import Tensor, nn
 
-from featgeom.pixels.balls import Balls, entry, lead, rows_at_once
+from featgeom.pixels.balls import Balls, lead, rows_at_once
 from featgeom.pixels.ends import Bent, Ends
-from featgeom.pixels.parts import Parts, cat_lines, copied, doubled, halved, joined, leaf, update
-from featgeom.pixels.relaxation import Line, Pass
+from featgeom.pixels.learning import GAIN, learned
+from featgeom.pixels.loose import Loose
+from featgeom.pixels.parts import Parts, cat_lines, halved, joined, leaf
+from featgeom.pixels.relaxation import Line, Pass, entry
 
-STEPS = 60  # of gradient, for the slopes of a whole ball
-FEW = 15  # for those of the entries of a layer
+STEPS = 60  # of gradient, for the slopes of a whole ball, or of a layer's entries
 LEARNED = 128  # so many bounds of entries at most
 AGAIN = 12  # for those of its parts, which start from the whole's
-RATE, PRICE_RATE = 0.04, 0.2
-LAST = 0.1  # of the rates, at the last step
-STALE = 8  # steps without gain after which learning ends
-GAIN = 1e-3  # of the distance to 0: what counts as one
 PARTS = 1 << 24  # entries of what bends, in all parts of a ball
 
 
@@ -49,7 +46,6 @@ class Prover:
         self.x, self.source, self.rivals = x, source.reshape(()), rivals
         self.bounds, self.norm = bounds, norm
         self.nearest = math.inf  # the distance of an image of another class that was met
-        self.memory: dict[int, list[Line]] = {}  # what was learned for each rival, for the next radius
 
     def holds(self, radius: float, units: int, until: float, split: bool) -> bool:
         """Whether no rival can win in the ball."""
@@ -61,38 +57,35 @@ class Prover:
         if not len(asked):
             return True
         rows = torch.zeros_like(asked)
-        whole = Parts(asked, [here.at(rows) for here in bent], self._remembered(asked, len(bent)))
+        loose = [Loose.of(here).at(rows) for here in bent]
+        whole = Parts(asked, loose, [Line() for _ in loose])
         value, left = self._learned(balls, whole, STEPS, until)
-        self.memory = {int(k): whole.at(torch.tensor([i])).lines for i, k in enumerate(asked)}
         if (value > 0).all():
             return True
         return split and self._split(balls, radius, whole, value, left, until)
 
-    def _remembered(self, rivals: Tensor, layers: int) -> list[Line]:
-        """Lines to start from, if there are some for all of these rivals."""
-        if not all(int(k) in self.memory for k in rivals):
-            return [Line() for _ in range(layers)]
-        return [cat_lines(list(each)) for each in zip(*(self.memory[int(k)] for k in rivals), strict=True)]
-
-    def _narrowed(self, balls: Balls, units: int, until: float, bent: list[Bent], here: Bent) -> Ends:
+    def _narrowed(self, balls: Balls, units: int, until: float, bent: list[Bent], here: Bent) -> Bent:
         """The ends of what goes into an operation; with learned lines, where few of its entries need them."""
+        here = balls.narrowed(self.again, units, until, bent, here)
         assert here.bend is not None
-        lower, upper = balls.narrowed(self.again, units, until, bent, here)
-        flat = here.bend.asked(lower, upper).flatten(1)[0]
-        unit = torch.nonzero(flat)[:, 0].repeat(2)
-        if not 0 < len(unit) <= min(LEARNED, rows_at_once([*bent, here])) or not bent:
-            return lower, upper
-        sign = torch.ones(len(unit), dtype=lower.dtype)
-        sign[len(unit) // 2 :] = -1
-        rows = torch.zeros_like(unit)
-        parts = Parts(rows, [one.at(rows) for one in bent], [Line() for _ in bent])
-        best, _, _ = self._block(balls, parts, FEW, until, partial(entry, unit, sign), self.again)
-        low, high = lower.flatten(1), upper.flatten(1)  # views
+        low, high = here.lower.flatten(1), here.upper.flatten(1)  # views
+        unit = torch.nonzero(here.bend.asked(low, high)[0])[:, 0]
+        if bent and 0 < 2 * len(unit) <= min(LEARNED, rows_at_once([*bent, here])):
+            self._narrow_learned(balls, unit, until, bent, (low, high))
+        return balls.tightened(self.again, bent, here, units)
+
+    def _narrow_learned(self, balls: Balls, unit: Tensor, until: float, bent: list[Bent], ends: Ends) -> None:
+        """Narrows the ends (1, all) of these entries in place, by lines learned for each."""
+        low, high = ends
+        both = unit.repeat(2)
+        sign = torch.ones(len(both), dtype=low.dtype)
+        sign[len(unit) :] = -1
+        rows = torch.zeros_like(both)
+        parts = Parts(rows, [Loose.of(one).at(rows) for one in bent], [Line() for _ in bent])
+        best, _, _ = self._block(balls, parts, STEPS, until, partial(entry, both, sign), self.again)
         up, down = best.chunk(2)
-        unit = unit[: len(up)]
-        low[0, unit] = torch.maximum(low[0, unit], up)
-        high[0, unit] = torch.minimum(high[0, unit], -down)
-        return lower, upper
+        low[0, unit] = torch.maximum(low[0, unit], up.nan_to_num(-math.inf))
+        high[0, unit] = torch.minimum(high[0, unit], (-down).nan_to_num(math.inf))
 
     def _split(
         self, balls: Balls, radius: float, parts: Parts, value: Tensor, left: list[Tensor], until: float
@@ -105,7 +98,7 @@ class Prover:
             if thread_time() > until or len(open_) > PARTS // parts.entries or self.nearest <= radius:
                 return False
             parts, value, left = parts.at(open_), value[open_], [t[open_] for t in left]
-            count = max(1, rows_at_once(parts.bent) // 2)
+            count = max(1, rows_at_once(parts.loose) // 2)
             order = value.argsort()
             now, later = order[:count], order[count:]
             halves = halved(parts.at(now), [t[now] for t in left])
@@ -121,7 +114,7 @@ class Prover:
         """Lower bounds (rows,) on the lead over each part's rival, by learned lines; what these leave out."""
         values, lefts, lines = [], [], []
         rows = torch.arange(len(parts.rivals))
-        for block in rows.split(rows_at_once(parts.bent)):
+        for block in rows.split(rows_at_once(parts.loose)):
             some = parts.at(block)
             pick = partial(lead, self.source.expand(len(block)), some.rivals)
             value, left, learned = self._block(balls, some, steps, until, pick, self.network)
@@ -141,8 +134,11 @@ class Prover:
         best = value + change
         left = self._left(exact)
         if steps and not (best > 0).all() and thread_time() < until:
-            learned = self._learn(balls, parts, exact.mode.lines, pick, steps, until)
-            exact.mode.lines = learned
+            start = [leaf(line) for line in exact.mode.lines]
+            rough = self._pass(balls, replace(parts, lines=start), self.rough)
+            exact.mode.lines = learned(
+                start, lambda: torch.add(*rough.below(pick, learning=True)), steps, until, 0.0
+            )
             with torch.no_grad():
                 value, change = exact.below(pick)
             better = value + change > best
@@ -151,61 +147,22 @@ class Prover:
                 self._try(balls, exact)
         return best, left, exact.mode.lines
 
-    @torch.enable_grad()
-    def _learn(
-        self, balls: Balls, parts: Parts, lines: list[Line], pick: partial[Tensor], steps: int, until: float
-    ) -> list[Line]:
-        """The lines by which float32 found the greatest bounds."""
-        start = [leaf(line) for line in lines]
-        slopes = [t for line in start for t in (line.slope, line.more) if t is not None]
-        prices = [line.price for line in start if line.price is not None]
-        rough = self._pass(balls, replace(parts, lines=start), self.rough)
-        groups = [{"params": slopes, "lr": RATE}, {"params": prices, "lr": PRICE_RATE}]
-        adam = torch.optim.Adam([group for group in groups if group["params"]], betas=(0.9, 0.99))
-        best = torch.full((len(parts.rivals),), -math.inf)
-        kept = [copied(line) for line in start]
-        stale = 0
-        for step in range(steps):
-            for group, rate in zip(adam.param_groups, (RATE, PRICE_RATE), strict=False):
-                group["lr"] = rate * LAST ** (step / steps)
-            value, change = rough.below(pick, learning=True)
-            total = value + change
-            now = total.detach()
-            gained = now > best + GAIN * best.abs().clamp_max(1e30)
-            stale = 0 if gained.any() else stale + 1
-            better = now > best
-            best = torch.where(better, now, best)
-            for line, good in zip(start, kept, strict=True):
-                update(good, line, better)
-            if stale >= STALE or (best > 0).all() or thread_time() > until:
-                break
-            gradients = torch.autograd.grad(
-                -total.sum(), [*slopes, *prices], retain_graph=True, allow_unused=True
-            )
-            for parameter, gradient in zip([*slopes, *prices], gradients, strict=True):
-                parameter.grad = gradient
-            adam.step()
-        return [doubled(line) for line in kept]
-
     def _pass(self, balls: Balls, parts: Parts, network: nn.Module) -> Pass:
         rough = network is self.rough
         cast = (lambda t: t.float()) if rough else (lambda t: t)
         n = len(parts.rivals)
         low, high = balls.room
         room = cast(low).expand(n, *low.shape[1:]), cast(high).expand(n, *high.shape[1:])
-        bent = [
-            replace(b, lower=cast(b.lower), upper=cast(b.upper), energy=cast(b.energy)) for b in parts.bent
-        ]
+        loose = [here.to(torch.float32) if rough else here for here in parts.loose]
         x = cast(self.x).expand(n, *self.x.shape[1:])
-        return Pass(network, x, bent, room, cast(balls.euclid).expand(n), parts.lines)
+        return Pass(network, x, loose, room, cast(balls.euclid).expand(n), parts.lines)
 
     def _left(self, found: Pass) -> list[Tensor]:
         """What each entry leaves out, in the layers that can be split; elsewhere nothing."""
+        none = torch.zeros(len(found.leaf), 0)
         return [
-            found.mode.left[i]
-            if i in found.mode.left and here.bend is not None and here.bend.kinks
-            else torch.zeros(len(found.leaf), 1)
-            for i, here in enumerate(found.mode.bent)
+            found.mode.left.get(i, none).detach() if here.kinks else none
+            for i, here in enumerate(found.mode.loose)
         ]
 
     def _try(self, balls: Balls, found: Pass) -> None:

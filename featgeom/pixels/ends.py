@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from featgeom.errors import Unsupported
 from featgeom.exact.rounding import gamma
 from featgeom.pixels.bends import Bend
+from featgeom.pixels.fields import Field
 from featgeom.pixels.operators import REGISTRY
 
 Ends = tuple[Tensor, Tensor]
@@ -44,22 +45,35 @@ class Bent:
     """What goes into an operation that bends: its ends (rows, ...), and a bound (rows,) on its movement.
 
     The movement is the Euclidean distance from what goes in at the image in the middle. ``bend`` is None for
-    an operation on a side path that leads to no logit.
+    an operation on a side path that leads to no logit. ``field`` and ``after`` are the pixels seen by what
+    goes in and by what comes out, where they are known; ``tight`` (rows,) bounds the movement of what can
+    bend alone, where that was asked.
     """
 
     bend: Bend | None
     lower: Tensor
     upper: Tensor
     energy: Tensor
+    field: Field | None = None
+    after: Field | None = None
+    tight: Tensor | None = None
 
     def at(self, rows: Tensor) -> Bent:
         """Of these rows, which may repeat."""
         if self.bend is None:
             return self
-        return Bent(self.bend, self.lower[rows], self.upper[rows], self.energy[rows])
+        tight = None if self.tight is None else self.tight[rows]
+        return replace(
+            self, lower=self.lower[rows], upper=self.upper[rows], energy=self.energy[rows], tight=tight
+        )
+
+    @property
+    def size(self) -> int:
+        """The entries that go in."""
+        return 0 if self.bend is None else self.lower[0].numel()
 
 
-Narrow = Callable[[list[Bent], Bent], Ends]
+Narrow = Callable[[list[Bent], Bent], Bent]
 
 
 @dataclass(frozen=True)
@@ -69,13 +83,15 @@ class Known:
     ``point`` is its value at the centre of the ball, twice in the batch as the ends are, and ``energy`` (n,)
     a bound on its Euclidean distance from it. Of an image moved and scaled entry by entry: ``scale``, by
     which each pixel's movement is multiplied, also twice. Whether it comes straight from something that
-    bends: ``bent``. Of a result of something that is not supported: its name, ``lost``.
+    bends: ``bent``. The pixels that it sees: ``field``. Of a result of something that is not supported: its
+    name, ``lost``.
     """
 
     point: Tensor | None = None
     energy: Tensor | None = None
     scale: Tensor | None = None
     bent: bool = False
+    field: Field | None = None
     lost: str = ""
 
 

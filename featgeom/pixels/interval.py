@@ -43,6 +43,7 @@ from featgeom.pixels.ends import (
     unsupported,
 )  # fmt: skip
 from featgeom.pixels.energy import weight_norm
+from featgeom.pixels.fields import Field, field_after
 from featgeom.pixels.operators import REGISTRY, find_bend
 
 
@@ -50,9 +51,9 @@ class IntervalPass(TorchFunctionMode):
     """Runs a network on the ends of a set of images; ``bent`` collects what went into ReLU and max pooling.
 
     The set is the box between ``low`` and ``high`` (n, c, h, w), cut with the Euclidean balls of ``radius``
-    (n,), or inf, around ``centre``, which lie in it. ``narrow(bent, next)`` may return narrower ends of what
-    goes into the next operation that bends after ``bent``. Ends are moved outward by more than float64 can
-    have rounded.
+    (n,), or inf, around ``centre``, which lie in it. ``narrow(bent, next)`` may return what goes into the
+    next operation that bends after ``bent`` with narrower ends and less movement. Ends are moved outward by
+    more than float64 can have rounded.
     Beside the ends of each entry a bound on the movement of all together is kept (from spectral norms of the
     layers): in a Euclidean ball not every entry can move as far as each can.
     """
@@ -73,7 +74,12 @@ class IntervalPass(TorchFunctionMode):
         far = torch.maximum(high - centre, centre - low).flatten(1).norm(dim=1)
         energy = torch.minimum(radius, far * WIDER)
         self.reach = energy
-        self.known[self.start] = Known(torch.cat([centre, centre]), energy, torch.ones_like(self.start))
+        self.known[self.start] = Known(
+            torch.cat([centre, centre]),
+            energy,
+            torch.ones_like(self.start),
+            field=Field.of_image(self.start.shape),
+        )
 
     def run(self, network: nn.Module) -> Ends:
         """The ends of the network's values. Raises Unsupported, naming what cannot be bounded."""
@@ -108,7 +114,7 @@ class IntervalPass(TorchFunctionMode):
             if inplace or "out" in kwargs or (name.endswith("_") and not name.endswith("__")):
                 raise unsupported(lost or name)
             if plain in REGISTRY:
-                self.bent.append(Bent(None, *[torch.empty(0)] * 3))
+                self.bent.append(Bent(None, torch.empty(0), torch.empty(0), torch.empty(0)))
             return self._lose(func(*args, **kwargs), lost or name)
         if not inplace:
             return self._apply(func, plain, args, kwargs)
@@ -157,6 +163,24 @@ class IntervalPass(TorchFunctionMode):
         return name in REARRANGE | AVERAGE | BY_CONSTANTS | WEIGHTED
 
     def _apply(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
+        result = self._ended(func, name, args, kwargs)
+        known = self.known[result]
+        if not known.lost:
+            field = self._seen(name, args, kwargs, result)
+            self.known[result] = replace(known, field=field)
+            if name in REGISTRY:
+                self.bent[-1] = replace(self.bent[-1], after=field)
+        return result
+
+    def _seen(self, name: str, args: Any, kwargs: Any, result: Tensor) -> Field | None:
+        if name in REGISTRY:
+            bend = find_bend(name, args[1:], kwargs)
+            name = name if bend is None or bend.pools else "bend"
+        before = [self.known[t].field for t in tensors(args) if t in self.known]
+        return field_after(name, args, kwargs, before, result)
+
+    def _ended(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
+        """The result's ends, with what is known of it."""
         x = args[0]
         if name in WEIGHTED:
             return self._weighted(func, *args, **kwargs)
@@ -181,12 +205,13 @@ class IntervalPass(TorchFunctionMode):
         """The ends are narrowed before what bends is applied to them."""
         bend, known = find_bend(name, args, kwargs), self.known[x]
         assert bend is not None
-        here = Bent(bend, *halves(x), known.energy)
-        ends = self.narrow(self.bent, here) if self.narrow and not known.bent else (here.lower, here.upper)
-        point = halves(known.point)[0]
-        energy = torch.minimum(known.energy, movement(point, *ends))
+        here = Bent(bend, *halves(x), known.energy, known.field)
+        if self.narrow and not known.bent:
+            here = self.narrow(self.bent, here)
+        point, ends = halves(known.point)[0], (here.lower, here.upper)
+        energy = torch.minimum(here.energy, movement(point, *ends))
         # copies, since x may yet be changed in place
-        self.bent.append(Bent(bend, ends[0].clone(), ends[1].clone(), energy))
+        self.bent.append(replace(here, lower=ends[0].clone(), upper=ends[1].clone(), energy=energy))
         result = torch.cat(bend.ends(*ends))
         self._keep(result, name, bend.value(known.point), energy * bend.lipschitz * WIDER)
         self.known[result] = replace(self.known[result], bent=True)

@@ -19,6 +19,7 @@ from featgeom.pixels.balls import Balls, lead, rows_at_once
 from featgeom.pixels.branching import Prover
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.flips import named_targets
+from featgeom.pixels.loose import Loose
 from featgeom.pixels.radii import largest_radius
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
@@ -80,8 +81,9 @@ def pixel_lower_bounds(
     ``norm`` is 2 for Euclidean balls, inf for balls of the largest change of a pixel.
 
     The bound holds for the network as a function of real numbers, with its weights as they are stored. It
-    is computed in float64, with slack for its rounding: it is no claim that `featgeom verify` re-checks,
-    and in the network's own arithmetic logits that nearly tie may be ordered otherwise.
+    is computed in float64, wherever the network is on the processor, with slack for its rounding: it is no
+    claim that `featgeom verify` re-checks, and in the network's own arithmetic logits that nearly tie may be
+    ordered otherwise.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
     additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, and what was registered
@@ -100,6 +102,7 @@ def pixel_lower_bounds(
     """
     begun = perf_counter()
     array = as_numpy(getattr(images, "images", images), "images")
+    classifier = classifier if classifier.device.type == "cpu" else classifier.to("cpu")
     f = pixel_function(classifier, array, "logits")
     if steps < 1 or (units or 0) < 0 or not 0 <= seconds < math.inf:
         raise BadArgument("steps must be at least 1, units and seconds at least 0")
@@ -207,13 +210,14 @@ class _Search:
         asked = ~(lower.gather(1, source[:, None]) > upper.gather(1, rivals))
         value = torch.full(rivals.shape, torch.inf, dtype=radius.dtype, device=radius.device)
         change = torch.zeros_like(value)
+        loose = [Loose.of(here) for here in bent]
         strongest = torch.arange(rivals.shape[1], device=rivals.device) == 0
         for group in (asked & strongest, asked & ~strongest):
             still = (value + change > 0).all(1, keepdim=True)  # one rival that may win is enough
             for part in torch.nonzero(group & still).split(rows_at_once(bent)):
                 sample, at = part.T
                 pick = partial(lead, source[sample], rivals[sample, at])
-                (found,) = balls.below(self.network, sample, bent, [pick])
+                (found,) = balls.below(self.network, sample, loose, [pick])
                 value[sample, at], change[sample, at] = found
         worst = (value + change).argmin(1, keepdim=True)
         root = (radius[:, None] * value / (-change).clamp_min(1e-300)).amin(1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from featgeom.pixels.ends import Bent
+from featgeom.pixels.loose import Loose
 from featgeom.pixels.relaxation import Line
 
 
@@ -17,18 +17,18 @@ class Parts:
     """Parts of one ball, one a row, each with its rival (rows,), what bends there, and its lines."""
 
     rivals: Tensor
-    bent: list[Bent]
+    loose: list[Loose]
     lines: list[Line]
 
     @property
     def entries(self) -> int:
         """What bends in each part."""
-        return max(1, sum(here.lower[0].numel() for here in self.bent if here.bend is not None))
+        return max(1, sum(here.lower[0].numel() for here in self.loose if here.bend is not None))
 
     def at(self, rows: Tensor) -> Parts:
         """These of them, which may repeat."""
         lines = [_each(line, lambda t: t[rows]) for line in self.lines]
-        return Parts(self.rivals[rows], [here.at(rows) for here in self.bent], lines)
+        return Parts(self.rivals[rows], [here.at(rows) for here in self.loose], lines)
 
 
 def halved(parts: Parts, left: list[Tensor]) -> Parts:
@@ -36,33 +36,34 @@ def halved(parts: Parts, left: list[Tensor]) -> Parts:
 
     The first rows are the parts themselves, on the side where that kink's input is not negative.
     """
+    n = len(parts.rivals)
     losses = []
-    for here, line, loss in zip(parts.bent, parts.lines, left, strict=True):
-        if here.bend is None or not here.bend.kinks or line.slope is None:
-            losses.append(torch.zeros_like(loss).flatten(1))
+    for here, line, loss in zip(parts.loose, parts.lines, left, strict=True):
+        if here.kinks and here.bend is not None and line.slope is not None:
+            losses.append(torch.where(here.bend.asked(here.lower, here.upper), loss - 1e-30, 0.0))
         else:
-            losses.append(torch.where(here.bend.asked(here.lower, here.upper), loss - 1e-30, 0.0).flatten(1))
+            losses.append(loss.new_zeros(n, 1))
     least, layer = torch.stack([loss.amin(1) for loss in losses]).min(0)
-    n, split = len(parts.rivals), torch.nonzero(least < 0)[:, 0]
+    split = torch.nonzero(least < 0)[:, 0]
     twin = torch.zeros(n, dtype=torch.int64).scatter(0, split, n + torch.arange(len(split)))
     both = parts.at(torch.cat([torch.arange(n), split]))
     for i, loss in enumerate(losses):
         rows = split[layer[split] == i]
-        here, line = both.bent[i], both.lines[i]
+        here, line = both.loose[i], both.lines[i]
         if here.bend is None or line.slope is None or not len(rows):
             continue
         unit = loss[rows].argmin(1)
-        here.lower.flatten(1)[rows, unit] = 0.0
-        here.upper.flatten(1)[twin[rows], unit] = 0.0
+        here.lower[rows, unit] = 0.0
+        here.upper[twin[rows], unit] = 0.0
         line.more = torch.zeros_like(line.slope) if line.more is None else line.more
-        line.slope.flatten(1)[rows, unit] = here.bend.most
-        line.slope.flatten(1)[twin[rows], unit] = here.bend.least
+        line.slope[rows, unit] = here.bend.most
+        line.slope[twin[rows], unit] = here.bend.least
     return both
 
 
 def joined(one: Parts, other: Parts) -> Parts:
     """The rows of both."""
-    bent = [
+    loose = [
         replace(
             a,
             lower=torch.cat([a.lower, b.lower]),
@@ -71,10 +72,10 @@ def joined(one: Parts, other: Parts) -> Parts:
         )
         if a.bend is not None
         else a
-        for a, b in zip(one.bent, other.bent, strict=True)
+        for a, b in zip(one.loose, other.loose, strict=True)
     ]
     lines = [cat_lines([a, b]) for a, b in zip(one.lines, other.lines, strict=True)]
-    return Parts(torch.cat([one.rivals, other.rivals]), bent, lines)
+    return Parts(torch.cat([one.rivals, other.rivals]), loose, lines)
 
 
 def cat_lines(parts: list[Line]) -> Line:

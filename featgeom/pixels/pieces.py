@@ -29,6 +29,7 @@ from featgeom.models.classifier import exact_float32
 from featgeom.pixels.balls import Balls, lead, rows_at_once
 from featgeom.pixels.bends import Bend, Kinked
 from featgeom.pixels.ends import CONSTANTS
+from featgeom.pixels.loose import Loose
 from featgeom.pixels.operators import REGISTRY, find_bend
 
 AT_ONCE = 64  # polygons in one run of the network
@@ -134,10 +135,11 @@ def _settled(network: nn.Module, batch: list[Float64]) -> tuple[list[bool], Ints
     asked = rivals & ~(lower > upper)
     holds = ~asked.any(1)
     likely = asked.sum(1) <= 3  # of many rivals one will not be refuted
+    loose = [Loose.of(here) for here in bent]
     least = torch.full(asked.shape, np.inf, dtype=lower.dtype)
     for part in torch.nonzero(asked & likely[:, None]).split(rows_at_once(bent)):
         sample, rival = part.T
-        ((value, change),) = balls.below(network, sample, bent, [partial(lead, own[sample], rival)])
+        ((value, change),) = balls.below(network, sample, loose, [partial(lead, own[sample], rival)])
         least[sample, rival] = value + change
     holds |= likely & (least > 0).all(1)
     return holds.tolist(), own.numpy()
@@ -193,7 +195,7 @@ def _kinks(z: Tensor) -> list[Float64]:
 
 def _ties(windows: Tensor) -> list[Float64]:
     """Of each window without one entry that is the largest at all corners, the difference of two that are."""
-    flat = windows.movedim(2, 3).flatten(1, 2)  # corners, windows, entries
+    flat = windows.transpose(1, 2)  # corners, windows, entries
     finite = torch.where(flat > -torch.inf, flat, 0.0)
     zero = ZERO * finite.abs().amax().clamp_min(1e-300)
     best = flat.amax(2, keepdim=True)

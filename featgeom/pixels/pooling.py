@@ -13,7 +13,7 @@ from featgeom.pixels.bends import FIXED_POINT, Bend
 
 
 class Pool(Bend):
-    """The largest entry of each window (max pooling); entries are (n, channels, window, place)."""
+    """The largest entry of each window (max pooling); entries are (n, window, channels · places)."""
 
     pools = True
 
@@ -36,25 +36,40 @@ class Pool(Bend):
         up, aside = self.padding
         padded = functional.pad(z, (aside, aside, up, up), value=-math.inf)
         flat = functional.unfold(padded, self.kernel, self.dilation, 0, self.stride)
-        return flat.unflatten(1, (z.shape[1], -1))
+        return flat.unflatten(1, (z.shape[1], -1)).transpose(1, 2).flatten(2)
+
+    def settled(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Where one entry is never less than the others."""
+        leads = lower.argmax(1, keepdim=True)
+        only = torch.zeros_like(lower).scatter(1, leads, 1.0)
+        others = upper.masked_fill(only > 0, -math.inf).amax(1)
+        return lower.gather(1, leads)[:, 0] >= others, only
 
     def line(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor) -> Tensor:
         """Where a < 0, a share for each entry that can be moved to lead; else all to the leading one."""
-        best, leads = z.max(2, keepdim=True)
-        weight, only = a.unsqueeze(2), torch.zeros_like(z).scatter(2, leads, 1.0)
+        best, leads = z.max(1, keepdim=True)
+        weight, only = a.unsqueeze(1), torch.zeros_like(z).scatter(1, leads, 1.0)
         tiny = torch.finfo(z.dtype).tiny
-        reach = torch.minimum(weight.abs() * self.shared / (2 * price).clamp_min(tiny), upper - lower)
+        far = weight.abs() * self.shared / (2 * price).clamp_min(tiny).unsqueeze(1)
+        reach = torch.minimum(far, upper - lower)
         share = torch.where(z > -math.inf, (1 - (best - z) / reach.clamp_min(tiny)).clamp_min(0), 0.0)
-        share = torch.where(upper.gather(2, leads) > lower.gather(2, leads), share, only).nan_to_num(0.0)
+        share = torch.where(upper.gather(1, leads) > lower.gather(1, leads), share, only).nan_to_num(0.0)
         share = torch.maximum(share, only)
-        return torch.where(weight < 0, share / share.sum(2, keepdim=True), only)
+        return torch.where(weight < 0, share / share.sum(1, keepdim=True), only)
+
+    def middle(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, float]:
+        """A like share for each that can lead: the largest is their average by other weights."""
+        can = (upper >= lower.amax(1, keepdim=True)).to(lower)
+        count = can.sum(1, keepdim=True)
+        far = (1 - 1 / count).clamp_min(0).sqrt()
+        return can / count, float(far.max()) * math.sqrt(self.shared) if far.numel() else 0.0
 
     def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
         """Of a tie of two, a line leaves out a² / 8 price."""
-        top = z.topk(min(2, z.shape[2]), 2).values
-        gap = (top[:, :, 0] - top[:, :, -1]).flatten(1)
-        gap = gap if z.shape[2] > 1 else torch.full_like(gap, math.inf)
-        down, tiny = (-a).clamp_min(0).flatten(1), torch.finfo(z.dtype).tiny
+        top = z.topk(min(2, z.shape[1]), 1).values
+        gap = top[:, 0] - top[:, -1]
+        gap = gap if z.shape[1] > 1 else torch.full_like(gap, math.inf)
+        down, tiny = (-a).clamp_min(0), torch.finfo(z.dtype).tiny
         unit = (math.sqrt(8) * energy).clamp_min(tiny)
         price = down.norm(dim=1) / unit
         for _ in range(FIXED_POINT):
@@ -65,13 +80,13 @@ class Pool(Bend):
     def error(
         self, a: Tensor, c: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of a the coefficients (n, channels, place) of the largest, and c (n, channels, window, place).
+        """Of a the coefficients (n, all) of the largest, and c (n, window, all).
 
         Where a ≥ 0, the largest is no less than the entry that leads at z, with whose slope it is exact;
         where a < 0, each entry is taken for the largest in turn, and the worst counts.
         """
-        best, leads = z.max(2, keepdim=True)
-        weight, price = a.unsqueeze(2), price / self.shared
+        best, leads = z.max(1, keepdim=True)
+        weight, price = a.unsqueeze(1), price.unsqueeze(1) / self.shared
         real = z > -math.inf
         zero = torch.zeros_like(z)
         gap, low, high = (torch.where(real, t, zero) for t in (best - z, lower - z, upper - z))
@@ -83,11 +98,11 @@ class Pool(Bend):
             return slope * move + price * move.square()
 
         alone = least(-c)
-        together = alone.sum(2, keepdim=True)
+        together = alone.sum(1, keepdim=True)
         turns = together - alone + least(weight - c) - weight * gap
-        first = turns.gather(2, leads)[:, :, 0]
-        worst = torch.where(real, turns, math.inf).amin(2)
+        first = turns.gather(1, leads)[:, 0]
+        worst = torch.where(real, turns, math.inf).amin(1)
         with torch.no_grad():
             reach = torch.maximum(high, -low)
-            size = ((weight.abs() + c.abs()) * (reach + gap)).sum(2)
+            size = ((weight.abs() + c.abs()) * (reach + gap)).sum(1)
         return torch.where(a < 0, worst, first), size

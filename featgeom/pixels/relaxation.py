@@ -21,7 +21,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.errors import Unsupported
 from featgeom.models.classifier import exact_float32
-from featgeom.pixels.ends import CONSTANTS, Bent, Ends, tensors
+from featgeom.pixels.ends import CONSTANTS, Ends, tensors
+from featgeom.pixels.loose import Loose
 from featgeom.pixels.operators import REGISTRY
 
 SLACK = 1e-9  # of the size of all terms of a bound: float64 rounds by far less
@@ -45,16 +46,16 @@ class Line:
 class Relaxed(TorchFunctionMode):
     """Runs a network as it is, but backward through lines instead of what bends.
 
-    ``bent`` holds what goes into each operation that bends, in order; ``lines`` what was chosen for it,
+    ``loose`` holds what goes into each operation that bends, in order; ``lines`` what was chosen for it,
     filled in by the first pass where nothing was. ``error`` (rows,) is, after a backward pass, a lower bound
-    on what the lines leave out, ``left`` what each entry has of it, and ``size`` the sum of the absolute
-    values of its parts. The pass ends at the first operation that bends of which ``bent`` says nothing.
+    on what the lines leave out, ``left`` what each live entry has of it, and ``size`` the sum of the absolute
+    values of its parts. The pass ends at the first operation that bends of which ``loose`` says nothing.
     """
 
-    def __init__(self, bent: Sequence[Bent], lines: list[Line] | None = None) -> None:
+    def __init__(self, loose: Sequence[Loose], lines: list[Line] | None = None) -> None:
         super().__init__()
-        self.bent = bent
-        self.lines = lines or [Line() for _ in bent]
+        self.loose = loose
+        self.lines = lines or [Line() for _ in loose]
         self.met = 0
         self.derived: Any = WeakTensorKeyDictionary()  # what depends on the image, as `IntervalPass` sees it
         self.clear()
@@ -74,49 +75,53 @@ class Relaxed(TorchFunctionMode):
                 values: Tensor = network(start)
         except _Reached as reached:
             return reached.values
-        if self.met != len(self.bent):
+        if self.met != len(self.loose):
             raise Unsupported(DIFFERS)
         return values
 
     def pull(self, at: int, z: Tensor, a: Tensor) -> Tensor:
         """The coefficients of what goes into an operation, from those of what comes out; counts its error."""
-        here, line = self.bent[at], self.lines[at]
+        here, line = self.loose[at], self.lines[at]
         bend = here.bend
         assert bend is not None
-        lower, upper = bend.windows(here.lower), bend.windows(here.upper)
+        result = here.sure * (a.unsqueeze(1) if bend.pools else a)
+        self.left[at] = a.new_zeros(len(a), 0)
+        if not len(here.live):
+            return result
+        z, a = z[..., here.live], a[:, here.live]
         if line.price is None:
             with torch.no_grad():
-                line.slope, line.price = self._priced(at, z, a, lower, upper)
+                line.slope, line.price = self._priced(at, z, a)
         price = line.price.exp()
-        rows = (-1, *(1,) * (z.ndim - 1))
         assert line.slope is not None
-        slope = line.slope
+        slope, weight = line.slope, a
         if bend.pools:  # what is learned counts where the largest is bounded from above
-            only = torch.zeros_like(z).scatter(2, z.argmax(2, keepdim=True), 1.0)
-            a, slope = a.unsqueeze(2), torch.where(a.unsqueeze(2) < 0, slope, only)
-        c = a * slope if line.more is None else a * slope + line.more
-        error, size = bend.error(a.squeeze(2) if bend.pools else a, c, z, lower, upper, price.view(rows))
-        self.left[at] = error.detach()
+            only = torch.zeros_like(z).scatter(1, z.argmax(1, keepdim=True), 1.0)
+            weight = a.unsqueeze(1)
+            slope = torch.where(weight < 0, slope, only)
+        c = weight * slope if line.more is None else weight * slope + line.more
+        error, size = bend.error(a, c, z, here.lower, here.upper, price[:, None])
+        self.left[at] = error
         cost = price * here.energy.square()
-        self.error = self.error + error.flatten(1).sum(1) - cost
-        self.size = self.size + size.flatten(1).sum(1) + cost.detach()
-        return c
+        self.error = self.error + error.sum(1) - cost
+        self.size = self.size + size.sum(1) + cost.detach()
+        return result.index_copy(result.ndim - 1, here.live, c)
 
-    def _priced(self, at: int, z: Tensor, a: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    def _priced(self, at: int, z: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         """Slopes and the log of a price (rows,): of a guess and of none, the better."""
-        here, slopes, prices, values = self.bent[at], [], [], []
-        bend, rows = here.bend, (-1, *(1,) * (z.ndim - 1))
+        here, slopes, prices, values = self.loose[at], [], [], []
+        bend, lower, upper = here.bend, here.lower, here.upper
         assert bend is not None
         tiny = torch.finfo(z.dtype).tiny
         guess = bend.penalty(a, z, lower, upper, here.energy).clamp_min(tiny)
         for price in (guess, torch.full_like(guess, tiny)):
-            slopes.append(bend.line(a, z, lower, upper, price.view(rows)))
-            c = (a.unsqueeze(2) if bend.pools else a) * slopes[-1]
-            error, _ = bend.error(a, c, z, lower, upper, price.view(rows))
-            values.append(error.flatten(1).sum(1) - price * here.energy.square())
+            slopes.append(bend.line(a, z, lower, upper, price[:, None]))
+            c = (a.unsqueeze(1) if bend.pools else a) * slopes[-1]
+            error, _ = bend.error(a, c, z, lower, upper, price[:, None])
+            values.append(error.sum(1) - price * here.energy.square())
             prices.append(price)
         better = values[0] > values[1]
-        slope = torch.where(better.view(rows), slopes[0], slopes[1])
+        slope = torch.where(better.view(-1, *(1,) * (z.ndim - 1)), slopes[0], slopes[1])
         return slope, torch.where(better, prices[0], prices[1]).log()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -135,19 +140,19 @@ class Relaxed(TorchFunctionMode):
         if name not in REGISTRY:
             return func(*args, **kwargs)
         x = args[0] if args else kwargs.pop("input")
-        if self.met == len(self.bent):
+        if self.met == len(self.loose):
             raise _Reached(x)
-        here = self.bent[self.met]
+        here = self.loose[self.met]
         self.met += 1
         bend = here.bend
         if bend is None:  # on a side path that leads to no logit
             return func(x, *args[1:], **kwargs)
-        if here.lower.shape != x.shape:
+        if here.takes != x.shape[1:]:
             raise Unsupported(DIFFERS)
         result: Tensor = _Bend.apply(bend.windows(x), self.met - 1, self)  # type: ignore[no-untyped-call]
-        if bend.pools:
-            return result.view(bend.value(here.lower).shape)
-        return x.copy_(result) if kwargs.get("inplace") or func.__name__ != name else result
+        result = result.view(len(x), *here.gives)
+        inplace = kwargs.get("inplace") or func.__name__ != name
+        return x.copy_(result) if inplace and not bend.pools else result
 
 
 class _Reached(Exception):
@@ -163,9 +168,9 @@ class _Bend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, at: int, mode: Relaxed) -> Tensor:
         ctx.kept = z.clone(), at, mode
-        bend = mode.bent[at].bend
+        bend = mode.loose[at].bend
         assert bend is not None
-        return z.amax(2) if bend.pools else bend.value(z)
+        return z.amax(1) if bend.pools else bend.value(z)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
@@ -183,12 +188,13 @@ class Pass:
         self,
         network: nn.Module,
         x: Tensor,
-        bent: Sequence[Bent],
+        loose: Sequence[Loose],
         room: Ends,
         radius: Tensor,
         lines: list[Line] | None = None,
+        mode: Relaxed | None = None,
     ) -> None:
-        self.mode = Relaxed(bent, lines)
+        self.mode = mode or Relaxed(loose, lines)
         self.room, self.radius = room, radius
         self.move = torch.zeros_like(x).flatten(1)  # where the last linear function is least
         self.leaf = x.detach().clone().requires_grad_(True)
@@ -202,32 +208,44 @@ class Pass:
         ``values`` are flat: the network's, or what goes into the first operation without ends. Slack for
         rounding is taken off. While ``learning`` the results are functions of what is chosen in the lines.
         """
+        value, slope = self.line(pick, learning)
+        low, high = (end.flatten(1) for end in self.room)
+        change, self.move = least_change(slope, low, high, self.radius)
+        return value - SLACK * (self.size() - change.detach()), change
+
+    def line(self, pick: Callable[[Tensor], Tensor], learning: bool = False) -> tuple[Tensor, Tensor]:
+        """The linear function's value at x (rows,), without slack, and its slope (rows, pixels)."""
         self.mode.clear()
         with torch.enable_grad():
             picked = pick(self.values)
         (slope,) = torch.autograd.grad(
             picked, self.leaf, torch.ones_like(picked), retain_graph=True, create_graph=learning
         )
-        value = picked.detach() + self.mode.error
-        low, high = (end.flatten(1) for end in self.room)
-        change, self.move = least_change(slope.flatten(1), low, high, self.radius)
-        with torch.no_grad():
-            size = self.values.detach().abs().amax(1) + self.mode.size - change
-        return value - SLACK * size, change
+        return picked.detach() + self.mode.error, slope.flatten(1)
+
+    def size(self) -> Tensor:
+        """Of the terms of what `line` returned last: what its rounding is measured by (rows,)."""
+        size: Tensor = self.values.detach().abs().amax(1) + self.mode.size
+        return size
+
+
+def entry(unit: Tensor, sign: float | Tensor, values: Tensor) -> Tensor:
+    """One entry of each row, times its sign."""
+    return sign * values.gather(1, unit[:, None])[:, 0]
 
 
 def bounded_below(
     network: nn.Module,
     x: Tensor,
-    bent: Sequence[Bent],
+    loose: Sequence[Loose],
     picks: Sequence[Callable[[Tensor], Tensor]],
     room: Ends,
     radius: Tensor,
 ) -> Iterator[Ends]:
     """For each pick what `Pass.below` finds, with lines chosen for it without learning."""
-    found = Pass(network, x, bent, room, radius)
+    found = Pass(network, x, loose, room, radius)
     for pick in picks:
-        found.mode.lines = [Line() for _ in bent]
+        found.mode.lines = [Line() for _ in loose]
         with torch.no_grad():
             yield found.below(pick)
 

@@ -16,9 +16,8 @@ from featgeom.errors import BadArgument
 from featgeom.features.extraction import fit_images
 from featgeom.features.matching import match_classes
 from featgeom.head import AffineHead
-from featgeom.margins.comparison import compare_head, cross_entropy
+from featgeom.margins.comparison import compare_head, cross_entropy, joint_margin, one_row_a_class
 from featgeom.models.sources import load_classifier
-from featgeom.proofs.machines import KINDS
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.studies.svm import machines_of
 
@@ -31,6 +30,8 @@ COLUMNS = (
     Column("to augmented", "degrees"),
     Column("head's margin", "of standard's"),
     Column("agreement on the box"),
+    Column("place in gap"),
+    Column("margin with bias", "of augmented's"),
     Column("NC1"),
     Column("rows' sum moved", "of head's move"),
 )
@@ -52,7 +53,11 @@ def trajectory(
     Steps are the last number in a checkpoint's file name (`step-00000100.safetensors`). At each checkpoint
     the machines are those of the samples that it predicts correctly, so they change with the features. Theory
     (Soudry et al., arXiv 1710.10345) speaks of a head on fixed features: its angle to the machine
-    fades like 1/log t.
+    fades like 1/log t. Of whole networks it says, where they are homogeneous in their weights and gradient
+    descent drives the loss to 0, that their direction tends to one in which the last layer is the machine of
+    its own features (Lyu and Li, arXiv 1906.05890: a KKT point of the network's margin holds the conditions
+    of that machine, which suffice, as it is a convex program). A head without bias is compared with the
+    machine without, under the name of the augmented one.
 
     Raises BadArgument for checkpoints without steps in their names, or several of one step.
     """
@@ -74,10 +79,13 @@ def trajectory(
         f"Head and machine on {part.split} features of each checkpoint",
         COLUMNS,
         tuple(rows),
-        "Machines separate the samples predicted correctly; a dash stands where fewer than two classes have "
-        "any, or the machine would be too large. Agreement is estimated on points drawn uniformly from the "
-        "features' box. Full-batch gradient descent of cross-entropy conserves the sum of the head's rows; "
-        "the last column says how far it moved, as a share of how far the head did.",
+        "Machines separate the samples predicted correctly; a dash stands where fewer than two classes "
+        "have any, or the machine would be too large. Agreement is estimated on points drawn uniformly "
+        "from the features' box. Place in gap: of the boundary of the two classes of least margin, 0 at "
+        "the first, 0.5 halfway, 1 at the second. Margin with bias: the least margin over ‖(W, b)‖, of "
+        "which the augmented machine has the most. Full-batch gradient descent of cross-entropy conserves "
+        "the sum of the head's rows; the last column says how far it moved, as a share of how far the "
+        "head did.",
     )
     return Record(
         findings=_findings(table),
@@ -139,17 +147,23 @@ def _measure(
     loss = float(cross_entropy(head, features, labels).mean())
     right = logits.argmax(axis=1) == labels
     collapse = neural_collapse(features, labels, head)
-    figures: list[float | None] = [None] * 5
+    figures: list[float | None] = [None] * 7
     if len(np.unique(labels[right])) > 1:
         x, y = features[right], labels[right]
-        if machines := machines_of(x, y, KINDS):
-            compared = {kind: compare_head(head, svm, x, y, seed=seed) for kind, svm in machines.items()}
+        limit = "augmented" if head.bias.any() else "none"
+        if machines := machines_of(x, y, ("standard", limit)):
+            standard = compare_head(head, machines["standard"], x, y, seed=seed)
+            there = machines[limit].classes
+            slots = np.searchsorted(there, y)
+            most = joint_margin(one_row_a_class(machines[limit]), x, slots)
             figures = [
                 machines["standard"].margin,
-                compared["standard"].overall_angle,
-                compared["augmented"].overall_angle,
-                compared["standard"].overall_margin_ratio,
-                compared["standard"].domain_agreement,
+                standard.overall_angle,
+                compare_head(head, machines[limit], x, y, seed=seed, points=1).overall_angle,
+                standard.overall_margin_ratio,
+                standard.domain_agreement,
+                float(standard.head.position[standard.head.margin.argmin()]),
+                joint_margin(AffineHead(head.weight[there], head.bias[there]), x, slots) / most,
             ]
     return (loss, float(right.mean()), *figures, collapse.nc1), head
 

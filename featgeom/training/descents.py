@@ -9,6 +9,8 @@ import numpy as np
 from featgeom.arrays import Float64, Ints
 
 ROOM = 1e-14  # of a logarithm: what its rounding may be
+ROOM_TO_MOVE = 0.05  # of the head's length: how far it goes before all samples are looked at again
+NEGLIGIBLE = 100.0  # e to minus this, times any number of samples, is below rounding
 
 
 class Samples:
@@ -23,6 +25,10 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> Samples:
+        """Some of them."""
+        return Samples(self.wide[rows], self.labels[rows], self.held)
 
     @property
     def moving(self) -> Float64:
@@ -102,19 +108,35 @@ class Accelerated:
 
     def __init__(self, samples: Samples, weights: Float64, rate: float | None) -> None:
         self.samples, self.weights = samples, weights
+        self.lengths = np.linalg.norm(samples.moving, axis=1)
+        self._look(weights)
         self.loss, self.pull = self._gradient(weights)
         self.mean, self.moved = self.pull, 0.0
         bound = 2 * float(np.square(samples.moving).sum(axis=1).max())  # with which every step is sound
         self.constant = 1 / rate if rate is not None else bound
         self.most = max(bound, self.constant)
 
+    def _look(self, weights: Float64) -> None:
+        """Find the samples that can matter to a gradient until the head has moved by ``room`` from here.
+
+        As W moves by δ, a margin moves by at most √2 δ‖x‖. A sample that is then still so far behind the
+        worst one that its share is below rounding is left out.
+        """
+        worst = self.samples.behind(weights).max(axis=1)
+        first = int(worst.argmax())
+        self.seen_at, self.room = weights, ROOM_TO_MOVE * float(np.linalg.norm(weights))
+        reach = np.sqrt(2) * self.room * (self.lengths + self.lengths[first])
+        self.near = self.samples.take(np.flatnonzero(worst + reach >= worst[first] - NEGLIGIBLE))
+
     def _gradient(self, weights: Float64) -> tuple[float, Float64]:
         """The loss, and minus its gradient."""
-        behind = self.samples.behind(weights)
+        if np.linalg.norm(weights - self.seen_at) > self.room:
+            self._look(weights)
+        behind = self.near.behind(weights)
         top = float(behind.max())
         share = np.exp(behind - top)
         total = float(share.sum())
-        return top + np.log(total), self.samples.pull(share / total)
+        return top + np.log(total), self.near.pull(share / total)
 
     def step(self) -> None:
         """One step; the constant is doubled until it holds where the step leads, then lowered by a tenth."""

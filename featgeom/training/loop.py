@@ -25,7 +25,7 @@ from featgeom.models.checkpoints import save_checkpoint
 from featgeom.options import checked_seed
 from featgeom.training.augmentation import shift_and_flip
 from featgeom.training.images import TrainingImages, training_images
-from featgeom.training.losses import Loss, find_loss
+from featgeom.training.losses import Loss, find_loss, log_of_mean_cross_entropy
 from featgeom.training.optimisers import make_optimiser
 from featgeom.training.recipes import Recipe, find_recipe
 from featgeom.training.restart import restart_head
@@ -199,9 +199,15 @@ class Session:
         if learning and (plan.shift or plan.flip):
             x = shift_and_flip(x, plan.shift, plan.flip, np.random.default_rng((self.seed, 0, self.step)))
         self.optimiser.zero_grad()
-        self.loss(self.trained(x), self.data[1][rows]).mean().backward()
+        self.objective(self.trained(x), self.data[1][rows]).backward()
         self.optimiser.step()
         self.step += 1
+
+    def objective(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What a step descends: the mean loss, of which only the direction matters to a normalised step."""
+        if (self.recipe.optimiser, self.recipe.loss) == ("normalised_gd", "cross_entropy"):
+            return log_of_mean_cross_entropy(logits, labels)
+        return self.loss(logits, labels).mean()
 
     @property
     def finished(self) -> bool:

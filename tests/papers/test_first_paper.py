@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from featgeom.data.synthetic import SYNTHETIC
@@ -12,6 +13,7 @@ from featgeom.errors import BadArgument, BadData
 from featgeom.models.reference import ACTIVATIONS
 from featgeom.papers.experiments import EXPERIMENTS, find_experiments
 from featgeom.papers.first import ROWS, compared
+from featgeom.papers.pictures import sheet
 from featgeom.papers.reproduction import open_experiments, reproduce
 from featgeom.training.losses import LOSSES
 from featgeom.training.recipes import find_recipe
@@ -107,6 +109,14 @@ def test_the_command_makes_runs_and_the_table(tmp_path, capsys, monkeypatch):
     assert set(run.results) == {"svm", "retrain", "maps", "trajectory"}
     assert (run.folder / "report.html").exists()
     assert "| blobs |" in (tmp_path / "first-paper.md").read_text()
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["maps-data.png"]
+    drawing = sheet("data", {"blobs": run})
+    shown = [axes for axes in drawing.figure.axes if axes.get_visible()]
+    assert [len(axes.images) for axes in shown] == [1] * 6  # three panels in either space
+    maps = run.result("maps").arrays
+    alike = maps["feature_network"] == maps["feature_machine"]
+    own, both = (np.asarray(shown[i].images[0].get_array()) for i in (0, 2))
+    np.testing.assert_array_equal((own == both).all(axis=2), alike)
     assert featgeom_run(["verify", str(run.folder)]) == 0
     assert featgeom_run(["reproduce", "mnist_two", "-o", str(tmp_path)]) == 2
     assert "needs real data" in capsys.readouterr().err

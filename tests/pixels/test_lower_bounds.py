@@ -13,6 +13,7 @@ from torch.nn import functional
 import featgeom as fg
 from featgeom.errors import BadArgument, BadData, Unsupported
 from featgeom.pixels.interval import IntervalPass
+from featgeom.pixels.loose import Loose
 from featgeom.pixels.relaxation import bounded_below, least_change
 
 from .networks import PIXELS, SHAPE, conv_classifier, images
@@ -119,7 +120,9 @@ def test_bounds_hold_at_sampled_images(name: str, radius: float) -> None:
     intervals = IntervalPass(low, high, x, reach)
     lower, upper = intervals.run(network)
     lead = lambda v: v[:, 0] - v[:, 1]  # noqa: E731
-    ((value, change),) = bounded_below(network, x, intervals.bent, [lead], (low - x, high - x), reach)
+    ((value, change),) = bounded_below(
+        network, x, list(map(Loose.of, intervals.bent)), [lead], (low - x, high - x), reach
+    )
     for part in in_the_ball(x, radius, 60):
         with torch.no_grad():
             values = network(part)
@@ -156,7 +159,7 @@ def test_the_linear_function_is_the_network_where_nothing_can_bend() -> None:
     intervals = IntervalPass(low, high, x, reach)
     intervals.run(network)
     ((value, change),) = bounded_below(
-        network, x, intervals.bent, [lambda v: v[:, 2]], (low - x, high - x), reach
+        network, x, list(map(Loose.of, intervals.bent)), [lambda v: v[:, 2]], (low - x, high - x), reach
     )
     leaf = x.clone().requires_grad_(True)
     logit = network(leaf)[:, 2]

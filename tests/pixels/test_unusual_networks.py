@@ -12,6 +12,7 @@ from torch.nn import functional
 from featgeom.errors import Unsupported
 from featgeom.pixels.balls import Balls
 from featgeom.pixels.branching import Prover
+from featgeom.pixels.loose import Loose
 
 from .networks import sampled
 
@@ -69,7 +70,9 @@ def test_no_image_breaks_a_bound(name: str, norm: float) -> None:
     sign = 1.0 if net(x)[0, 0] > net(x)[0, 1] else -1.0
     balls = Balls(x, torch.tensor([RADIUS]).double(), (0.0, 1.0), norm)
     (lower, upper), bent = balls.intervals(net)
-    ((value, change),) = balls.below(net, torch.tensor([0]), bent, [lambda v: sign * (v[:, 0] - v[:, 1])])
+    ((value, change),) = balls.below(
+        net, torch.tensor([0]), list(map(Loose.of, bent)), [lambda v: sign * (v[:, 0] - v[:, 1])]
+    )
     reach = RADIUS / 6**0.5 if norm == 2 else RADIUS
     images = torch.cat([sampled(x[0], RADIUS, norm), x + 0.999 * reach, x - 0.999 * reach])
     with torch.no_grad():
@@ -142,7 +145,7 @@ def test_a_network_that_does_not_do_the_same_twice_is_refused() -> None:
     _, bent = balls.intervals(net)
     net.runs = 1
     with pytest.raises(Unsupported, match="the same for every image"):
-        balls.below(net, torch.tensor([0]), [*bent, bent[0]], [lambda v: v[:, 0]])
+        balls.below(net, torch.tensor([0]), [Loose.of(bent[0])] * 2, [lambda v: v[:, 0]])
 
 
 def test_negative_averages_are_refused() -> None:

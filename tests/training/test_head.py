@@ -5,6 +5,7 @@ import pytest
 
 import featgeom as fg
 from featgeom.errors import BadArgument
+from featgeom.training import descents
 from featgeom.training.head import train_head
 
 TOY = (
@@ -130,3 +131,18 @@ def test_wrong_arguments_are_named():
         train_head(*TOY, steps=1, rate=-1.0)
     with pytest.raises(BadArgument, match="does not fit"):
         train_head(*TOY, steps=1, start=fg.AffineHead(np.eye(3)))
+
+
+def test_samples_too_far_behind_to_matter_change_nothing_by_being_left_out(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 600)
+    x = 8 * np.eye(3)[y] + rng.normal(size=(600, 3))
+    some = train_head(x, y, steps=400, method="accelerated_gd")
+    monkeypatch.setattr(descents, "NEGLIGIBLE", np.inf)
+    every = train_head(x, y, steps=400, method="accelerated_gd")
+    for one, other in zip(some.heads, every.heads, strict=True):
+        np.testing.assert_allclose(one.weight, other.weight, rtol=1e-6, atol=1e-9)
+    monkeypatch.undo()
+    wide, last = np.hstack([x, np.ones((600, 1))]), some.last
+    reached = np.hstack([last.weight, last.bias[:, None]])
+    assert len(descents.Accelerated(descents.Samples(wide, y, np.ones(4)), reached, None).near) < 300

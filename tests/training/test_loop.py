@@ -15,7 +15,7 @@ import featgeom as fg
 from featgeom.errors import BadArgument, BadCheckpoint
 from featgeom.training import loop
 from featgeom.training.augmentation import shift_and_flip
-from featgeom.training.losses import LOSSES
+from featgeom.training.losses import LOSSES, log_of_mean_cross_entropy
 from featgeom.training.optimisers import OPTIMISERS
 from featgeom.training.schedule import log_spaced
 
@@ -209,3 +209,21 @@ def test_a_shift_moves_images_and_a_flip_mirrors_them():
         assert len(found) == 1
         seen.update(found)
     assert len(seen) == 18
+
+
+def test_the_logarithm_of_the_loss_has_a_gradient_of_the_same_direction_and_never_underflows():
+    labels = torch.tensor([0, 1, 2, 0])
+    for scale in (0.1, 3.0, 8.0):
+        logits = scale * torch.tensor([[3.0, 1, 0], [0, 2, 1], [0, 1, 4], [2, 1, 0]], dtype=torch.float64)
+        gradients = []
+        for loss in (lambda z, y: LOSSES["cross_entropy"](z, y).mean(), log_of_mean_cross_entropy):
+            z = logits.clone().requires_grad_()
+            loss(z, labels).backward()
+            gradients.append(z.grad / z.grad.norm())
+        torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-8)
+        value = LOSSES["cross_entropy"](logits, labels).mean().log()
+        torch.testing.assert_close(log_of_mean_cross_entropy(logits, labels), value, rtol=1e-6, atol=1e-7)
+    z = (1e4 * logits).float().requires_grad_()
+    log_of_mean_cross_entropy(z, labels).backward()
+    assert z.grad.isfinite().all()
+    assert z.grad.norm() > 0.5

@@ -8,7 +8,7 @@ import featgeom as fg
 from featgeom import Status
 from featgeom.data.synthetic import SYNTHETIC
 from featgeom.errors import BadArgument
-from featgeom.models.reference import ACTIVATIONS, REFERENCE
+from featgeom.models.reference import ACTIVATIONS, REFERENCE, mlp
 
 SHAPES = {"digits_cnn": (1, 8, 8), "mlp": (1, 1, 2), "asymmetric": (1, 1, 2)}
 SEPARABLE = {"blobs": None, "three_blobs": True, "moons": False, "annuli": True, "annuli_nonseparable": False}
@@ -77,3 +77,14 @@ def test_the_recipes_on_images_run(tmp_path, real_data, recipe):
     clf = fg.load_classifier(run.last)
     assert clf.head.dimension == 2
     assert clf.classes == ("0", "1", "2")[: clf.head.classes]
+
+
+def test_without_bias_the_network_is_homogeneous_in_its_weights():
+    net = mlp(hidden=20, features=5, classes=3, bias=False)
+    x = torch.randn(4, 1, 1, 2, generator=torch.Generator().manual_seed(0))
+    before = net(x)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.mul_(2)
+    torch.testing.assert_close(net(x), 8 * before)
+    assert all("bias" not in name for name, _ in net.named_parameters())
