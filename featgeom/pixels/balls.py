@@ -63,13 +63,13 @@ class Balls:
         assert here.bend is not None
         lower, upper = (end.flatten(1).clone() for end in (here.lower, here.upper))
         asked = here.bend.asked(lower, upper)
-        asked &= asked.sum(1, keepdim=True) <= units
         loose = [Loose.of(one) for one in bent]
         for i in torch.nonzero(asked.any(1))[:, 0].tolist():
             crowd = crowded(here, bent, torch.nonzero(asked[i])[:, 0])
-            if crowd is not None:
+            if crowd is not None and len(crowd.phase) <= units:
                 asked[i] = False
                 self._narrow_crowd(network, i, loose, crowd, (lower[i], upper[i]), until)
+        asked &= asked.sum(1, keepdim=True) <= units
         for part in torch.nonzero(asked).split(rows_at_once([*bent, here])):
             if thread_time() > until:
                 break
