@@ -40,7 +40,8 @@ def sheet(part: str, runs: Mapping[str, Run]) -> Drawing | None:
                 for axes in some:
                     axes.set_visible(True)
                     axes.set_box_aspect(1)
-        row[0].set_ylabel(name.replace("_", " "), fontsize=7)
+        first = next(axes for axes in row if axes.get_visible())
+        first.set_ylabel(name.replace("_", " "), fontsize=7)
     heads = [f"{SPACES[space]}\n{title.split(';')[0]}" for space in spaces for title in TITLES]
     for axes, title in zip(grid[0], heads, strict=True):
         axes.set_title(title, fontsize=7)

@@ -82,8 +82,9 @@ def pixel_lower_bounds(
     ``norm`` is 2 for Euclidean balls, inf for balls of the largest change of a pixel.
 
     The bound holds for the network as a function of real numbers, with its weights as they are stored. It
-    is computed in float64, with slack for its rounding: it is no claim that `featgeom verify` re-checks,
-    and in the network's own arithmetic logits that nearly tie may be ordered otherwise.
+    is computed in float64, wherever the network is on the processor, with slack for its rounding: it is no
+    claim that `featgeom verify` re-checks, and in the network's own arithmetic logits that nearly tie may be
+    ordered otherwise.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
     additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, and what was registered
@@ -102,6 +103,7 @@ def pixel_lower_bounds(
     """
     begun = perf_counter()
     array = as_numpy(getattr(images, "images", images), "images")
+    classifier = classifier if classifier.device.type == "cpu" else classifier.to("cpu")
     f = pixel_function(classifier, array, "logits")
     if steps < 1 or (units or 0) < 0 or not 0 <= seconds < math.inf:
         raise BadArgument("steps must be at least 1, units and seconds at least 0")
