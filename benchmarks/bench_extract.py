@@ -1,6 +1,6 @@
 """Extraction into a store beside the bare network, in the batch size in which it is fastest.
 
-    FEATGEOM_DATA=DIR python benchmarks/bench_extract.py [--images 5000] [--rounds 3]
+    FEATGEOM_DATA=DIR python benchmarks/bench_extract.py [--images 5000] [--rounds 3] [--device cuda]
 
 ResNet-20 on CIFAR-10. The bare network gets batches that lie in memory, in inference mode, nothing is done
 with what it says; extraction reads, checks, compares head and network, and stores. Both are timed in turn, on
@@ -23,7 +23,7 @@ from featgeom.data.sources import load_images
 from featgeom.features.extraction import extract
 from featgeom.models.sources import load_classifier
 
-BATCHES = (16, 32, 64, 128, 256, 512)
+BATCHES = (16, 32, 64, 128, 256, 512, 1024)
 
 
 def least(calls: list[Callable[[], object]], rounds: int) -> list[tuple[float, float]]:
@@ -45,9 +45,12 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
     data = Path(os.environ["FEATGEOM_DATA"])
-    clf = load_classifier(data / "checkpoints" / "resnet20-12fca82f.th", arch="cifar_resnet20")
+    clf = load_classifier(
+        data / "checkpoints" / "resnet20-12fca82f.th", arch="cifar_resnet20", device=asked.device
+    )
     whole = load_images(f"cifar10:{data / 'cifar10'}", split="test")
     images = replace(whole, images=whole.images[: asked.images], labels=whole.labels[: asked.images])
     pixels = torch.from_numpy(images.images[:].copy()).float() / 255
@@ -55,7 +58,7 @@ def main() -> None:
     def bare(size: int) -> Callable[[], object]:
         def call() -> object:
             with torch.inference_mode():
-                return [clf.network(part) for part in pixels.split(size)]
+                return [clf.network(part.to(clf.device)).cpu() for part in pixels.split(size)]
 
         return call
 
@@ -64,8 +67,8 @@ def main() -> None:
         calls = [*map(bare, BATCHES), lambda: extract(clf, images, store=Path(place) / str(next(stores)))]
         *networks, (wall, work) = least(calls, asked.rounds)
     for size, (a, b) in zip(BATCHES, networks, strict=True):
-        print(f"bare network, {size:>3} at once: {a:6.2f} s, {b:6.2f} s of the processor")
-    print(f"extraction:                {wall:6.2f} s, {work:6.2f} s of the processor")
+        print(f"bare network, {size:>4} at once: {a:6.2f} s, {b:6.2f} s of the processor")
+    print(f"extraction:                 {wall:6.2f} s, {work:6.2f} s of the processor")
     print(f"ratio: {wall / min(a for a, _ in networks):.2f} on the wall, ", end="")
     print(f"{work / min(b for _, b in networks):.2f} of the processor")
 

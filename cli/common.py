@@ -77,8 +77,11 @@ def featgeom_command(example: str) -> Callable[[Callable[..., Any]], click.Comma
             if memory is not None:
                 set_memory(memory)
             set_threads(threads)
+            from featgeom.progress import doing  # which brings numpy, and this its threads
+
             console = Console(as_json, quiet)
-            with heard(console.note, alone=True), cluster(workers, scheduler):
+            going_on = doing(function.__name__, disable=quiet)
+            with heard(console.note, alone=True), going_on, cluster(workers, scheduler):
                 return function(console, **options)
 
         lines = "\n".join("  " + line for line in example.strip().splitlines())

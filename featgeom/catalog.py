@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from featgeom.errors import BadArgument, BadData, FeatgeomError, nearest_name
 from featgeom.options import Count, OneOf, Option, Several, Switch
+from featgeom.progress import doing
 from featgeom.text import visible
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ class Study:
 
         options = self.chosen(given)
         started = time.perf_counter()
-        study = importlib.import_module(f"featgeom.{self.study}").study
-        record: Record = study(run, device=device, progress=progress, **options)
+        with doing(self.name, disable=not progress):
+            study = importlib.import_module(f"featgeom.{self.study}").study
+            record: Record = study(run, device=device, progress=progress, **options)
         if run.unlabelled:
             record = replace(record, findings=(_unlabelled(run.unlabelled), *record.findings))
         seconds = time.perf_counter() - started

@@ -55,10 +55,13 @@ class NeuralCollapse(Result):
     stats: Stats
 
 
-def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralCollapse:
+def neural_collapse(
+    x: ArrayLike, y: ArrayLike, head: AffineHead, predicted: ArrayLike | None = None
+) -> NeuralCollapse:
     """Measures NC1 to NC4 of Papyan, Han and Donoho (2020, arXiv 2008.08186, section 2).
 
     x: features (n, d), float32 or float64, memory maps included (read twice, in blocks). y: labels (n,).
+    predicted: the class that the head gives each sample (n,), where that is known already.
 
     NC1 is tr(Σ_W Σ_B⁺)/C with Σ_W the mean of the classes' covariances and Σ_B the covariance of the class
     means, every class of equal weight; NC2 the deviation from equal norms and equal angles; NC3
@@ -82,7 +85,8 @@ def neural_collapse(x: ArrayLike, y: ArrayLike, head: AffineHead) -> NeuralColla
     noise = _rounding_noise(means)
     centred[np.linalg.norm(centred, axis=1) <= noise] = 0
     basis, spread = _span(centred, noise)
-    nc1, nc4 = _within(points, slot, counts, centre, centred, basis, spread, head, classes)
+    given = None if predicted is None else as_labels(predicted, "predicted", len(points), head.classes)
+    nc1, nc4 = _within(points, slot, counts, centre, centred, basis, spread, head, classes, given)
     return NeuralCollapse(
         nc1=nc1,
         nc2=simplex_deviation(centred),
@@ -262,6 +266,7 @@ def _within(
     spread: Float64,
     head: AffineHead,
     classes: Ints,
+    predicted: Ints | None,
 ) -> tuple[float, float]:
     """NC1 and NC4 in one pass.
 
@@ -273,12 +278,13 @@ def _within(
     total, disagree, start = 0.0, 0, 0
     row_bytes = max(1, points[:1].nbytes)
     for block in blocks(points, row_bytes * max(1, ENTRIES // max(head.weight.shape))):
-        rows = slot[start : start + len(block)]
-        start += len(block)
+        here = slice(start, start + len(block))
+        rows, start = slot[here], here.stop
         wide = block.astype(np.float64, copy=False)
         shadow = (wide - centre) @ basis
         nearest = classes[(shadow @ anchors.T - half).argmax(axis=1)]
-        disagree += int((nearest != head.logits(wide).argmax(axis=1)).sum())
+        decided = head.logits(wide).argmax(axis=1) if predicted is None else predicted[here]
+        disagree += int((nearest != decided).sum())
         deviation = (shadow - anchors[rows]) / spread
         total += float((np.einsum("ij,ij->i", deviation, deviation) / counts[rows]).sum())
     # Σ_W = mean over C classes, Σ_B⁺ = C U S⁻² Uᵀ, and the definition divides by C once more.

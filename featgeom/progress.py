@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
+from threading import Event, Thread
+from time import monotonic
 from typing import Any, TypeVar
 
 import numpy as np
 
 Result = TypeVar("Result")
 EVERY = 10.0  # seconds between two lines where there is no terminal
+SOON = 2.0  # seconds after which a terminal shows what goes on
 LINE = "{desc}: {n_fmt} of {total_fmt} ({percentage:.0f} %), {elapsed} gone, {remaining} left"
+
+
+_going_on: list[object] = []  # what `doing` tells of, innermost last
 
 
 class _Lines:
     """A stream on which every state of a bar is a line of its own."""
 
+    last = 0.0  # when anything was said
+
     def write(self, text: str) -> None:
         """One state; clearing the bar says nothing."""
         if said := text.strip():
             print(said, file=sys.stderr)
+            _Lines.last = monotonic()
 
     def flush(self) -> None:
         """Write what is waiting."""
@@ -37,8 +47,42 @@ def bar(items: Iterable[Any] | None = None, *, desc: str, disable: bool, **more:
 
     if not sys.stderr.isatty():
         more |= {"file": _Lines(), "mininterval": EVERY, "maxinterval": EVERY, "delay": EVERY, "leave": False}
+        more |= {"position": 0}  # none moves up above another
         more |= {"bar_format": LINE} if "total" in more or hasattr(items, "__len__") else {}
     return tqdm(items, desc=desc, disable=disable, **more)
+
+
+@contextmanager
+def doing(what: str, *, disable: bool) -> Iterator[None]:
+    """Tell that ``what`` goes on and for how long: at a terminal after two seconds, else a line every ten.
+
+    Without a terminal nothing is told while a `bar` or something within tells more.
+    """
+    if disable:
+        yield
+        return
+    mine, over = object(), Event()
+    shown = bar(desc=what, disable=False, bar_format="{desc}: {elapsed} gone", delay=SOON, leave=False)
+    telling = Thread(target=_tell, args=(shown, mine, over), daemon=True)
+    _going_on.append(mine)
+    telling.start()
+    try:
+        yield
+    finally:
+        _going_on.remove(mine)
+        over.set()
+        telling.join()
+        shown.close()
+
+
+def _tell(shown: Any, mine: object, over: Event) -> None:
+    """Show a bar of `doing` anew from time to time, until it is over."""
+    terminal, began = sys.stderr.isatty(), monotonic()
+    while not over.wait(1.0 if terminal else max(EVERY, 0.05)):
+        silent = not terminal and mine is _going_on[-1] and monotonic() - _Lines.last >= EVERY
+        if silent or (terminal and monotonic() - began >= SOON):
+            with suppress(OSError, ValueError):  # whoever reads it may be gone
+                shown.refresh()
 
 
 def in_batches(

@@ -198,3 +198,13 @@ def test_two_means_in_one_direction_and_a_row_of_zeros():
     means = [[1.0, 0.0], [2.0, 0.0], [-3.0, 0.0]]
     found = generalised_collapse(means, [[1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])
     assert (found.uniformity, found.one_vs_rest, found.duality) == (np.inf, 0, np.inf)
+
+
+def test_classes_that_are_known_already_are_not_asked_for_again(rng, monkeypatch):
+    x, y = rng.normal(size=(60, 5)), rng.integers(3, size=60)
+    head = fg.AffineHead(rng.normal(size=(3, 5)))
+    found = fg.neural_collapse(x, y, head)
+    known = head.logits(x).argmax(axis=1)
+    monkeypatch.setattr(fg.AffineHead, "logits", None)
+    assert fg.neural_collapse(x, y, head, known).nc4 == found.nc4 > 0
+    assert fg.neural_collapse(x, y, head, y).nc4 != found.nc4

@@ -1,6 +1,7 @@
 """How far a long step is: lines without a terminal, none for what is quick or where quiet is asked for."""
 
 import os
+from time import sleep
 
 import numpy as np
 import pytest
@@ -67,6 +68,9 @@ def test_what_is_quick_says_nothing(capsys):
         ("regions", "largest balls: "),
         ("hulls", "pairs of hulls: "),
         ("svm", "machines of pairs: "),
+        ("svm", "machines of all classes: "),
+        ("boundaries", "slices: "),
+        ("verify", "verify hulls: "),
     ],
 )
 def test_studies_say_how_far_they_are_also_without_a_terminal(run, study, said, monkeypatch, capsys):
@@ -75,3 +79,53 @@ def test_studies_say_how_far_they_are_also_without_a_terminal(run, study, said, 
     assert said in capsys.readouterr().err
     assert featgeom_run([study, str(run.folder), "--quiet"]) == 0
     assert said not in capsys.readouterr().err
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.05)
+
+
+def lines_of(capsys):
+    return [line for line in capsys.readouterr().err.splitlines() if line]
+
+
+def test_what_goes_on_is_told_while_it_does(soon, capsys):
+    with progress.doing("this", disable=False):
+        sleep(0.5)
+    lines = lines_of(capsys)
+    assert lines
+    assert {line.partition(": ")[0] for line in lines} == {"this"}
+    assert all(line.endswith(" gone") for line in lines)
+    with progress.doing("this", disable=True):
+        sleep(0.2)
+    sleep(0.2)
+    assert not lines_of(capsys)
+
+
+def test_of_things_within_each_other_the_innermost_is_told(soon, capsys):
+    with progress.doing("outer", disable=False), progress.doing("inner", disable=False):
+        sleep(0.5)
+    assert {line.partition(": ")[0] for line in lines_of(capsys)} == {"inner"}
+
+
+def test_what_tells_more_is_not_talked_over(soon, capsys):
+    with progress.doing("outer", disable=False):
+        for _ in progress.bar(range(60), desc="things", disable=False):
+            sleep(0.01)
+    said = [line.partition(": ")[0] for line in lines_of(capsys)]
+    assert said.count("things") > said.count("outer")
+
+
+def test_an_error_ends_the_telling(soon, capsys):
+    def fails():
+        with progress.doing("this", disable=False):
+            sleep(0.2)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert lines_of(capsys)
+    sleep(0.2)
+    assert not lines_of(capsys)
+    assert not progress._going_on

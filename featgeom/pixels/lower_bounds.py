@@ -75,14 +75,16 @@ def pixel_lower_bounds(
 
     ``seconds`` more for each sample, of the calling thread's processor time, are spent on slopes and prices
     learned by gradient, and then on branch and bound: a ball that does not hold is split at the ReLU that
-    leaves out most, until all parts hold or the time is over. On small networks, where the distance
-    is not too large, the bound so meets it.
+    leaves out most, until all parts hold or the time is over. On small networks, where the distance is not
+    too large, the bound so meets it. Where intervals leave nothing (deep networks), the network's own linear
+    function at the image bounds a ball so small that it reaches few kinks.
 
     ``norm`` is 2 for Euclidean balls, inf for balls of the largest change of a pixel.
 
     The bound holds for the network as a function of real numbers, with its weights as they are stored. It
-    is computed in float64, with slack for its rounding: it is no claim that `featgeom verify` re-checks,
-    and in the network's own arithmetic logits that nearly tie may be ordered otherwise.
+    is computed in float64, wherever the network is on the processor, with slack for its rounding: it is no
+    claim that `featgeom verify` re-checks, and in the network's own arithmetic logits that nearly tie may be
+    ordered otherwise.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
     additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, and what was registered
@@ -101,6 +103,7 @@ def pixel_lower_bounds(
     """
     begun = perf_counter()
     array = as_numpy(getattr(images, "images", images), "images")
+    classifier = classifier if classifier.device.type == "cpu" else classifier.to("cpu")
     f = pixel_function(classifier, array, "logits")
     if steps < 1 or (units or 0) < 0 or not 0 <= seconds < math.inf:
         raise BadArgument("steps must be at least 1, units and seconds at least 0")

@@ -119,7 +119,7 @@ def slice_pixels(
     polygons = _polygons(labels, u, v, spacing, domain)
     graph, regions = _graph(labels, polygons), 0
     if exact:
-        network = OnPlane(classifier.to(dtype=torch.float64).network, plane, f.shape)
+        network = OnPlane(classifier.to("cpu", torch.float64).network, plane, f.shape)
         polygons, regions = exact_polygons(network, domain)
         graph = touching(polygons, spacing)
     return PixelSlice(

@@ -15,11 +15,11 @@ from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.ambiguity import Ambiguity, ambiguity
 from featgeom.boundaries.crossings import crossings
 from featgeom.boundaries.directions import DirectionSpectrum, direction_spectrum
-from featgeom.boundaries.flips import flip_points
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.ties import FlipPoints, tie_points
 from featgeom.errors import BadArgument, BadData, nearest_name
 from featgeom.features.features import FeatureSet
+from featgeom.progress import doing
 from featgeom.proofs import boundaries as proof
 from featgeom.proofs.boundaries import PAIRS_OF_ALL, chosen_norm
 from featgeom.proofs.proof import Found, proved
@@ -27,6 +27,7 @@ from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.runs.subjects import rows_of
 from featgeom.status import Status
+from featgeom.studies.nearest_flips import nearest_flips
 from featgeom.studies.slices import Triple, stored_slices
 from featgeom.text import visible
 
@@ -54,7 +55,8 @@ def study(
     head, z = question.head, np.asarray(question.features)
     measure = chosen_norm(norm, run.features(run.reference_split))
     unit = UNIT if measure.plain else f"{measure.name} distance"
-    flips = flip_points(head, z, None, domain, measure)
+    with doing("nearest boundaries", disable=not progress):
+        flips = nearest_flips(run, domain, measure, progress)
     ranked = ambiguity(flips.distance, head.logits(z), question.labels)
     pairs = boundary_pairs(flips, head.classes)
     means = run.subjects.means(run.reference_split)
@@ -63,7 +65,8 @@ def study(
     spectra = direction_spectrum(z, flips.point, flips.classes[:, 0])
     triples = [named_triple(names, question, means, run.classes) for names in slices]
     triples = triples or chosen_triples(pairs, means, present, run.classes)
-    drawn, slice_claims = stored_slices(triples, run, traces)
+    with doing("slices", disable=not progress):
+        drawn, slice_claims = stored_slices(triples, run, traces)
 
     claims = {"nearest": flips.certificate.named(points=asked, domain=domain), **slice_claims}
     if len(flips.certificate_empty):

@@ -14,7 +14,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     """NC1 to NC4 on every split of a run, and how each class stands to its row of the head."""
     parts = {split: run.features(split) for split in run.splits}
     measured = {
-        split: neural_collapse(part.features, part.labels, part.head) for split, part in parts.items()
+        split: neural_collapse(part.features, part.labels, part.head, run.subjects.predicted(split))
+        for split, part in parts.items()
     }
     reference = measured[run.reference_split]
     findings = tuple(

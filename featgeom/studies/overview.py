@@ -16,7 +16,7 @@ from featgeom.collapse import NeuralCollapse, neural_collapse
 from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
 from featgeom.limits import memory_budget
-from featgeom.progress import bar
+from featgeom.progress import bar, doing
 from featgeom.proofs import overview as proof
 from featgeom.proofs.headings import headed
 from featgeom.proofs.overview import QUANTILES, UNIT
@@ -40,14 +40,16 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     Distances are to the nearest decision boundary in feature space R^d, from the sample's own side, so they
     are radii of balls in which the head's class cannot change; they say nothing about pixels.
     """
-    parts = {split: Part.of(run, split) for split in run.splits}
+    with doing("class and nearest boundary of all samples", disable=not progress):
+        parts = {split: Part.of(run, split) for split in run.splits}
     reference, question = parts[run.reference_split], parts[run.question_split]
     guarantees, claims = guaranteed_hulls(run, progress)
     for split, part in parts.items():
         claims[f"balls-{split}"] = part.certificate.named(points=f"{split}/features", domain="space")
         claims[f"float32-{split}"] = part.as_run.certificate.named(points=f"{split}/features")
-    collapse = neural_collapse(reference.set.features, reference.set.labels, reference.set.head)
-    domain = feature_domain(reference.set.features)
+    features = reference.set
+    collapse = neural_collapse(features.features, features.labels, features.head, reference.predicted)
+    domain = feature_domain(features.features)
 
     findings = [
         Finding(f"Accuracy is {part.accuracy:.4f} on {split} ({part.correct.sum():,} of {len(part.set):,}).")

@@ -7,7 +7,7 @@ import numpy as np
 from featgeom.arrays import Floats, Ints, blocks
 from featgeom.certificates.claim import Claim
 from featgeom.hulls.hull import ConvexHull
-from featgeom.progress import bar
+from featgeom.progress import bar, doing
 from featgeom.proofs import regions as proof
 from featgeom.proofs.headings import headed
 from featgeom.proofs.proof import Found, proved
@@ -42,7 +42,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     cells, boxed = Cells(head, domain), Cells(head, box)
     step = max(1, len(reference) // WITNESSES)
     pairs, allowed = every_pair(len(classes)), programs(head.classes, head.dimension)
-    met = meetings(head, cells.domain, pairs, reference.features[::step], allowed)
+    with doing("which cells meet", disable=not progress):
+        met = meetings(head, cells.domain, pairs, reference.features[::step], allowed)
     degree = np.bincount(pairs[met.tie_rows >= 0].ravel(), minlength=len(classes))
     empty = {c: cells.is_empty(c) for c in np.flatnonzero(degree == 0).tolist()[:allowed]}
     each = bar(range(len(classes)), desc="largest balls", disable=not progress)

@@ -12,6 +12,7 @@ from featgeom.arrays import Floats, Ints
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import Boundaries, HeadComparison, compare_head, cross_entropy
 from featgeom.margins.machine import LinearSVM, max_margin
+from featgeom.progress import doing
 from featgeom.proofs import machines as proof
 from featgeom.proofs.headings import headed
 from featgeom.proofs.machines import KINDS
@@ -37,7 +38,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     samples = f"{run.reference_split}/features predicted as labelled"
     right = run.subjects.predicted(run.reference_split) == features.labels
     x, y = run.subjects.points(samples), features.labels[right]
-    whole = whole_machines(head, x, y, run.seed)
+    with doing("machines of all classes", disable=not progress):
+        whole = whole_machines(head, x, y, run.seed)
     pairs, left_out = chosen_pairs(head, x, y)
     of_pairs = pair_machines(head, x, y, pairs, run.seed, progress)
     accuracy = float(right.mean())

@@ -12,7 +12,7 @@ from featgeom import FeatgeomError, analyze, cluster, open_run
 from featgeom.errors import BadArgument, BadData
 from featgeom.runs import sharing
 from featgeom.runs.claims import load_claims
-from featgeom.studies import hulls
+from featgeom.studies import hulls, nearest_flips
 from featgeom.workers import _clients, in_order
 from featgeom_cli.main import run as featgeom_run
 
@@ -132,6 +132,19 @@ def test_questions_asked_in_parts_have_the_answers_proved(copy, two, monkeypatch
     whole = {one.name: one.claim for one in copy.claims("hulls")}
     assert len(whole["distance-everything"]) == 500
     assert (np.diff(whole["extreme-everything"].rows) > 0).all()
+
+
+def test_flips_found_in_parts_have_one_claim_that_is_proved(copy, two, monkeypatch):
+    monkeypatch.setattr(nearest_flips, "SAMPLES", 150)
+    shared = copy.study("boundaries", traces=False)
+    assert copy.verify().refuted == 0
+    (stored,) = [one for one in copy.claims("boundaries") if one.name == "nearest"]
+    assert stored.claim.owner.tolist() == list(range(500))
+    monkeypatch.setattr(nearest_flips, "in_use", lambda: False)
+    alone = copy.study("boundaries", traces=False)
+    for name in ("distance", "lower_bound"):
+        np.testing.assert_allclose(shared.arrays[name], alone.arrays[name], rtol=1e-12)
+    np.testing.assert_array_equal(shared.arrays["rival"], alone.arrays["rival"])
 
 
 def test_what_claims_are_about_is_not_sent(copy, two):
