@@ -24,7 +24,7 @@ from featgeom.data.sources import SOURCES, load_splits, parse_source
 from featgeom.errors import BadArgument, BadData
 from featgeom.models.channels import fit_channels
 from featgeom.models.pixel_spec import PixelSpec
-from featgeom.preprocess import Way, preprocess_from_json
+from featgeom.preprocess import Preprocess, Way, preprocess_from_json
 from featgeom.remarks import remark
 
 if TYPE_CHECKING:
@@ -84,9 +84,26 @@ class Asking:
         return [AskedImage(name, partial(self._fitted, partial(of, i), name)) for i, name in enumerate(names)]
 
     def picture(self, content: bytes, name: str) -> AskedImage:
-        """The bytes of a picture, of any format that a file may have."""
-        load = partial(self._decoded, Picture(name, lambda: open_picture(io.BytesIO(content))), self.way)
+        """The bytes of a picture, of any format that a file may have.
+
+        Where nothing says how the run's images came to their size, one of another size is resized until it
+        covers that, and its middle is taken, which is said.
+        """
+        picture = Picture(name, lambda: open_picture(io.BytesIO(content)))
+        load = partial(self._decoded, picture, self.way or self._covering(picture))
         return AskedImage(name, partial(self._fitted, load, name))
+
+    def _covering(self, picture: Picture) -> Preprocess | None:
+        """What fits a picture to the size of the run's images; None where it has that, or none is known."""
+        wanted = tuple(self._pixels().shape or self.shape)[1:]
+        width, height = read_header(picture, Counter()).size
+        if not wanted or (height, width) == wanted:
+            return None
+        self.said[
+            f"was resized from {width}x{height} to cover {wanted[1]}x{wanted[0]}, and the middle taken; "
+            "whether the network's own images were made so is not known"
+        ] += 1
+        return Preprocess(wanted, wanted)
 
     def remarks(self) -> None:
         """Say what was changed in pictures that were decoded, once for all of them."""

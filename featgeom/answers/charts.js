@@ -9,7 +9,7 @@ const value = (row, column) => (row[column] === "" ? NaN : Number(row[column]));
 const numbers = heads.map((_, i) => i).filter((i) => i && rows.some((row) => Number.isFinite(value(row, i)))
   && rows.every((row) => row[i] === "" || !Number.isNaN(Number(row[i]))));
 const colour = (k) => `hsl(${(k * 137.5) % 360} 60% 50%)`;  // by the golden angle: neighbours differ
-const WIDE = 720, HIGH = 400, EDGE = 56;
+const WIDE = 720, HIGH = 400, EDGE = 72;
 
 function make(kind, attributes, text = "") {
   const node = document.createElementNS("http://www.w3.org/2000/svg", kind);
