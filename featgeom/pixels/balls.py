@@ -63,13 +63,13 @@ class Balls:
         assert here.bend is not None
         lower, upper = (end.flatten(1).clone() for end in (here.lower, here.upper))
         asked = here.bend.asked(lower, upper)
-        asked &= asked.sum(1, keepdim=True) <= units
         loose = [Loose.of(one) for one in bent]
         for i in torch.nonzero(asked.any(1))[:, 0].tolist():
             crowd = crowded(here, bent, torch.nonzero(asked[i])[:, 0])
-            if crowd is not None:
+            if crowd is not None and len(crowd.phase) <= units:
                 asked[i] = False
                 self._narrow_crowd(network, i, loose, crowd, (lower[i], upper[i]), until)
+        asked &= asked.sum(1, keepdim=True) <= units
         for part in torch.nonzero(asked).split(rows_at_once([*bent, here])):
             if thread_time() > until:
                 break
@@ -80,7 +80,7 @@ class Balls:
             upper[sample, unit] = torch.minimum(upper[sample, unit], (-down).nan_to_num(math.inf))
         return replace(here, lower=lower.view_as(here.lower), upper=upper.view_as(here.upper))
 
-    def tightened(self, network: nn.Module, bent: list[Bent], here: Bent, most: int) -> Bent:
+    def tightened(self, network: nn.Module, most: int, until: float, bent: list[Bent], here: Bent) -> Bent:
         """One image's layer with less movement, if at most so many of its entries move at all."""
         assert here.bend is not None
         lower, upper = here.lower.flatten(1), here.upper.flatten(1)
@@ -92,7 +92,10 @@ class Balls:
         loose = [Loose.of(one) for one in bent]
         groups = [bends[unit], torch.ones_like(unit, dtype=torch.bool)]
         at_once = rows_at_once([*bent, here])
-        live, whole = movements(network, self.x, loose, unit, groups, self.room, self.euclid, at_once)
+        found = movements(network, self.x, loose, unit, groups, self.room, self.euclid, at_once, until)
+        if found is None:
+            return here
+        live, whole = found
         energy = torch.minimum(here.energy, whole) if every else here.energy
         return replace(here, energy=energy, tight=live[None])
 

@@ -23,6 +23,7 @@ class Bend:
 
     pools = False
     kinks = False  # whether splitting at 0 leaves two lines
+    convex = False  # whether f(z + Δ) ≥ f(z) + slope Δ
 
     def __init__(self, value: Call, least: float, most: float) -> None:
         self.value = value
@@ -57,6 +58,17 @@ class Bend:
         """A slope for each entry, and by what share of their movement f's own ones can differ from it."""
         return torch.full_like(lower, (self.least + self.most) / 2), (self.most - self.least) / 2
 
+    def slope(self, z: Tensor) -> Tensor:
+        """One between ``least`` and ``most`` for each entry of `windows`: f's own, where it has one."""
+        with torch.enable_grad():
+            at = z.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(self.value(at).sum(), at)
+        return slope
+
+    def leftover(self, z: Tensor, down: Tensor, up: Tensor) -> Tensor:
+        """No less than |f(z + Δ) − f(z) − slope Δ| where −down ≤ Δ ≤ up, entry by entry of what comes out."""
+        return (self.most - self.least) * torch.maximum(down, up).flatten(1)
+
     def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
         """A good price (rows,) of the square of a movement, for coefficients a of f and Σ Δ² ≤ energy²."""
         raise NotImplementedError
@@ -76,6 +88,7 @@ class Kinked(Bend):
     """max(z, share · z), 0 ≤ share ≤ 1: ReLU and LeakyReLU."""
 
     kinks = True
+    convex = True
 
     def __init__(self, share: float = 0.0) -> None:
         super().__init__(lambda z: functional.leaky_relu(z, share) if share else z.relu(), share, 1.0)
@@ -91,6 +104,11 @@ class Kinked(Bend):
     def settled(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """On either side of the kink."""
         return ~self.asked(lower, upper), self.least + (self.most - self.least) * (lower >= 0).to(lower)
+
+    def leftover(self, z: Tensor, down: Tensor, up: Tensor) -> Tensor:
+        """What is beyond the kink."""
+        beyond = torch.where(z > 0, down - z, up + z)
+        return (self.most - self.least) * beyond.clamp_min(0).flatten(1)
 
     def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
         """Of a kink at z, a line leaves out a² / 16 price; those far from their kink leave out nothing."""

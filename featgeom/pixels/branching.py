@@ -20,6 +20,7 @@ from featgeom.pixels.balls import Balls, lead, rows_at_once
 from featgeom.pixels.ends import Bent, Ends
 from featgeom.pixels.learning import GAIN, learned
 from featgeom.pixels.loose import Loose
+from featgeom.pixels.near import Near
 from featgeom.pixels.parts import Parts, cat_lines, halved, joined, leaf
 from featgeom.pixels.relaxation import Line, Pass, entry
 
@@ -64,6 +65,10 @@ class Prover:
             return True
         return split and self._split(balls, radius, whole, value, left, until)
 
+    def near(self, until: float) -> float:
+        """The radius of a ball, small where the network is deep, in which no rival can win."""
+        return Near(self.again, self.x, self.source, self.rivals, self.norm).largest(until)
+
     def _narrowed(self, balls: Balls, units: int, until: float, bent: list[Bent], here: Bent) -> Bent:
         """The ends of what goes into an operation; with learned lines, where few of its entries need them."""
         here = balls.narrowed(self.again, units, until, bent, here)
@@ -72,7 +77,7 @@ class Prover:
         unit = torch.nonzero(here.bend.asked(low, high)[0])[:, 0]
         if bent and 0 < 2 * len(unit) <= min(LEARNED, rows_at_once([*bent, here])):
             self._narrow_learned(balls, unit, until, bent, (low, high))
-        return balls.tightened(self.again, bent, here, units)
+        return balls.tightened(self.again, units, until, bent, here)
 
     def _narrow_learned(self, balls: Balls, unit: Tensor, until: float, bent: list[Bent], ends: Ends) -> None:
         """Narrows the ends (1, all) of these entries in place, by lines learned for each."""

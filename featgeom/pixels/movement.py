@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from time import thread_time
 
 import torch
 from torch import Tensor, nn
@@ -47,13 +48,17 @@ def movements(
     room: Ends,
     radius: Tensor,
     at_once: int,
-) -> list[Tensor]:
+    until: float,
+) -> list[Tensor] | None:
     """No less than how far each of these groups (masks of ``unit``) of a layer's entries can move.
 
-    ``x`` is one image (1, c, h, w), ``loose`` what bends before that layer (1 row each).
+    ``x`` is one image (1, c, h, w), ``loose`` what bends before that layer (1 row each). None where the clock
+    of `thread_time` says ``until`` too soon.
     """
     slopes, coefficients = [], []
     for part in unit.split(at_once):
+        if thread_time() > until:
+            return None
         rows = torch.zeros_like(part)
         mine = [here.at(rows) for here in loose]
         found = Pass(

@@ -16,6 +16,7 @@ class Pool(Bend):
     """The largest entry of each window (max pooling); entries are (n, window, channels · places)."""
 
     pools = True
+    convex = True
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> None:
         pair = [
@@ -56,6 +57,17 @@ class Pool(Bend):
         share = torch.where(upper.gather(1, leads) > lower.gather(1, leads), share, only).nan_to_num(0.0)
         share = torch.maximum(share, only)
         return torch.where(weight < 0, share / share.sum(1, keepdim=True), only)
+
+    def slope(self, z: Tensor) -> Tensor:
+        """That of the leading entry."""
+        return torch.zeros_like(z).scatter(1, z.argmax(1, keepdim=True), 1.0)
+
+    def leftover(self, z: Tensor, down: Tensor, up: Tensor) -> Tensor:
+        """By how much another entry can come to lead."""
+        z, down, up = (self.windows(t) for t in (z, down, up))
+        best, leads = z.max(1, keepdim=True)
+        others = (up + down.gather(1, leads) - (best - z)).scatter(1, leads, 0.0)
+        return torch.where(z > -math.inf, others, 0.0).amax(1)
 
     def middle(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, float]:
         """A like share for each that can lead: the largest is their average by other weights."""

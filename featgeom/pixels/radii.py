@@ -10,19 +10,17 @@ from featgeom.pixels.branching import Prover
 FACTOR = 2.0  # between radii that are tried, at first
 NEAR = 1.08  # between those of whole balls that held and did not: then balls are split
 CLOSE = 2e-3  # relatively: when a radius is as good as one that does not hold
-FIRSTS = 6  # radii that are tried where none is known to hold
 SHARE = 0.4  # of the time that is left, for one ball that is split
 
 
 def largest_radius(prover: Prover, best: float, greatest: float, units: int, until: float) -> float:
     """The greatest radius that was proved until then, no less than ``best``, which holds.
 
-    First whole balls, of growing radii and then between what held and what did not; then, with the time that
-    is left, balls that are split.
+    Where none is known to hold, one so small that few entries bend is the first. Then whole balls, of growing
+    radii and then between what held and what did not; then, with the time that is left, balls that are split.
     """
     failed = greatest * FACTOR
-    if best == 0:
-        best, failed = _first(prover, greatest, units, until)
+    best = best or prover.near(until)
     for split, factor, enough in ((False, FACTOR, NEAR), (True, NEAR, 1 / (1 - CLOSE))):
         failed = greatest * FACTOR if split else failed
         while 0 < best < greatest and thread_time() < until:
@@ -37,15 +35,3 @@ def largest_radius(prover: Prover, best: float, greatest: float, units: int, unt
             else:
                 failed = radius
     return best
-
-
-def _first(prover: Prover, greatest: float, units: int, until: float) -> tuple[float, float]:
-    """A radius that holds, if one of a few does, and one that does not."""
-    radius = greatest
-    for _ in range(FIRSTS):
-        radius, before = radius / 32, radius
-        if thread_time() > until:
-            break
-        if prover.holds(radius, units, until, False):
-            return radius, before
-    return 0.0, radius
