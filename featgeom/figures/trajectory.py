@@ -8,8 +8,6 @@ from featgeom.figures.log_time import against_log_t, rate
 from featgeom.figures.style import TWO_COLUMNS, Drawing, class_colours, legend_below, log_scale, new_figure
 from featgeom.runs.record import Record
 
-SMALLEST = 1e-300  # what is shown of losses too small for a number
-
 
 def draw(record: Record, classes: tuple[str, ...] = ()) -> list[Drawing]:
     """The picture of a trajectory record."""
@@ -28,30 +26,43 @@ def draw(record: Record, classes: tuple[str, ...] = ()) -> list[Drawing]:
     blue, orange, *_ = class_colours(3)
     steps = values("steps")
     angles = {
-        "standard machine": (values("angle to standard"), blue),
-        "augmented machine": (values("to augmented"), orange),
+        "standard machine": (positive(values("angle to standard")), blue),
+        "augmented machine": (positive(values("to augmented")), orange),
     }
-    against_log_t(left, steps, angles, "angle of the head [degrees]")
     missing = {
-        "standard machine": (1 - values("head's margin"), blue),
-        "augmented machine": (1 - values("margin with bias"), orange),
+        "standard machine": (positive(1 - values("head's margin")), blue),
+        "augmented machine": (positive(1 - values("margin with bias")), orange),
     }
-    against_log_t(right, steps, missing, "share of the margin missing")
+    loss = {"loss": (positive(values("loss")), blue)}
+    for axes, curves, unit in (
+        (left, angles, "angle of the head [degrees]"),
+        (right, missing, "share of the margin missing"),
+        (last, loss, "loss"),
+    ):
+        against_log_t(axes, steps, curves, unit)
+        if any(np.isfinite(curve).any() for curve, _ in curves.values()):
+            log_scale(axes, "y")
     for axes, curves in ((left, angles), (right, missing)):
-        top = max(float(line.get_ydata().max()) for line in axes.lines)
-        rate(axes, steps, curves["augmented machine"][0])
-        axes.set_ylim(bottom=0, top=1.1 * top if top > 0 else 1)
+        seen = np.isfinite(curves["augmented machine"][0])
+        if seen.any():
+            rate(axes, steps[seen], curves["augmented machine"][0][seen])
+    last.plot(steps, loss["loss"][0][0] * steps[0] / steps, "--", linewidth=1, color="grey")
     place = np.where(np.isfinite(values("place in gap")), values("place in gap"), np.nan)
     against_log_t(below, steps, {"the head's": (place, blue)}, "place of the boundary in its gap")
     below.axhline(0.5, color="grey", linewidth=1, linestyle=":")
-    against_log_t(last, steps, {"loss": (np.maximum(values("loss"), SMALLEST), blue)}, "loss")
-    log_scale(last, "y")
-    through = np.maximum(values("loss")[0], SMALLEST) * steps[0] / steps
-    last.plot(steps, through, "--", linewidth=1, color="grey")
     legend_below(figure, list(left.lines), 3)
     caption = (
         "The head against the machines on its own features along the training. Dashed are the rates that "
         "theory gives for plain descent on fixed features, 1/log t for angle and margin, 1/t for the loss; "
-        "here the features move as well. Dotted is the middle of the gap."
+        "here the features move as well. What is 0 is not shown. Dotted is the middle of the gap."
     )
     return [Drawing("trajectory", caption, figure)]
+
+
+def positive(values: np.ndarray) -> np.ndarray:
+    """The values that a logarithmic axis can show, NaN in the place of others.
+
+    >>> positive(np.array([1.0, 0.0])).tolist()
+    [1.0, nan]
+    """
+    return np.where(values > 0, values, np.nan)

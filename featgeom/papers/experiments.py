@@ -9,6 +9,7 @@ from featgeom.data.synthetic import SYNTHETIC
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.models.reference import ACTIVATIONS
 from featgeom.training.losses import LOSSES
+from featgeom.training.recipes import CONSTANT
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ OPTIMISERS = {
 }
 # Adam drives the absolute loss into a constant output of 1/2, where its gradient is zero on average.
 OTHERWISE = {"absolute": {"optimiser": "gd", "rate": 0.01}}
-IMAGES = {"batch": 32, "steps": 600, "per_decade": 2, "measured": 1000, "threads": 1}
+QUICK = {"batch": 32, "steps": 600, "per_decade": 2, "measured": 1000, "threads": 1}
+IMAGES = CONSTANT | QUICK
+DENSENET = IMAGES | {"arch": "small_densenet"}
 
 EXPERIMENTS: dict[str, Experiment] = {}
 
@@ -128,14 +131,14 @@ _add(
 _add(
     Experiment(
         "mnist_three", "images", "DenseNet on MNIST 0, 1 and 2", "mnist_three",
-        {}, IMAGES | {"options": {"depth": 7, "growth": 8, "features": 2}, "steps": 3000},
+        {}, DENSENET | {"options": {"depth": 7, "growth": 8, "features": 2}, "steps": 3000},
         needs="mnist", followed="test",
     )
 )  # fmt: skip
 _add(
     Experiment(
         "cifar10_two", "images", "DenseNet on CIFAR-10 airplane and bird", "cifar10_two",
-        {}, IMAGES | {"options": {"depth": 7, "growth": 12, "features": 2}, "steps": 2000}, needs="cifar10",
+        {}, DENSENET | {"options": {"depth": 7, "growth": 12, "features": 2}, "steps": 2000}, needs="cifar10",
         followed="test",
     )
 )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from featgeom.files import read_json, write_json
+from featgeom.files import read_json, write_json, write_whole
 from featgeom.papers import alone, attack, forgetting, whole_networks
 from featgeom.runs.record import Record
 
@@ -36,10 +36,12 @@ QUESTIONS = {
 
 
 def ask(question: Question, folder: Path, data: str | None, seed: int = 0, progress: bool = False) -> Record:
-    """The answer, written into FOLDER/questions/NAME.json as well."""
+    """The answer, written into FOLDER/questions/NAME.json as well, with its pictures beside it."""
     record = question.study(folder, data, seed, progress)
     record = replace(record, study=question.name, title=question.summary)
     write_json(folder / "questions" / f"{question.name}.json", record.to_json())
+    for name, content in record.files.items():
+        write_whole(folder / "questions" / name, content)
     return record
 
 

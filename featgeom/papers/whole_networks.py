@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from featgeom.figures.style import svg
+from featgeom.figures.trajectory import draw
 from featgeom.papers.experiments import OPTIMISERS, merged
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.studies.trajectory import trajectory
@@ -102,6 +104,11 @@ def study(folder: Path, data: str | None = None, seed: int = 0, progress: bool =
         {name: course.values for name, course in courses.items()},
         (table,),
         settings={"seed": seed, "base": BASE},
+        files={
+            f"whole-{name}.svg": svg(drawing.figure).encode()
+            for name, course in courses.items()
+            for drawing in draw(course)
+        },
     )
 
 

@@ -102,7 +102,7 @@ class Verification:
 
     def to_text(self, statements: bool = False) -> str:
         """The table, what is not proved, with reasons, and the sum; with ``statements``, what claims say."""
-        lines = [self.to_table().to_text(), ""]
+        lines = [self.to_table().to_text("with --json; what is not proved is named below"), ""]
         if statements:
             lines += [f"{c.study}/{c.name}: {c.first}{_more(c)}" for c in self.checks if c.first]
         for check in (*self.checks, *self.said):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -16,6 +16,7 @@ from featgeom.decimals import no_less, no_more
 from featgeom.errors import BadArgument, Unsupported, nearest_name
 from featgeom.text import visible
 
+LONG, FIRST = 60, 20  # rows of a table that are too many for a terminal, and how many it then shows
 STANDINGS = {
     "proved": "certified; `featgeom verify` re-checks the evidence exactly",
     "computed": "a plain calculation on every sample, in float64 unless said otherwise",
@@ -141,8 +142,15 @@ class Table:
         ends = [column.end for column in self.columns]
         return [[shown(value, end) for value, end in zip(row, ends, strict=True)] for row in self.rows]
 
-    def to_text(self) -> str:
-        """Aligned monospace text: words to the left, numbers to the right, units in a line of their own."""
+    def to_text(self, elsewhere: str = "") -> str:
+        """Aligned monospace text: words to the left, numbers to the right, units in a line of their own.
+
+        Where all rows are to be found ``elsewhere``, the first `FIRST` of more than `LONG` will do; how many
+        are left out is said.
+        """
+        if elsewhere and len(self.rows) > LONG:
+            text = replace(self, rows=self.rows[:FIRST]).to_text()
+            return f"{text}\n... {len(self.rows) - FIRST:,} rows more: {elsewhere}"
         units = [f"[{c.unit}]" if c.unit else "" for c in self.columns]
         grid = [[visible(c.label) for c in self.columns], *([units] if any(units) else []), *self.cells()]
         widths = [max(len(row[j]) for row in grid) for j in range(len(self.columns))]
@@ -254,7 +262,7 @@ class Record:
             yield ""
             yield visible(table.title)
             yield "-" * len(table.title)
-            yield table.to_text()
+            yield table.to_text("in the report and with --json")
             if table.note:
                 yield visible(table.note)
 

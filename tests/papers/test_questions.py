@@ -36,6 +36,8 @@ def test_the_command_asks_a_question_and_keeps_the_answer(two_settings, tmp_path
     assert "experiments" not in document  # nothing but the question was asked
     kept = answered(tmp_path)
     assert list(kept) == ["whole"]
+    drawn = sorted(path.name for path in (tmp_path / "questions").glob("*.svg"))
+    assert drawn == ["whole-base.svg", "whole-no_bias.svg"]
     assert kept["whole"].table("whole").column("loss") == [row["loss"] for row in document["whole"]]
     page = (tmp_path / "first-paper.md").read_text("utf-8")
     assert "## Does training the whole network converge to the machine of its own features?" in page

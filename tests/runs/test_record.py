@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featgeom.errors import BadArgument
-from featgeom.runs.record import Column, Finding, Record, Table, plain, restored
+from featgeom.runs.record import FIRST, LONG, Column, Finding, Record, Table, plain, restored
 
 values = st.recursive(
     st.none()
@@ -74,3 +74,14 @@ def test_text_names_standing_unit_and_note():
     text = make_record().to_text()
     for words in ("It is. [proved]", "[m]", "∞", "A note."):
         assert words in text
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(LONG, LONG), (LONG + 1, FIRST), (1000, FIRST)])
+def test_a_terminal_gets_the_first_rows_of_a_long_table_and_is_told_so(rows, shown):
+    table = Table("t", "All", (Column("number"),), tuple((i,) for i in range(rows)))
+    lines = Record((), tables=(table,), title="T").to_text().splitlines()
+    assert sum(line.strip().replace(",", "").isdecimal() for line in lines) == shown
+    more = [line for line in lines if line.startswith("... ")]
+    left = f"... {rows - shown:,} rows more: in the report and with --json"
+    assert more == ([left] if rows > shown else [])
+    assert len(table.to_text().splitlines()) == rows + 1
