@@ -215,7 +215,7 @@ def standing(found: dict[str, dict[str, Cells]]) -> None:
     print(f"\n| detector | behind, of {counted.sum()} | on average | at most | worst, of {cells.shape[1]} |")
     print("|---|---|---|---|---|")
     for i in np.argsort(gaps.mean(axis=1)):
-        behind, mean, most = (gaps[i] > 0.01).sum(), gaps[i].mean(), gaps[i].max()
+        behind, mean, most = (gaps[i].round(3) > 0.01).sum(), gaps[i].mean(), gaps[i].max()
         print(f"| {names[i]} | {behind} | {mean:.3f} | {most:.3f} | {worst[i]} |")
 
 

@@ -25,15 +25,16 @@ from featgeom.status import Status
 if TYPE_CHECKING:
     from featgeom.runs.run import Run
 
-NEIGHBOURS = 10
+NEIGHBOURS = 15
 RTOL = 1e-2  # of the angular distances from hulls
 NEAR = 1e-3  # cosine distance below which two features are near-duplicates
 NOTE = (
-    "Score: the mean of three ranks among all samples of the part, from 0 to 1: how far the feature "
-    "lies from the cell of its label (label margin: the distance to its boundary, negative outside), "
+    "Score: how rare the sample is among all of its part in three ways together, from 0 to 1: how far the "
+    "feature lies from the cell of its label (label margin: the distance to its boundary, negative outside), "
     "how much nearer the hull of the rival class is than that of its label's other features (hull "
-    "ratio: own / (own + rival), both angular), and the share of its ten nearest training features (by "
-    "angle) that have another label. A suspicion, not a proof."
+    "ratio: own / (own + rival), both angular), and the share of its 15 nearest training features (by "
+    "angle) that have another label. It is 1 less the geometric mean of the three shares of samples that are "
+    "as high. A suspicion, not a proof."
 )
 
 
@@ -139,7 +140,7 @@ def _ranked(run: Run, training: _Labels, part: _Labels, most: int, device: str) 
     ratio = hull_ratios(training, part, device)
     index, cosine = _neighbours(training, part)
     other = (training.labels[index] != part.labels[:, None]).sum(axis=1) / max(index.shape[1], 1)
-    score = (rank(-part.margin) + rank(ratio) + rank(other)) / 3
+    score = rarity(-part.margin, ratio, other)
     order = np.argsort(-score, kind="stable")[:most]
     names = run.classes
     elsewhere = _guaranteed_elsewhere(run, part, order, device)
@@ -185,15 +186,21 @@ def _reasons(
             yield f"{twin} in another part"
 
 
-def rank(values: Float64) -> Float64:
-    """Ranks from 0 (the least) to 1, ties at their mean.
+def rarity(*views: Float64) -> Float64:
+    """How rare each of n samples is in several views (n,) together, from 0 to 1; no less for more.
 
-    >>> rank(np.array([5.0, 1.0, 5.0]))
-    array([0.75, 0.  , 0.75])
+    In each view a sample's share is that of the samples that are higher, equals counted half; together they
+    are 1 less their geometric mean, in the order of Fisher's sum of logarithms of p-values (Statistical
+    methods for research workers, 1932), to which the extreme counts for more than to a mean of ranks.
+
+    >>> rarity(np.array([5.0, 1.0, 5.0])).round(3)
+    array([0.667, 0.167, 0.667])
     """
     from scipy.stats import rankdata
 
-    return np.asarray((rankdata(values) - 1) / max(len(values) - 1, 1))
+    n = len(views[0])
+    higher = [(n + 0.5 - rankdata(view)) / n for view in views]
+    return np.asarray(1 - np.exp(np.mean(np.log(higher), axis=0)))
 
 
 def hull_ratios(training: _Labels, part: _Labels, device: str) -> Float64:
