@@ -165,8 +165,7 @@ def _apart(hulls: list[ConvexHull]) -> float:
 
 
 def _still(z: Float64, y: Ints, support: Ints) -> float:
-    """The share of the old support vectors that hold up the machine on the new features; 0 where it has "
-    "none."""
+    """The share of the old support vectors that hold up the machine on the new features, 0 without one."""
     machine = max_margin(z, y, bias="augmented")
     return float(np.isin(support, machine.support).mean()) if np.isfinite(machine.objective) else 0.0
 
