@@ -173,8 +173,9 @@ class Seen:
         flip = {k: spaces.get(k, {}).get("relative_boundary") for k in ("pixel", "feature")}
         out = {k: spaces.get(k, {}).get("relative_distance") for k in ("pixel", "feature")}
         ratio = feature / pixel if pixel and feature else None
-        moved = [kind.get("median_moved") for kind in self._values("invert").get("kinds", {}).values()]
-        found = [value for value in moved if value is not None]
+        kinds = self._values("invert").get("kinds", {}).values()
+        found = [kind["median_moved"] for kind in kinds if kind["median_moved"] is not None]
+        solved, asked = (sum(kind[name] for kind in kinds) for name in ("solved", "targets"))
         sampled: Figures = {}
         for space, median in (("pixel", pixel), ("feature", feature)):
             ends = self._flip_interval(space)
@@ -190,6 +191,7 @@ class Seen:
             Column("flip / diameter, features"): flip["feature"],
             Column("outside / diameter, pixels"): out["pixel"],
             Column("outside / diameter, features"): out["feature"],
+            Column("inverted"): f"{solved} of {asked}" if asked else None,
             Column("inversion moves", "pixel distance"): float(np.median(found)) if found else None,
         }
 

@@ -28,7 +28,8 @@ NOTE = (
     "they point apart (0 at the simplex), one-vs-rest, the least distance of one from the hull of the others "
     "(1 at the simplex), and GNC3, how far rows of the head point from them. NC5 is the mean |cos| between "
     "means of classes and that of foreign features. Flip: the median of the samples flipped, with the 95 % "
-    "interval of it by order statistics. Figures of studies (hulls, svm, flips, invert, compare) are there "
+    "interval of it by order statistics. Inverted: chosen features for which an image was found; how far it "
+    "moved is of these alone. Figures of studies (hulls, svm, flips, invert, compare) are there "
     "for the runs that hold them."
 )
 PAIR_NOTE = (

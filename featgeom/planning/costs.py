@@ -108,6 +108,9 @@ KNOWN = {  # products in float64 that are made at least, however little they wei
     "regions": {"drawn": 1.0},
     "collapse": {"logits": 2.0},
 }
+SHARED = {
+    "hulls": ("questions", "vertices", "class vertices", "pairs", "pair count")
+}  # by a cluster's workers
 HELD = ("start", "features", "classes")  # what takes memory
 
 
@@ -127,11 +130,15 @@ class Costs(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Cost:
-    """Predicted seconds of one core, and bytes held at most, of one study of a run."""
+    """Predicted seconds of one core, and bytes held at most, of one study of a run.
+
+    ``shared`` of the seconds are divided among the workers of a cluster, where one is in use.
+    """
 
     study: str
     seconds: float
     memory: float
+    shared: float
 
 
 @cache
@@ -145,17 +152,17 @@ def predict(size: Size, speed: float, costs: Costs | None = None) -> list[Cost]:
 
     >>> prices = Costs(1, {"overview": Study({"logits": 2.0, "start": 1.0}, {"features": 8e9})})
     >>> predict(Size(900, 100, 50, 20), 4.0, prices)
-    [Cost(study='overview', seconds=0.2505, memory=400000.0)]
+    [Cost(study='overview', seconds=0.2505, memory=400000.0, shared=0)]
     """
     known = costs or stored_costs()
-    return [
-        Cost(
-            name,
-            sum(price * WORK[kind](size) for kind, price in study.seconds.items()) / speed,
-            sum(price * WORK[kind](size) for kind, price in study.bytes.items()),
-        )
-        for name, study in known.studies.items()
-    ]
+
+    def cost(name: str, study: Study) -> Cost:
+        seconds = {kind: price * WORK[kind](size) / speed for kind, price in study.seconds.items()}
+        memory = sum(price * WORK[kind](size) for kind, price in study.bytes.items())
+        shared = sum(seconds.get(kind, 0.0) for kind in SHARED.get(name, ()))
+        return Cost(name, sum(seconds.values()), memory, shared)
+
+    return [cost(name, study) for name, study in known.studies.items()]
 
 
 def fitted(

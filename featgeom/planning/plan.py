@@ -35,19 +35,29 @@ class Plan:
     def to_table(self) -> Table:
         """A row for each study."""
         rows = tuple(
-            (cost.study, round(cost.seconds, 1), in_bytes(cost.memory), cost.memory <= self.memory)
+            (
+                cost.study,
+                round(cost.seconds, 1),
+                round(cost.shared, 1),
+                in_bytes(cost.memory),
+                cost.memory <= self.memory,
+            )
             for cost in self.costs
         )
-        total = sum(cost.seconds for cost in self.costs)
+        total, shared = sum(c.seconds for c in self.costs), sum(c.shared for c in self.costs)
         most = max((cost.memory for cost in self.costs), default=0.0)
         return Table(
             "plan",
             "What the studies will take",
-            (Column("study"), Column("one core", "s"), Column("memory"), Column("fits into this machine")),
-            (*rows, ("all", round(total, 1), in_bytes(most), most <= self.memory)),
+            (
+                Column("study"), Column("one core", "s"), Column("of it shared by workers", "s"),
+                Column("memory"), Column("fits into this machine"),
+            ),
+            (*rows, ("all", round(total, 1), round(shared, 1), in_bytes(most), most <= self.memory)),
             "Predicted by prices of work fitted to measured runs, good to a factor of two near their sizes. "
-            "On k cores the time is between that of one core and a k-th of it.",
-        )
+            "On k cores the time is between that of one core and a k-th of it; k workers of a cluster take a "
+            "k-th of what they share, as they do of the extraction.",
+        )  # fmt: skip
 
     def to_text(self) -> str:
         """The plan for a terminal."""

@@ -94,12 +94,15 @@ def test_the_interval_of_a_median_is_the_least_that_holds_it_as_often_as_promise
 
 
 def test_inversion_moves_by_the_median_of_its_kinds(run, monkeypatch):
-    kinds = {"a": {"median_moved": 3.0}, "b": {"median_moved": None}, "c": {"median_moved": 4.0}}
+    moved = {"a": (3.0, 2), "b": (None, 0), "c": (4.0, 1)}
+    kinds = {k: {"median_moved": far, "solved": n, "targets": 4} for k, (far, n) in moved.items()}
     values = Seen._values
     monkeypatch.setattr(
         Seen, "_values", lambda self, study: {"kinds": kinds} if study == "invert" else values(self, study)
     )
-    assert row(fg.networks([run, run]))["inversion moves [pixel distance]"] == 3.5
+    said = row(fg.networks([run, run]))
+    assert said["inversion moves [pixel distance]"] == 3.5
+    assert said["inverted"] == "3 of 12"
 
 
 def runs_of_features(tmp_path, parts):
