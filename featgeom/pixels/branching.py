@@ -24,7 +24,8 @@ from featgeom.pixels.near import Near
 from featgeom.pixels.parts import Parts, cat_lines, halved, joined, leaf
 from featgeom.pixels.relaxation import Line, Pass, entry
 
-STEPS = 60  # of gradient, for the slopes of a whole ball, or of a layer's entries
+STEPS = 60  # of gradient, for the slopes of a whole ball
+FEW = 15  # for those of the entries of a layer: what they gain beyond, splitting gains sooner
 LEARNED = 128  # so many bounds of entries at most
 AGAIN = 12  # for those of its parts, which start from the whole's
 PARTS = 1 << 24  # entries of what bends, in all parts of a ball
@@ -87,7 +88,7 @@ class Prover:
         sign[len(unit) :] = -1
         rows = torch.zeros_like(both)
         parts = Parts(rows, [Loose.of(one).at(rows) for one in bent], [Line() for _ in bent])
-        best, _, _ = self._block(balls, parts, STEPS, until, partial(entry, both, sign), self.again)
+        best, _, _ = self._block(balls, parts, FEW, until, partial(entry, both, sign), self.again)
         up, down = best.chunk(2)
         low[0, unit] = torch.maximum(low[0, unit], up.nan_to_num(-math.inf))
         high[0, unit] = torch.minimum(high[0, unit], (-down).nan_to_num(math.inf))

@@ -8,7 +8,7 @@ from time import thread_time
 from featgeom.pixels.branching import Prover
 
 FACTOR = 2.0  # between radii that are tried, at first
-NEAR = 1.03  # between those of whole balls that held and did not: then balls are split
+NEAR = 1.1  # between those of whole balls that held and did not: then balls are split
 CLOSE = 2e-3  # relatively: when a radius is as good as one that does not hold
 SHARE = 0.4  # of the time that is left, for one ball that is split
 
