@@ -132,7 +132,7 @@ _add(
     Experiment(
         "mnist_three", "images", "DenseNet on MNIST 0, 1 and 2", "mnist_three",
         {}, DENSENET | {"options": {"depth": 7, "growth": 8, "features": 2}, "steps": 3000},
-        needs="mnist", followed="test",
+        needs="mnist", retraining=5_000, followed="test",
     )
 )  # fmt: skip
 _add(
