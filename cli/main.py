@@ -136,6 +136,10 @@ def said_of(error: OSError) -> str:
         errno.EMFILE: "raise the limit of open files (ulimit -n 1024)",
         errno.EFBIG: "raise the limit of the size of files (ulimit -f unlimited)",
     }
+    if not files:  # libraries that are loaded want a place for temporary files
+        remedies[errno.ENOENT] = (
+            "make room there, raise the limit of the size of files (ulimit -f), or set TMPDIR"
+        )
     words = [*files[:1], error.strerror or str(error) or type(error).__name__]
     return "; ".join([": ".join(words), *filter(None, [remedies.get(error.errno or 0)])])
 

@@ -36,7 +36,7 @@ def test_a_limit_of_the_size_of_files(size, copied, tmp_path):
     before = visible_files(copied)
     done = featgeom(["collapse", copied, "--quiet"], {"FSIZE": size})
     assert done.one_line, done
-    assert f"{copied}/" in done.err  # the file is named
+    assert f"{copied}/" in done.err or "temporary directory" in done.err  # what could not be written is named
     assert "ulimit -f" in done.err
     after = visible_files(copied)
     assert set(after) == set(before)
