@@ -1,6 +1,6 @@
 """Extraction into a store beside the bare network, in the batch size in which it is fastest.
 
-    FEATGEOM_DATA=DIR python benchmarks/bench_extract.py [--images 5000] [--rounds 3] [--device cuda]
+    FEATGEOM_DATA=DIR python benchmarks/bench_extract.py [--images 10000] [--rounds 3] [--device cuda]
 
 ResNet-20 on CIFAR-10. The bare network gets batches that lie in memory, in inference mode, nothing is done
 with what it says; extraction reads, checks, compares head and network, and stores. Both are timed in turn, on
@@ -43,15 +43,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="of the bare network")
     asked = parser.parse_args()
     data = Path(os.environ["FEATGEOM_DATA"])
     clf = load_classifier(
         data / "checkpoints" / "resnet20-12fca82f.th", arch="cifar_resnet20", device=asked.device
     )
-    whole = load_images(f"cifar10:{data / 'cifar10'}", split="test")
+    whole = load_images(f"cifar10:{data / 'cifar10'}", split="train")
     images = replace(whole, images=whole.images[: asked.images], labels=whole.labels[: asked.images])
     pixels = torch.from_numpy(images.images[:].copy()).float() / 255
 
@@ -64,9 +65,12 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as place:
         stores = iter(range(10**6))
-        calls = [*map(bare, BATCHES), lambda: extract(clf, images, store=Path(place) / str(next(stores)))]
+        calls = [
+            *map(bare, asked.batches),
+            lambda: extract(clf, images, store=Path(place) / str(next(stores))),
+        ]
         *networks, (wall, work) = least(calls, asked.rounds)
-    for size, (a, b) in zip(BATCHES, networks, strict=True):
+    for size, (a, b) in zip(asked.batches, networks, strict=True):
         print(f"bare network, {size:>4} at once: {a:6.2f} s, {b:6.2f} s of the processor")
     print(f"extraction:                 {wall:6.2f} s, {work:6.2f} s of the processor")
     print(f"ratio: {wall / min(a for a, _ in networks):.2f} on the wall, ", end="")

@@ -18,7 +18,7 @@ from featgeom.head import AffineHead
 from featgeom.models.channels import channels_of
 from featgeom.models.find_head import FoundHead
 from featgeom.models.pixel_spec import PixelSpec, describe_shape
-from featgeom.models.portions import WORTH, fastest_portion, in_portions
+from featgeom.models.portions import fastest_portion, in_portions
 from featgeom.models.tap import Backbone, Network, Tap, TappedNetwork
 from featgeom.parallel import ahead
 
@@ -123,8 +123,8 @@ class Classifier:
             with torch.inference_mode(), exact_float32():
                 x = to_pixels(batch.to(self.device), self.dtype)
                 if not portion:
-                    tried = self.device.type == "cpu" and len(starts) >= WORTH
-                    portion = fastest_portion(self._forward, x) if tried else batch_size
+                    here = self.device.type == "cpu"
+                    portion = fastest_portion(self._forward, x, len(starts)) if here else batch_size
                 whole = len(x) < batch_size  # of another shape than was tried
                 features, logits = in_portions(self._forward, x, len(x) if whole else portion)
             yield features.float().cpu().numpy(), logits.float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""How many images a network is given at once: the fastest of a few numbers, tried on the first batch."""
+"""How many images a network is given at once on a processor: the fastest of a few numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-PORTIONS = (32, 64, 128)  # tried beside the whole batch
-WORTH = 64  # batches, for which it pays to spend the time of five on trying
+PORTIONS = (64, 32, 128)  # the first is what most networks like best
+WORTH = 64  # batches, for which it pays to spend the time of five on trying all
+FEW = 8  # batches, for less than which nothing pays
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -21,13 +22,19 @@ def in_portions(forward: Forward, batch: Tensor, size: int) -> tuple[Tensor, Ten
     return (features[0], logits[0]) if len(parts) == 1 else (torch.cat(features), torch.cat(logits))
 
 
-def fastest_portion(forward: Forward, batch: Tensor) -> int:
-    """The number of images at once with which the batch takes least time, by one trial of each.
+def fastest_portion(forward: Forward, batch: Tensor, batches: int) -> int:
+    """The number of images at once with which a batch, the first of so many ``batches``, takes least time.
 
-    Only one that gives the same features and logits to the bit as the whole batch is taken, so that what is
-    stored does not depend on how fast a machine happened to be.
+    Where there are many each number is tried once; where there are few the usual one is taken. Only one that
+    gives the same features and logits to the bit as the whole batch is taken, so that what is stored does
+    not depend on how fast a machine happened to be.
     """
+    usual = PORTIONS[0]
+    if batches < FEW or len(batch) <= usual:
+        return len(batch)
     whole = forward(batch)  # the first time of all is spent on preparations
+    if batches < WORTH:
+        return usual if _seconds(forward, batch, usual, whole) < float("inf") else len(batch)
     best, least = len(batch), _seconds(forward, batch, len(batch), whole)
     for size in PORTIONS:
         if size < len(batch) and (took := _seconds(forward, batch, size, whole)) < least:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from featgeom.models.portions import PORTIONS, fastest_portion, in_portions
+from featgeom.models.portions import FEW, PORTIONS, WORTH, fastest_portion, in_portions
 from featgeom.models.sources import load_classifier
 
 
@@ -23,7 +23,7 @@ def test_the_fastest_is_taken():
         time.sleep(0.002 * abs(len(x) - 32) / 8)
         return x, x
 
-    assert fastest_portion(forward, torch.zeros(256, 1)) == 32
+    assert fastest_portion(forward, torch.zeros(256, 1), WORTH) == 32
 
 
 @pytest.mark.parametrize("fast", PORTIONS)
@@ -32,11 +32,31 @@ def test_one_that_changes_a_bit_is_not_taken(fast):
         time.sleep(0.0 if len(x) == fast else 0.01)
         return x + (1e-7 if len(x) == fast else 0.0), x
 
-    assert fastest_portion(forward, torch.ones(256, 1)) != fast
+    assert fastest_portion(forward, torch.ones(256, 1), WORTH) != fast
 
 
-def test_what_a_classifier_says_of_many_batches_is_what_it_says_of_each(rng, monkeypatch):
-    monkeypatch.setattr("featgeom.models.classifier.WORTH", 9)
+def test_of_few_batches_the_usual_one_is_taken_and_of_fewer_none():
+    def forward(x):
+        shapes.append(len(x))
+        return x, x
+
+    shapes = []
+    assert fastest_portion(forward, torch.zeros(256, 1), FEW - 1) == 256
+    assert shapes == []
+    assert fastest_portion(forward, torch.zeros(256, 1), FEW) == PORTIONS[0]
+    assert shapes == [256, *[PORTIONS[0]] * 4]
+
+
+def test_the_usual_one_is_not_taken_where_it_changes_a_bit():
+    def forward(x):
+        return x + (1e-7 if len(x) == PORTIONS[0] else 0.0), x
+
+    assert fastest_portion(forward, torch.ones(256, 1), FEW) == 256
+
+
+@pytest.mark.parametrize("worth", [9, 99])
+def test_what_a_classifier_says_of_many_batches_is_what_it_says_of_each(worth, rng, monkeypatch):
+    monkeypatch.setattr("featgeom.models.portions.WORTH", worth)
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 9), nn.ReLU(), nn.Linear(9, 4)).eval()
     images = rng.random((256 * 9 + 5, 3, 4, 4)).astype(np.float32)
     clf = load_classifier(net, probe=images[:8])
