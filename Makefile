@@ -62,8 +62,8 @@ bench: $(VENV)/installed    ## run every benchmark (FEATGEOM_DATA names the fold
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 sweep: $(VENV)/installed    ## try published classifiers, half an hour at a time, and write docs/sweep.md
-	$(BIN)/python benchmarks/sweep.py build/sweep.jsonl --first-of-family --minutes 30
-	$(BIN)/python benchmarks/sweep.py build/sweep.jsonl --table docs/sweep.md
+	$(BIN)/python benchmarks/sweep.py benchmarks/sweep.jsonl --first-of-family --minutes 30
+	$(BIN)/python benchmarks/sweep.py benchmarks/sweep.jsonl --table docs/sweep.md
 
 clean:           ## remove the environment and everything made in it
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

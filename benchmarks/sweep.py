@@ -4,11 +4,12 @@ One child process a network. A network takes part where it can be built and one 
 and 3 GB of memory. It passes where the head is found, W·φ(x) + b gives its own logits within 1e-5 of their
 scale, and (timm, torchvision) a picture in our preprocessing gives the logits that it gives in the source's.
 
-    python benchmarks/sweep.py build/sweep.jsonl --first-of-family --minutes 30
-    python benchmarks/sweep.py build/sweep.jsonl --shard 2/4
-    python benchmarks/sweep.py build/sweep.jsonl --table docs/sweep.md
+    python benchmarks/sweep.py benchmarks/sweep.jsonl --first-of-family --minutes 30
+    python benchmarks/sweep.py benchmarks/sweep.jsonl --shard 2/4
+    python benchmarks/sweep.py benchmarks/sweep.jsonl --table docs/sweep.md
 
-The first keeps what is in the file and goes on; the last writes the table of what was run.
+The first keeps what is in the file and goes on; the last writes the table of what was run. The file
+here holds what was run so far.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS, BYTES = 15, 3 << 30
-WHOLE = 240  # seconds for all that is done with one network
+WHOLE = 240  # seconds of a processor for all that is done with one network
 TOLERANCE = 1e-5
 FAINT = 1e-20  # logits below this are those of a network that fades with random weights
 NO_PIXELS = {
@@ -208,7 +209,7 @@ def run(name: str) -> dict[str, Any]:
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=child, args=(name, there))
     process.start()
-    start, result = time.monotonic(), None
+    result = None
     while result is None:
         if here.poll(0.2):
             result = here.recv()
@@ -216,7 +217,7 @@ def run(name: str) -> dict[str, Any]:
             result = (
                 here.recv() if here.poll() else {"state": "error", "why": f"ended with {process.exitcode}"}
             )
-        elif time.monotonic() - start > WHOLE:
+        elif _seconds(process.pid) > WHOLE:
             result = {"state": "left out", "why": f"more than {WHOLE} s in all"}
         elif _memory(process.pid) > BYTES:
             result = {"state": "left out", "why": "more than 3 GB of memory"}
@@ -230,6 +231,15 @@ def _memory(pid: int | None) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return 0
+
+
+def _seconds(pid: int | None) -> float:
+    """What the process has used of a processor so far: time on the wall is the others' on a busy machine."""
+    try:
+        used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError):
+        return 0.0
 
 
 def chosen(arguments: argparse.Namespace, done: set[str]) -> list[str]:
