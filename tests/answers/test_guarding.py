@@ -20,8 +20,7 @@ from featgeom.answers.stream import COLUMNS, Watch, write_scores
 from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.runs.commit import commit
 from featgeom.runs.making import make_run
-from featgeom.text import visible
-from featgeom.text import counted
+from featgeom.text import counted, visible
 from featgeom_cli.main import run as featgeom
 
 
