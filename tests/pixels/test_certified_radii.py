@@ -175,6 +175,26 @@ def test_ends_that_overflow_decide_nothing() -> None:
     assert not holds.any()
 
 
+def test_a_kink_between_ends_that_are_no_numbers_is_not_settled() -> None:
+    """The network has numbers at the image, and another class next to it, but its ends are inf − inf."""
+    net = nn.Sequential(
+        nn.Flatten(), nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)
+    ).double()
+    rows = [[1e160, -1e160]] * 2, [[1e160] * 2] * 2, [[1e-310] * 2] * 2, [[-1e10, 0.0], [0.0, 0.0]]
+    biases = [0.0, 0.0], [0.0, 0.0], [-1.0, -1.0], [1.0, 0.0]
+    with torch.no_grad():
+        for i, weight, bias in zip((1, 2, 3, 5), rows, biases, strict=True):
+            net[i].weight.copy_(torch.tensor(weight, dtype=torch.float64))
+            net[i].bias.copy_(torch.tensor(bias, dtype=torch.float64))
+    x, own, rivals = torch.full((1, 1, 1, 2), 0.5).double(), torch.tensor([0]), torch.tensor([1])
+    assert net(x).tolist() == [[1.0, 0.0]]
+    for norm in (2, np.inf):
+        assert not Prover(net, x, own, rivals, (0.0, 1.0), norm).holds(0.1, 64, np.inf, True)
+        search = _Search(net, x, own, rivals[None], (0.0, 1.0), norm)
+        holds, _, _ = search.hold(search.every, torch.tensor([0.1], dtype=torch.float64), 0)
+        assert not holds.any()
+
+
 def perceptron(seed: int) -> nn.Module:
     torch.manual_seed(seed)
     return nn.Sequential(
