@@ -38,7 +38,10 @@ def machine(found: Found, name: str, samples: str, kind: str, c: float = np.inf)
     """Declare a machine of these samples, with this kind of bias and this C, or that there is none."""
     found.may(name, Machine, Inseparable, samples=samples)
     if name in found.claims:
-        found.meant(name, c=c, freedom=kind, classes=len(np.unique(found.subjects.labels(samples))))
+        classes = len(np.unique(found.subjects.labels(samples)))
+        found.meant(name, c=c, freedom=kind, classes=classes)
+        if classes < 2:  # the machine of one class is 0, and a hull of nothing is infinitely far
+            found.faults.setdefault(name, f"is about samples of {classes} class, not of two or more")
 
 
 def margin(claim: Machine) -> tuple[float, float]:
