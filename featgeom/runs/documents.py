@@ -84,7 +84,7 @@ class FindingSaid(msgspec.Struct):
     by: list[str]
 
 
-class ColumnSaid(msgspec.Struct):
+class ColumnSaid(msgspec.Struct, forbid_unknown_fields=True):
     """A column of a table."""
 
     name: str

@@ -188,3 +188,10 @@ def test_nothing_is_written_through_a_link_that_leads_out(copied, tmp_path):
     with pytest.raises(BadData, match="leads out of the run"):
         fg.open_run(copied).report()
     assert {p.name: p.read_bytes() for p in outside.iterdir()} == before
+
+
+def test_a_word_of_a_column_that_nobody_knows_is_damage(copied, capsys):
+    path = copied / "results" / "overview.json"
+    path.write_bytes(path.read_bytes().replace(b'"end"', b'"xnd"'))
+    assert featgeom(["verify", str(copied)]) == 1
+    assert f"{path}: damaged (Object contains unknown field `xnd`" in capsys.readouterr().out
