@@ -79,6 +79,7 @@ def guard(
     from featgeom.answers.rows import as_csv
     from featgeom.answers.stream import COLUMNS, Watch, write_scores
     from featgeom.files import digest_of
+    from featgeom.text import counted
 
     console.note(described(found))
     classifier = opened.classifier(device)
@@ -92,8 +93,12 @@ def guard(
     else:
         rows = [row for batch in watch.stream(asked, progress=console.progress) for row in batch]
     asking.remarks()
-    alarms, unread = sum(bool(row["alarm"]) for row in rows), sum(bool(row["error"]) for row in rows)
-    text = f"{len(rows):,} images, {alarms:,} alarms" + (f", {unread:,} could not be read" if unread else "")
+    alarms, errors = sum(bool(row["alarm"]) for row in rows), [row["error"] for row in rows if row["error"]]
+    for first in errors[:1]:
+        console.note(first)
+    unread = len(errors)
+    text = f"{counted(len(rows), 'image')}, {counted(alarms, 'alarm')}"
+    text += f", {unread:,} could not be read" if unread else ""
     result = {"images": len(rows), "alarms": alarms, "unread": unread}
     if out:
         console.result(f"{text}: {out}", result | {"scores": str(out)}, run)

@@ -32,3 +32,12 @@ def no_formula(text: str) -> str:
     ("'=1+1", 'cat')
     """
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
+
+
+def counted(number: int, thing: str) -> str:
+    """So many things, in words that take an s for more than one and for none.
+
+    >>> counted(1, "image"), counted(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

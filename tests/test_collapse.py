@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import nnls
 
 import featgeom as fg
 from featgeom.collapse import generalised_collapse
@@ -172,6 +173,29 @@ def test_with_more_classes_than_a_simplex_takes_a_polygon_is_known():
         fg.neural_collapse(polygon(classes), np.arange(classes), fg.AffineHead(polygon(classes))).nc2.angles
         > 0.1
     )  # which no arrangement of six in a plane could make vanish
+
+
+@pytest.mark.parametrize(("classes", "d"), [(3, 5), (10, 4), (12, 30)])
+def test_directions_without_any_symmetry_are_as_defined(classes, d):
+    rng = np.random.default_rng(classes)
+    means, rows = rng.normal(size=(2, classes, d)) + 3
+    unit = [(m - means.mean(axis=0)) / np.linalg.norm(m - means.mean(axis=0)) for m in means]
+    apart = [np.linalg.norm(u - v) for i, u in enumerate(unit) for v in unit[:i]]
+    least = np.log(np.sqrt((classes - 1) / (2 * classes)))
+    heavy = 1e4  # of the row by which weights add up to 1
+    alone = []
+    for k in range(classes):
+        others = np.array([unit[j] for j in range(classes) if j != k])
+        wide = np.vstack([others.T, np.full(classes - 1, heavy)])
+        weights = nnls(wide, np.append(unit[k], heavy))[0]
+        alone.append(np.linalg.norm(weights / weights.sum() @ others - unit[k]))
+    away = [np.linalg.norm(w / np.linalg.norm(w) - u) for w, u in zip(rows, unit, strict=True)]
+    found = generalised_collapse(means, rows)
+    assert found.uniformity == pytest.approx(np.mean(np.log(1 / np.array(apart))) - least)
+    assert found.one_vs_rest == pytest.approx(min(alone) * (classes - 1) / classes, rel=1e-6)
+    assert found.duality == pytest.approx(sum(away) / classes)
+    assert min(alone) < 0.99 * np.mean(alone)
+    assert max(away) > 1.01 * np.mean(away)
 
 
 def test_directions_know_no_lengths_and_no_turns():

@@ -12,6 +12,7 @@ from featgeom.errors import BadArgument
 from featgeom.figures.scene_of import most_confused
 from featgeom.regions.domains import Box
 from featgeom.regions.radius import radius
+from featgeom.report.view import images_of
 
 if TYPE_CHECKING:
     from featgeom.features.features import FeatureSet
@@ -31,7 +32,8 @@ CHOSEN = {  # arrays of some of its samples, and the array that names their rows
 def sample_columns(run: Run) -> Columns:
     """One row for each sample of a run, all its parts after each other.
 
-    ``sample`` is SPLIT:ROW, a name that other commands take; ``label`` (empty where unknown) and
+    ``sample`` is SPLIT:ROW, a name that other commands take; ``image`` the file that it was read from, below
+    the folder, where the run still finds files of images; ``label`` (empty where unknown) and
     ``prediction`` are names of classes; ``radius`` is a proved lower bound on the distance in feature space
     to the nearest boundary, and ``rival`` the class beyond it; ``logit_margin`` is the largest logit less the
     second; ``decision_1`` to ``decision_3`` are coordinates in the view in which the four classes that are
@@ -73,8 +75,10 @@ def _part(run: Run, split: str, view: DecisionView | None) -> Columns:
     names, rows = np.array(run.classes), np.arange(len(part))
     reach = radius(part.head, part.features, Box.space(part.dimension))
     logits = np.sort(part.head.logits(np.asarray(part.features, np.float64)), axis=1)
+    images = images_of(run, split)
     columns: Columns = {
         "sample": np.array([f"{split}:{row}" for row in rows]),
+        **({} if images is None or images.files is None else {"image": images.files}),
         "split": np.full(len(part), split),
         "row": rows,
         "label": names[part.labels] if part.labelled else np.full(len(part), ""),

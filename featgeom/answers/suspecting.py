@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,13 @@ from featgeom.hulls.hull import ConvexHull
 from featgeom.regions.cells import Cells
 from featgeom.regions.gaps import pair_norms
 from featgeom.regions.margins import point_blocks
+from featgeom.report.view import images_of
 from featgeom.runs.record import Column, Table
 from featgeom.runs.subjects import of_class
 from featgeom.status import Status
 
 if TYPE_CHECKING:
+    from featgeom.data.images import ImageSet
     from featgeom.runs.run import Run
 
 NEIGHBOURS = 15
@@ -40,9 +42,13 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Suspects:
-    """Samples of a run in the order of suspicion; one row a sample in ``table``."""
+    """Samples of a run in the order of suspicion; one row a sample in ``table``.
+
+    ``images`` are those of each part; None where the run does not find them.
+    """
 
     table: Table
+    images: Mapping[str, ImageSet | None]
 
     def __repr__(self) -> str:
         return f"<Suspects: {len(self.table.rows)} samples>"
@@ -67,7 +73,9 @@ def suspects(run: Run, most: int = 100, device: str = "cpu") -> Suspects:
 
     Beside the score stand reasons, in words: the sample is proved to lie in the guaranteed region of another
     class; it breaks the guarantee of its class's hull (the head gives it another class); a near-duplicate
-    (cosine distance below 0.001) has another label, or lies in another part.
+    (cosine distance below 0.001) among its nearest training features has another label, or the nearest of
+    all is one and lies in another part. The last column, ``image``, is the file of each sample, below the
+    folder, where images are files.
 
     Raises BadArgument where no part has labels, or for ``most`` below one.
 
@@ -87,15 +95,22 @@ def suspects(run: Run, most: int = 100, device: str = "cpu") -> Suspects:
     rows: list[tuple[Any, ...]] = []
     for part in parts:
         rows += _ranked(run, training, part, most, device)
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("sample"), Column("split"), Column("row"), Column("label"), Column("suggested"),
         Column("score"),
         Column("label margin", "feature distance"), Column("hull ratio"), Column("other neighbours"),
         Column("nearest other"), Column("reasons"),
     )  # fmt: skip
-    return Suspects(
-        Table("suspects", "Samples whose label the geometry contradicts", columns, tuple(rows), NOTE)
-    )
+    images = {part.split: images_of(run, part.split) for part in parts}
+    files = [_file(images[row[1]], row[2]) for row in rows]
+    if any(files):
+        columns, rows = (*columns, Column("image")), [(*r, f) for r, f in zip(rows, files, strict=True)]
+    title = "Samples whose label the geometry contradicts"
+    return Suspects(Table("suspects", title, columns, tuple(rows), NOTE), images)
+
+
+def _file(images: ImageSet | None, row: int) -> str:
+    return "" if images is None or images.files is None else str(images.files[row])
 
 
 def _seen(run: Run, split: str) -> _Labels:
@@ -178,12 +193,11 @@ def _reasons(
         yield f"in the guaranteed region of {names[part.predicted[i]]}"
     if part.itself and part.predicted[i] != part.labels[i]:
         yield f"breaks the guarantee of {names[part.labels[i]]}"
-    if len(index) and apart[0] < NEAR:
-        twin, label = f"near-duplicate of {training.split}:{index[0]}", training.labels[index[0]]
-        if label != part.labels[i]:
-            yield f"{twin}, labelled {names[label]}"
-        if not part.itself:
-            yield f"{twin} in another part"
+    twins = index[apart < NEAR]
+    for j in twins[training.labels[twins] != part.labels[i]][:1]:
+        yield f"near-duplicate of {training.split}:{j}, labelled {names[training.labels[j]]}"
+    if len(twins) and not part.itself:
+        yield f"near-duplicate of {training.split}:{twins[0]} in another part"
 
 
 def rarity(*views: Float64) -> Float64:

@@ -21,10 +21,10 @@ function save() {
   const rows = cards.filter((card) => card.dataset.decision).map((card) => {
     const decision = card.dataset.decision;
     const label = decision === "relabel" ? card.querySelector("select").value : "";
-    return [card.dataset.sample, card.dataset.label, decision, label].map(cell).join(",");
+    return [card.dataset.sample, card.dataset.label, decision, label, card.dataset.file].map(cell).join(",");
   });
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([["sample,label,decision,new_label", ...rows, ""].join("\n")], { type: "text/csv" }));
+  link.href = URL.createObjectURL(new Blob([["sample,label,decision,new_label,image", ...rows, ""].join("\n")], { type: "text/csv" }));
   link.download = "decisions.csv";
   link.click();
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from featgeom.answers.explain_page import shown_pixels
@@ -10,7 +9,6 @@ from featgeom.answers.suspecting import Suspects
 from featgeom.report.between import address
 from featgeom.report.policy import content_policy
 from featgeom.report.shell import filled, resource
-from featgeom.report.view import images_of
 from featgeom.runs.record import Table, shown
 
 if TYPE_CHECKING:
@@ -20,10 +18,9 @@ if TYPE_CHECKING:
 def suspects_page(run: Run, found: Suspects, removals: Table | None = None) -> str:
     """One self-contained page, with the samples whose removal separates hulls where they are given."""
     script = resource("suspects.js", "featgeom.answers")
-    pictures = cache(lambda split: images_of(run, split))
 
     def image(split: str, row: int) -> str | None:
-        known = pictures(split)
+        known = found.images[split]
         return None if known is None else address(shown_pixels(run, known.images[row])[None])
 
     names = [column.name for column in found.table.columns]
@@ -33,7 +30,8 @@ def suspects_page(run: Run, found: Suspects, removals: Table | None = None) -> s
             "sample": row["sample"], "label": row["label"], "suggested": row["suggested"],
             "reasons": row["reasons"], "image": image(row["split"], row["row"]),
             "score": shown(row["score"]), "margin": shown(row["label margin"]),
-            "ratio": shown(row["hull ratio"]), "other": f"{row['other neighbours']:.0%}",
+            "file": row.get("image", ""), "ratio": shown(row["hull ratio"]),
+            "other": f"{row['other neighbours']:.0%}",
         }
         for row in rows
     ]  # fmt: skip

@@ -55,7 +55,9 @@ def read_folder(folder: Path, split: str, preprocess: Way | None = None) -> Imag
         remark(line)
     pictures = [Picture(str(file), partial(open_picture, file)) for file in files]
     name = f"folder:{folder.resolve().name}"
-    return ImageSet(decode(pictures, preprocess), labels, layout.classes, name, split, by_name=True)
+    names = [file.relative_to(folder).as_posix() for file in files]
+    pixels = decode(pictures, preprocess)
+    return ImageSet(pixels, labels, layout.classes, name, split, by_name=True, files=names)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ class ImageSet:
     into ``classes``, the names. ``name`` says where they came from, without the folder; ``split`` is
     "train", "test" or "all". ``source`` is what `load_images` read it from, if that gives it again. With
     ``by_name``, the classes are counted in the order of their names alone, as folders are, which says nothing
-    of a network's order. Labels that are unknown (None is given) are all -1.
+    of a network's order. Labels that are unknown (None is given) are all -1. ``files`` (n,) are the names of
+    the files that the images were read from, below the folder, where each has one of its own.
 
     Raises BadData for NaN, no images, or labels out of range.
 
@@ -40,6 +41,7 @@ class ImageSet:
     split: str
     source: str | None
     by_name: bool
+    files: NDArray[np.str_] | None
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class ImageSet:
         split: str,
         source: str | None = None,
         by_name: bool = False,
+        files: ArrayLike | None = None,
     ) -> None:
         if images.ndim != 4 or 0 in images.shape:
             raise BadData(f"{name}: expected images of shape (n, c, h, w), got {images.shape}")
@@ -68,6 +71,7 @@ class ImageSet:
             object.__setattr__(self, key, value)
         for key, word in (("name", name), ("split", split), ("source", source), ("by_name", by_name)):
             object.__setattr__(self, key, word)
+        object.__setattr__(self, "files", None if files is None else np.asarray(files, np.str_))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,7 +90,12 @@ class ImageSet:
     def take(self, rows: ArrayLike | slice) -> ImageSet:
         """These rows alone (indices, a mask or a slice), in the order given."""
         chosen = rows if isinstance(rows, slice) else np.asarray(rows)
-        return replace(self, images=self.images[chosen], labels=self.labels[chosen], source=None)
+        return replace(self.rows(chosen), source=None)
+
+    def rows(self, chosen: Any) -> ImageSet:
+        """The rows of a mask, indices or a slice, as `take` has them; still of the same source."""
+        files = None if self.files is None else self.files[chosen]
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen], files=files)
 
     def pixels(self, rows: ArrayLike | slice = slice(None)) -> NDArray[np.float32]:
         """Rows as float32 in pixel space: uint8 becomes value/255."""
@@ -158,7 +167,9 @@ def concatenate(parts: list[ImageSet], split: str) -> ImageSet:
     images = np.concatenate([part.images for part in parts])
     known = all(part.labelled for part in parts)
     labels = np.concatenate([part.labels for part in parts]) if known else np.full(len(images), UNKNOWN)
-    return replace(first, images=images, labels=labels, split=split, source=None)
+    names = [part.files for part in parts if part.files is not None]
+    files = np.concatenate(names) if len(names) == len(parts) else None
+    return replace(first, images=images, labels=labels, split=split, source=None, files=files)
 
 
 def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
@@ -185,4 +196,4 @@ def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
         place[images.classes.index(name)] = new
     labels = place[images.labels]
     kept = labels >= 0
-    return replace(images, images=images.images[kept], labels=labels[kept], classes=tuple(classes))
+    return replace(images.rows(kept), labels=labels[kept], classes=tuple(classes))

@@ -51,10 +51,10 @@ class Matching:
             raise BadData(f"{images.name} {images.split}: has other classes than were matched")
         labels = self.places[images.labels]
         kept = labels != LEFT_OUT
-        pixels = images.images if kept.all() else images.images[kept]
-        if not len(pixels):
+        if not kept.any():
             raise BadData(f"{images.name} {images.split}: no image of a class of the network")
-        return replace(images, images=pixels, labels=labels[kept], classes=self.classes, by_name=False)
+        chosen = images if kept.all() else images.rows(kept)
+        return replace(chosen, labels=labels[kept], classes=self.classes, by_name=False)
 
     def table(self, images: ImageSet) -> str:
         """One line a class of the images: number and name in the network, name in the images, how many."""

@@ -23,7 +23,7 @@ def draw(record: Record, classes: tuple[str, ...] = ()) -> list[Drawing]:
 
     figure, grid = new_figure(TWO_COLUMNS, 4.8, nrows=2, ncols=2)
     (left, right), (below, last) = grid
-    blue, orange, *_ = class_colours(3)
+    blue, orange, own = class_colours(3)
     steps = values("steps")
     angles = {
         "standard machine": (positive(values("angle to standard")), blue),
@@ -33,7 +33,7 @@ def draw(record: Record, classes: tuple[str, ...] = ()) -> list[Drawing]:
         "standard machine": (positive(1 - values("head's margin")), blue),
         "augmented machine": (positive(1 - values("margin with bias")), orange),
     }
-    loss = {"loss": (positive(values("loss")), blue)}
+    loss = {"loss": (positive(values("loss")), own)}
     for axes, curves, unit in (
         (left, angles, "angle of the head [degrees]"),
         (right, missing, "share of the margin missing"),
@@ -48,7 +48,7 @@ def draw(record: Record, classes: tuple[str, ...] = ()) -> list[Drawing]:
             rate(axes, steps[seen], curves["augmented machine"][0][seen])
     last.plot(steps, loss["loss"][0][0] * steps[0] / steps, "--", linewidth=1, color="grey")
     place = np.where(np.isfinite(values("place in gap")), values("place in gap"), np.nan)
-    against_log_t(below, steps, {"the head's": (place, blue)}, "place of the boundary in its gap")
+    against_log_t(below, steps, {"the head's": (place, own)}, "place of the boundary in its gap")
     below.axhline(0.5, color="grey", linewidth=1, linestyle=":")
     legend_below(figure, list(left.lines), 3)
     caption = (

@@ -102,9 +102,7 @@ def max_margin(
     binary = len(classes) == 2
     # As one row a class, a binary machine w is (−w/2, w/2): half its objective, at half of C.
     inner_c = C / 2 if binary else C
-    largest = max(float(np.abs(part).max()) for part in blocks(points))
-    if largest > 0 and not SMALLEST < largest < 1 / SMALLEST:
-        raise BadArgument(f"x: its largest entry, {largest:.0e}, cannot be squared safely; rescale it")
+    needs_squares(points)
     unknowns = (len(classes) - 1) * (points.shape[1] + 1)
     with threadpool_limits(1 if unknowns < ONE_THREAD else None, "blas"):
         found = solve_machine(points, slots, len(classes), inner_c, bias)
@@ -113,6 +111,13 @@ def max_margin(
             if np.isfinite(svm.objective):
                 return svm
         return _inseparable(points, slots, classes, bias, found, started)
+
+
+def needs_squares(x: Floats) -> None:
+    """Refuse samples (n, d), not all zero, whose squares may leave float64: BadArgument."""
+    largest = max(float(np.abs(part).max()) for part in blocks(x))
+    if largest > 0 and not SMALLEST < largest < 1 / SMALLEST:
+        raise BadArgument(f"x: its largest entry, {largest:.0e}, cannot be squared safely; rescale it")
 
 
 def _judge(

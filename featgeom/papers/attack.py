@@ -35,14 +35,15 @@ def study(folder: Path, data: str | None = None, seed: int = 0, progress: bool =
     chance gives, beside the displacement by noise of the same length in pixels. Angles are between lines: 0°
     to 90°.
     """
-    rows = []
+    root = Path(data or "").expanduser()
+    rows, absent = [], []
     for name, (checkpoint, arch, images) in NETWORKS.items():
-        root = Path(data or "").expanduser()
         if checkpoint != name and (data is None or not (root / checkpoint).exists()):
+            absent.append(name)
             continue
         source = checkpoint if checkpoint == name else str(root / checkpoint)
         architecture = f"{root / 'checkpoints/architectures.py'}:{arch}" if arch else None
-        rows += list(_rows(name, source, architecture, images.format(data), seed))
+        rows += list(_rows(name, source, architecture, images.format(root), seed))
     table = Table(
         "attack",
         "Pixel flips beside the machine's normals",
@@ -59,7 +60,8 @@ def study(folder: Path, data: str | None = None, seed: int = 0, progress: bool =
         f"Flips found of the first {SAMPLES} test images that are predicted correctly. Medians with "
         "intervals that hold the median with 95 %. By noise: where the image is changed by Gaussian noise "
         "of the flip's length, cut to the bounds of pixels. A random line: the median angle of two random "
-        "lines of so many dimensions.",
+        "lines of so many dimensions."
+        + (f" Left out, as the data folder has no checkpoint of it: {'; '.join(absent)}." if absent else ""),
     )
     return Record(tuple(_findings(table)), tables=(table,), settings={"seed": seed, "samples": SAMPLES})
 

@@ -102,8 +102,8 @@ class Kinked(Bend):
         return (lower < upper) & ((upper > 0) | (self.least > 0))
 
     def settled(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        """On either side of the kink."""
-        return ~self.asked(lower, upper), self.least + (self.most - self.least) * (lower >= 0).to(lower)
+        """On either side of the kink; ends that are no numbers settle nothing."""
+        return (lower >= 0) | (upper <= 0), self.least + (self.most - self.least) * (lower >= 0).to(lower)
 
     def leftover(self, z: Tensor, down: Tensor, up: Tensor) -> Tensor:
         """What is beyond the kink."""

@@ -37,6 +37,7 @@ AVERAGE = {"avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"}
 BY_CONSTANTS = {"add", "sub", "mul", "div", "neg", "__rsub__", "batch_norm"}
 WEIGHTED = {"conv2d", "linear"}
 IN_PLACE = {"add_": "add", "sub_": "sub", "mul_": "mul", "div_": "div"}
+ROUNDING = 1e-11  # of the terms of an entry of an affine layer: float64 rounds by far less
 WIDER = 1 + 1e-9  # of lengths: float64 rounds by far less
 
 
@@ -135,6 +136,20 @@ def by_rows(values: Tensor, like: Tensor) -> Tensor:
 def movement(point: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     """A bound (n,) on the Euclidean distance from the point to anything between these ends."""
     return torch.maximum(upper - point, point - lower).reshape(len(point), -1).norm(dim=1) * WIDER
+
+
+@torch.no_grad()
+def rounded(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *_: Any,
+    **__: Any,
+) -> float:
+    """More than float64 rounds in any entry of conv2d or linear, by the sum of its absolute terms."""
+    large = float(input.abs().amax()) if input.numel() else 0.0
+    size = large * float(weight.abs().flatten(1).sum(1).amax())
+    return ROUNDING * (size if bias is None else size + float(bias.abs().amax()))
 
 
 def averaging_norm(func: Any, args: Any, kwargs: Any) -> float:

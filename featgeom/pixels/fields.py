@@ -52,12 +52,13 @@ def field_after(name: str, args: Any, kwargs: Any, before: list[Field | None], a
 
 
 def spacing(spans: Tensor) -> int:
-    """The least distance at which entries of a row or a column see different pixels.
+    """The least distance at which, and beyond which, entries of a row or a column see different pixels.
 
     >>> spacing(torch.tensor([[0, 2], [0, 3], [1, 4], [2, 4]]))
     3
     """
-    return next(t for t in range(1, len(spans) + 1) if (spans[:-t, 1] <= spans[t:, 0]).all())
+    onward = spans[:, 0].flip(0).cummin(0).values.flip(0)  # the first pixel that any from here on sees
+    return next(t for t in range(1, len(spans) + 1) if (spans[:-t, 1] <= onward[t:]).all())
 
 
 def owners(inner: Tensor, outer: Tensor) -> Tensor:
@@ -80,13 +81,13 @@ def _convolution(
 
 
 def _max_pool(
-    kernel: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any
+    kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any
 ) -> Any:
-    return kernel, stride or kernel, padding, dilation
+    return kernel_size, stride or kernel_size, padding, dilation
 
 
-def _avg_pool(kernel: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any) -> Any:
-    return kernel, stride or kernel, padding, 1
+def _avg_pool(kernel_size: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any) -> Any:
+    return kernel_size, stride or kernel_size, padding, 1
 
 
 WINDOWS: dict[str, Callable[..., tuple[Any, Any, Any, Any]]] = {

@@ -20,7 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.models.classifier import exact_float32
 from featgeom.pixels.bends import Bend
-from featgeom.pixels.ends import CONSTANTS, WIDER, tensors
+from featgeom.pixels.ends import CONSTANTS, ROUNDING, WEIGHTED, WIDER, rounded, tensors
 from featgeom.pixels.operators import REGISTRY, find_bend
 
 AT_ONCE = 8  # columns in one run of the network: more leave the cache
@@ -28,17 +28,20 @@ LIVE = 4000  # bends that a ball may reach
 TRIES = 12  # radii
 SHORT = 256  # of the radius at which the linear function alone would vanish: the first
 FACTOR, CLOSE = 2.0, 1.05  # between radii that are tried, at most and at least
-ROUNDING = 1e-11  # of the largest entry of a layer: float64 rounds by far less
 
 
 @dataclass
 class Met:
-    """An operation that bends, as it is at the image: what goes in, its slopes, and the shape it gives."""
+    """An operation that bends, as it is at the image: what goes in, its slopes, and the shape it gives.
+
+    ``rounding`` is more than what goes in, and what led to it, was rounded by.
+    """
 
     bend: Bend
     z: Tensor
     slope: Tensor
     gives: torch.Size
+    rounding: float
 
 
 class Tangent(TorchFunctionMode):
@@ -53,7 +56,7 @@ class Tangent(TorchFunctionMode):
         super().__init__()
         self.first = met is None
         self.met: list[Met] = met or []
-        self.at = 0
+        self.at, self.rounding = 0, 0.0
         self.derived: Any = WeakTensorKeyDictionary()
         self.pushed, self.pushes = -1, torch.empty(0)
         self.moved: dict[int, Tensor] = {}
@@ -67,12 +70,18 @@ class Tangent(TorchFunctionMode):
             values: Tensor = network(start)
         return values
 
+    def slack(self, values: Tensor) -> float:
+        """More than these values, and what led to them, were rounded by in the first run."""
+        return max(self.rounding, ROUNDING * float(values.abs().amax()))
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One operation of the network."""
         kwargs = dict(kwargs or {})
         if not any(t in self.derived for t in tensors((args, kwargs))) or func.__name__ in CONSTANTS:
             return func(*args, **kwargs)
         name = func.__name__ if func.__name__ in REGISTRY else func.__name__.removesuffix("_")
+        if self.first and name in WEIGHTED:
+            self.rounding = max(self.rounding, rounded(*args, **kwargs))
         result = self._bent(func, name, args, kwargs) if name in REGISTRY else func(*args, **kwargs)
         for tensor in tensors(result):
             self.derived[tensor] = True
@@ -84,7 +93,8 @@ class Tangent(TorchFunctionMode):
         if bend is None:  # on a side path that leads to no logit
             return func(x, *rest, **kwargs)  # type: ignore[no-any-return]
         if self.first:
-            self.met.append(Met(bend, x.clone(), bend.slope(bend.windows(x)), bend.value(x).shape[1:]))
+            slope, gives = bend.slope(bend.windows(x)), bend.value(x).shape[1:]
+            self.met.append(Met(bend, x.clone(), slope, gives, self.slack(x)))
             return func(x, *rest, **kwargs)  # type: ignore[no-any-return]
         here = self.met[self.at]
         self.moved[self.at] = (x[1:] - x[:1]).flatten(1)
@@ -106,6 +116,7 @@ class Near:
         with torch.no_grad():
             logits = network(x)[0]
         first.run(network, x)
+        self.rounding = first.slack(logits)
         self.source, self.rivals = source, rivals
         self.lead = logits[source] - logits[rivals]
         self.tangent = Tangent(first.met)
@@ -135,8 +146,7 @@ class Near:
         up = [radius * length for length in self.lengths]
         lead, count = self.lead - radius * self.slope, 0
         for at, here in enumerate(self.tangent.met):
-            slack = ROUNDING * here.z.abs().amax()
-            reach = [t[at].view(here.z.shape) * WIDER + slack for t in (down, up)]
+            reach = [t[at].view(here.z.shape) * WIDER + here.rounding for t in (down, up)]
             left = here.bend.leftover(here.z, *reach)[0]
             live = torch.nonzero(left > 0)[:, 0]
             count += len(live)
@@ -146,7 +156,7 @@ class Near:
                 if thread_time() > until or not (lead > 0).all():
                     return False
                 lead = lead - self._push(at, part, left, (down, up))
-        return bool((lead > ROUNDING * self.lead.abs().amax()).all())
+        return bool((lead > self.rounding).all())
 
     def _push(self, at: int, part: Tensor, left: Tensor, reach: tuple[list[Tensor], list[Tensor]]) -> Tensor:
         """What these entries' leftovers can do to the lead; and, added to ``reach``, to later entries."""

@@ -21,7 +21,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.errors import Unsupported
 from featgeom.models.classifier import exact_float32
-from featgeom.pixels.ends import CONSTANTS, Ends, tensors
+from featgeom.pixels.ends import CONSTANTS, WEIGHTED, Ends, rounded, tensors
 from featgeom.pixels.loose import Loose
 from featgeom.pixels.operators import REGISTRY
 
@@ -49,14 +49,15 @@ class Relaxed(TorchFunctionMode):
     ``loose`` holds what goes into each operation that bends, in order; ``lines`` what was chosen for it,
     filled in by the first pass where nothing was. ``error`` (rows,) is, after a backward pass, a lower bound
     on what the lines leave out, ``left`` what each live entry has of it, and ``size`` the sum of the absolute
-    values of its parts. The pass ends at the first operation that bends of which ``loose`` says nothing.
+    values of its parts; ``rounded`` is more than an affine layer rounds. The pass ends at the first operation
+    that bends of which ``loose`` says nothing.
     """
 
     def __init__(self, loose: Sequence[Loose], lines: list[Line] | None = None) -> None:
         super().__init__()
         self.loose = loose
         self.lines = lines or [Line() for _ in loose]
-        self.met = 0
+        self.met, self.rounded = 0, 0.0
         self.derived: Any = WeakTensorKeyDictionary()  # what depends on the image, as `IntervalPass` sees it
         self.clear()
 
@@ -137,6 +138,8 @@ class Relaxed(TorchFunctionMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = func.__name__ if func.__name__ in REGISTRY else func.__name__.removesuffix("_")
+        if name in WEIGHTED:
+            self.rounded = max(self.rounded, rounded(*args, **kwargs))
         if name not in REGISTRY:
             return func(*args, **kwargs)
         x = args[0] if args else kwargs.pop("input")
@@ -225,7 +228,7 @@ class Pass:
 
     def size(self) -> Tensor:
         """Of the terms of what `line` returned last: what its rounding is measured by (rows,)."""
-        size: Tensor = self.values.detach().abs().amax(1) + self.mode.size
+        size: Tensor = self.values.detach().abs().amax(1) + self.mode.size + self.mode.rounded / SLACK
         return size
 
 

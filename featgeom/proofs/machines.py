@@ -38,13 +38,17 @@ def machine(found: Found, name: str, samples: str, kind: str, c: float = np.inf)
     """Declare a machine of these samples, with this kind of bias and this C, or that there is none."""
     found.may(name, Machine, Inseparable, samples=samples)
     if name in found.claims:
-        found.meant(name, c=c, freedom=kind, classes=len(np.unique(found.subjects.labels(samples))))
+        classes = len(np.unique(found.subjects.labels(samples)))
+        found.meant(name, c=c, freedom=kind, classes=classes)
+        if classes < 2:  # the machine of one class is 0, and a hull of nothing is infinitely far
+            found.faults.setdefault(name, f"is about samples of {classes} class, not of two or more")
 
 
 def margin(claim: Machine) -> tuple[float, float]:
     """Bounds on 1/‖W‖ of the hard-margin machine, from those on ½‖W‖²."""
-    low = under(1 / np.sqrt(2 * claim.upper)) if claim.upper > 0 else np.inf
-    return low, over(1 / np.sqrt(2 * claim.lower)) if claim.lower > 0 else np.inf
+    # The root is of the bound alone: twice it may be no float64.
+    low = under(np.sqrt(0.5) / np.sqrt(claim.upper)) if claim.upper > 0 else np.inf
+    return low, over(np.sqrt(0.5) / np.sqrt(claim.lower)) if claim.lower > 0 else np.inf
 
 
 def gap(claim: Machine) -> float:
@@ -60,16 +64,26 @@ def direction_within(claim: Machine) -> float:
     margin is at least 1. F is strongly convex in what it regularises and W' is feasible, so ‖W' − W*‖² ≤
     2 (U − L), and the sine of the angle is at most √(2 (U − L)) / ‖W'‖. By weak duality F(W') ≥ L, which
     bounds ‖W'‖ from below by √(2L) times the share that W has of what is regularised; no scale is left in
-    the result. Weights of many classes are taken less their mean over the classes, as it decides nothing.
+    the result. The best machine's rows sum to zero, so without their mean, which decides nothing, the
+    weights are no farther from it.
     """
-    if not np.isinf(claim.c) or claim.lower <= 0:
+    if not np.isinf(claim.c) or claim.lower <= 0 or not np.isfinite(claim.upper):
         return 180.0
-    weight = claim.weight - claim.weight.mean(axis=0) if len(claim.weight) > 1 else claim.weight
-    size, own = np.square(claim.weight).sum(), np.square(weight).sum()
+    sine = MORE * np.sqrt((claim.upper - claim.lower) / claim.lower)
     if claim.freedom == "augmented":
-        size += np.square(claim.bias).sum()
-    sine = MORE * np.sqrt((claim.upper - claim.lower) / claim.lower * size / own) if own > 0 else 1.0
+        sine = sine / share if (share := share_of_weights(claim)) > 0 else 1.0
     return float(MORE * np.degrees(np.arcsin(sine))) if sine < 1 else 180.0
+
+
+def share_of_weights(claim: Machine) -> float:
+    """‖W‖ / ‖(W, b)‖ of a machine, whatever its scale.
+
+    Underflow makes only shares below 1e-150 wrong, and any below 1e-8 bounds no angle: where two bounds
+    differ at all, they do so by a relative 1e-16.
+    """
+    both = np.append(claim.weight, claim.bias)
+    both = both / np.abs(both).max()
+    return float(np.linalg.norm(both[: claim.weight.size]) / np.linalg.norm(both))
 
 
 def of_all(found: Found) -> Iterator[str]:

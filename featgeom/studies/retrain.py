@@ -67,13 +67,14 @@ def study(
     }
     said = Found.of(run, claims)
     within = proof.direction_within(said[f"machine-{limit}"])
+    most = {name: min(180.0, found[limit].overall_angle + within) for name, found in compared.items()}
     course = [
         (WORDS[method], step, float(loss), *angles(one, machines, x, y))
         for method, trained in trainings.items()
         for step, one, loss in zip(trained.steps, trained.heads, trained.losses, strict=True)
     ]
     tables = (
-        heads_table(compared, losses, limit, steps, within),
+        heads_table(compared, losses, limit, steps, most),
         pairs_table(compared, run.classes, head, x, y),
         course_table(course, limit),
     )
@@ -95,7 +96,7 @@ def study(
                 name: {
                     "loss": losses[name],
                     **{f"angle_{kind}": c.overall_angle for kind, c in found.items()},
-                    "at_most": found[limit].overall_angle + within,
+                    "at_most": most[name],
                     "pair_angles": found["standard"].angle.tolist(),
                     "positions": found["standard"].head.position.tolist(),
                 }
@@ -172,14 +173,14 @@ def heads_table(
     losses: dict[str, float],
     limit: str,
     steps: int,
-    within: float,
+    most: dict[str, float],
 ) -> Table:
-    """Each head beside both machines, the one found of which is known ``within`` some degrees."""
+    """Each head beside both machines, and how far it is at ``most`` from the best one of its limit."""
     rows = []
     for name, found in compared.items():
         standard, other = found.values()
         trained = None if name == NETWORK else steps
-        angles = standard.overall_angle, other.overall_angle, other.overall_angle + within
+        angles = standard.overall_angle, other.overall_angle, most[name]
         measures = standard.overall_margin_ratio, standard.domain_agreement
         rows.append((name, trained, losses[name], *angles, *measures))
     return Table(
@@ -191,7 +192,7 @@ def heads_table(
             Column("loss"),
             Column("angle to standard", "degrees"),
             Column(f"to {LIMITS[limit]}", "degrees"),
-            Column("at most", "degrees"),
+            Column("at most", "degrees", end="upper"),
             Column("margin", "of standard's"),
             Column("agreement on the box"),
         ),

@@ -12,6 +12,7 @@ from featgeom.arrays import Float64, as_float64, as_labels
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import cross_entropy
+from featgeom.margins.machine import needs_squares
 from featgeom.progress import bar as shown_bar
 from featgeom.results import Result
 from featgeom.status import Status
@@ -64,7 +65,8 @@ def train_head(
     descent, like 1/t by the normalised one, and like 1/t² (up to logarithms) by the accelerated one, and the
     angle to the machine at least as fast as its root.
 
-    Raises BadArgument for shapes that do not fit and unknown methods.
+    Raises BadArgument for shapes that do not fit, unknown methods, and samples from which nothing can be
+    learned: all zero, with the bias held, or too large or small to be squared.
 
     >>> trained = train_head([[-1.0], [3.0]], [0, 1], steps=100)
     >>> trained.last.classify([[-1.0], [3.0]]), bool(trained.losses[-1] < trained.losses[0])
@@ -82,7 +84,11 @@ def train_head(
     if weights.shape[1] != wide.shape[1] or len(weights) <= labels.max():
         raise BadArgument(f"start: a head of shape {begin.weight.shape} does not fit the samples")
     held = np.append(np.ones(samples.shape[1]), float(bias))
-    descent = METHODS[method](Samples(wide, labels, held), weights, rate)
+    seen = Samples(wide, labels, held)
+    if not seen.moving.any():
+        raise BadArgument("x: all features are 0, and the bias is held: nothing can be learned")
+    needs_squares(seen.moving)
+    descent = METHODS[method](seen, weights, rate)
     marks = log_spaced(steps, per_decade)
     heads, losses, done = [], [], 0
     bar = shown_bar(total=steps, desc=f"last layer, {method}", delay=2, disable=not progress, leave=False)

@@ -11,6 +11,7 @@ from PIL import Image
 import featgeom as fg
 from featgeom.answers.exporting import export
 from featgeom.answers.samples import sample_columns, view_of
+from featgeom.data.images import concatenate, keep_classes
 from featgeom.errors import BadArgument, BadData
 from featgeom.runs.making import make_run
 from featgeom_cli.export import FORMATS
@@ -169,3 +170,52 @@ def test_every_number_of_the_projector_and_the_arrays_is_that_of_the_run(run, co
     decision = np.loadtxt(tmp_path / "p" / "decision.tsv")
     shown = np.stack([columns[f"decision_{axis}"] for axis in (1, 2, 3)], axis=1)
     np.testing.assert_allclose(decision, shown, rtol=1e-8)
+
+
+def folder_of_digits(place, order):
+    """Digits as pictures, a folder a class: their names and labels in the order in which a folder is read."""
+    digits = fg.load_images("digits", split="test").take(slice(40))
+    for i in order:
+        file = place / digits.classes[digits.labels[i]] / f"{'zyx'[i % 3]}-{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((digits.pixels([i])[0, 0] * 255).astype(np.uint8)).save(file)
+    return digits
+
+
+def test_a_sample_has_the_name_of_its_file(tmp_path):
+    digits = folder_of_digits(tmp_path / "pictures", range(40))
+    run = make_run(tmp_path / "run", "digits", f"folder:{tmp_path / 'pictures'}", split="all")
+    found = sample_columns(run)
+    assert len(set(found["image"].tolist())) == 40
+    for i, (name, label) in enumerate(zip(found["image"], found["label"], strict=True)):
+        number = int(name.split("-")[1].removesuffix(".png"))
+        assert name.split("/")[0] == label == digits.classes[digits.labels[number]]
+        np.testing.assert_allclose(run.images("all").pixels([i])[0], digits.pixels([number])[0], atol=1 / 255)
+    names = [row["image"] for row in csv.DictReader(io.StringIO(export_text(run, tmp_path)))]
+    assert names == found["image"].tolist()
+    suspected = fg.suspects(run, most=5)
+    rows = suspected.table.column("row")
+    assert suspected.table.column("image") == found["image"][rows].tolist()
+    (tmp_path / "pictures" / "0" / "more.png").write_bytes(
+        next((tmp_path / "pictures" / "0").iterdir()).read_bytes()
+    )
+    assert "image" not in sample_columns(
+        fg.open_run(run.folder)
+    )  # no longer the same images: no name is said
+
+
+def export_text(run, folder):
+    (file,) = export(run, "csv", folder / "samples.csv")
+    return file.read_text()
+
+
+def test_names_of_files_go_with_their_images(tmp_path):
+    folder_of_digits(tmp_path, range(40))
+    images = fg.load_images(f"folder:{tmp_path}")
+    assert images.take([3, 1]).files.tolist() == images.files[[3, 1]].tolist()
+    kept = keep_classes(images, ("7", "1"))
+    assert [images.classes.index(name.split("/")[0]) for name in kept.files] == [
+        int(kept.classes[label]) for label in kept.labels
+    ]
+    assert concatenate([images, kept], "all").files.tolist() == [*images.files, *kept.files]
+    assert concatenate([images, fg.load_images("digits")], "all").files is None

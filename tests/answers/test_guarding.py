@@ -20,7 +20,7 @@ from featgeom.answers.stream import COLUMNS, Watch, write_scores
 from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.runs.commit import commit
 from featgeom.runs.making import make_run
-from featgeom.text import visible
+from featgeom.text import counted, visible
 from featgeom_cli.main import run as featgeom
 
 
@@ -496,12 +496,17 @@ def test_the_command(digits_run, pictures, tmp_path, capsys, monkeypatch):
     assert featgeom(["guard", folder, str(pictures), "-o", out, "--quiet"]) == 0
     with open(out) as file:
         alarms = [row["alarm"] for row in csv.DictReader(file)].count("True")
-    assert capsys.readouterr().out == f"10 images, {alarms} alarms: {out}\n"
+    assert capsys.readouterr().out == f"10 images, {counted(alarms, 'alarm')}: {out}\n"
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{pictures / '0.png'}\n{pictures / 'none.png'}\n"))
     assert featgeom(["guard", folder, "-", "--quiet"]) == 1
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["prediction"] for row in rows] == [str(digits_run.features("test").predictions[0]), ""]
     assert rows[1]["error"].endswith("none.png: no such file")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{pictures / 'none.png'}\n"))
+    assert featgeom(["guard", folder, "-"]) == 1
+    said = capsys.readouterr().err
+    assert "none.png: no such file" in said
+    assert "1 image, 0 alarms, 1 could not be read" in said
     assert featgeom(["guard", folder, "-o", out]) == 2
 
 

@@ -62,6 +62,18 @@ def test_reasons_are_true(tmp_path):
     assert "in another part" in found.column("reasons")[1]
 
 
+def test_a_near_duplicate_with_another_label_need_not_be_the_nearest(run_of):
+    z = 3 * np.eye(3).repeat(8, axis=0) + np.random.default_rng(0).random((24, 3))
+    z[:3] = z[0]
+    labels = np.repeat([0, 1, 2], 8)
+    labels[2] = 1
+    found = suspects(run_of(features=z, labels=labels), 24).table
+    reasons = dict(zip(found.column("row"), found.column("reasons"), strict=True))
+    for row, other in ((0, "train:2, labelled 1"), (1, "train:2, labelled 1"), (2, ", labelled 0")):
+        assert other.replace("train", found.column("split")[0]) in reasons[row]
+    assert not any("near-duplicate" in reasons[row] for row in range(3, 24))
+
+
 def test_label_margins_are_signed_distances(rng):
     head = fg.AffineHead(rng.normal(size=(4, 5)), rng.normal(size=4))
     z = rng.normal(size=(30, 5))

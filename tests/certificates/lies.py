@@ -885,6 +885,15 @@ LIES = [
     lie("machine", "the bounds are the wrong way round", lower=0.5, upper=0.25),
     lie("machine", "not one row a class", weight=a([1], [-1]), bias=a(0, 0), multipliers=i([1, 0], [0, 1])),
     lie("machine", "not one row a class", y=i(0, 2)),
+    lie(  # all else would prove half the objective of the two classes
+        "machine",
+        "not one row a class",
+        weight=a([-0.5], [0.5], [0]),
+        bias=a(0.5, -0.5, -9),
+        multipliers=i([0, 1, 0], [1, 0, 0]),
+        lower=0.25,
+        upper=0.25,
+    ),
     lie(
         "machine",
         "not one row a class",

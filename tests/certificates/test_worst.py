@@ -103,6 +103,26 @@ def test_meeting_cells(seed, kind):
     assert (proved > 0) == (kind == "none")
 
 
+@SEEDS
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("lead", [-HAIR, 2.0**-9])
+def test_meeting_cells_where_both_logits_fade(seed, turned, lead):
+    """Along the segment both logits fall from 1 to nearly nothing: rounding is that of the larger end."""
+    step, there = 0.125, np.array([0.0, 2.0**-6, -8.0])  # the values at the end where they are least
+    here = np.array([1.0 + (lead + step * there[1]) / (1 - step), 1.0, -8.0])
+    steps, ends = np.array([step, 1.0]), np.array([1.0, 0.0])
+    if turned:
+        steps, ends = 1 - steps, ends[::-1]
+    claim = CellsMeet(
+        (here - there)[:, None], there, *(part[..., :1] for part in EVERYWHERE),
+        np.tile(ends, COPIES)[:, None],
+        np.tile([0, 1], (COPIES, 1)), np.arange(2 * COPIES).reshape(-1, 2), np.tile(steps, (COPIES, 1)),
+    )  # fmt: skip
+    truth, found = lied(claim, seed, "weight", "bias", "bases", "steps")
+    assert truth == (lead > 0)
+    assert (found > 0) == truth
+
+
 def test_bases_of_a_box():
     """A logit is off by its product and by the rounding of the sum with its bias."""
     none = np.zeros((0, 2), int), np.zeros((0, 2), int), np.zeros((0, 2))

@@ -131,6 +131,7 @@ def test_the_attack_is_measured_on_what_is_there(monkeypatch, tmp_path):
     monkeypatch.setattr(attack, "SAMPLES", 8)
     table = ask(QUESTIONS["attack"], tmp_path, None).table("attack")
     assert set(table.column("network")) == {"digits"}  # no folder of real data was named
+    assert table.note.endswith("no checkpoint of it: LeNet-5; LeNet-5, adversarial.")
     rows = {row[3]: row for row in table.rows}
     assert rows["the machine's normal"][4] < rows["the machine's normal, by noise"][4]
     assert 80 < rows["a random line"][4] < 90

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from featgeom.pixels.branching import Prover
 from featgeom.pixels.energy import convolution_norm, matrix_norm
 from featgeom.pixels.loose import Loose
 from featgeom.pixels.lower_bounds import _Search
+from featgeom.pixels.near import Near
 from featgeom.pixels.operators import REGISTRY, find_bend, register
 from featgeom.pixels.relaxation import Line, Pass
 
@@ -172,6 +175,48 @@ def test_ends_that_overflow_decide_nothing() -> None:
     assert not prover.holds(0.1, 64, np.inf, True)
     search = _Search(net, x, own, rivals[None], (0.0, 1.0), 2)
     holds, _, _ = search.hold(search.every, torch.tensor([0.1], dtype=torch.float64), 64)
+    assert not holds.any()
+
+
+def test_a_kink_between_ends_that_are_no_numbers_is_not_settled() -> None:
+    """The network has numbers at the image, and another class next to it, but its ends are inf − inf."""
+    net = nn.Sequential(
+        nn.Flatten(), nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)
+    ).double()
+    rows = [[1e160, -1e160]] * 2, [[1e160] * 2] * 2, [[1e-310] * 2] * 2, [[-1e10, 0.0], [0.0, 0.0]]
+    biases = [0.0, 0.0], [0.0, 0.0], [-1.0, -1.0], [1.0, 0.0]
+    with torch.no_grad():
+        for i, weight, bias in zip((1, 2, 3, 5), rows, biases, strict=True):
+            net[i].weight.copy_(torch.tensor(weight, dtype=torch.float64))
+            net[i].bias.copy_(torch.tensor(bias, dtype=torch.float64))
+    x, own, rivals = torch.full((1, 1, 1, 2), 0.5).double(), torch.tensor([0]), torch.tensor([1])
+    assert net(x).tolist() == [[1.0, 0.0]]
+    for norm in (2, np.inf):
+        assert not Prover(net, x, own, rivals, (0.0, 1.0), norm).holds(0.1, 64, np.inf, True)
+        search = _Search(net, x, own, rivals[None], (0.0, 1.0), norm)
+        holds, _, _ = search.hold(search.every, torch.tensor([0.1], dtype=torch.float64), 0)
+        assert not holds.any()
+
+
+@pytest.mark.parametrize("seed", [1, 4, 5])
+def test_no_radius_rests_on_what_cancels(seed: int) -> None:
+    """Weights of 1e8 that both classes share: the lead is rounded by more than what is left of it."""
+    torch.manual_seed(seed)
+    net, x = nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).double(), torch.rand(1, 1, 8, 8).double()
+    shared = torch.randn(64).double() * 1e8
+    with torch.no_grad():
+        net[1].weight.copy_(torch.stack([shared + torch.randn(64) / 10, shared]))
+        net[1].bias.copy_(torch.tensor([1e-7, 0.0]) - net[1].weight @ x.flatten())
+    gap = [Fraction(a) - Fraction(b) for a, b in zip(*net[1].weight.tolist(), strict=True)]
+    lead = sum(g * Fraction(v) for g, v in zip(gap, x.flatten().tolist(), strict=True))
+    one, other = net[1].bias.tolist()
+    lead += Fraction(one) - Fraction(other)
+    distance = float(lead) / math.hypot(*map(float, gap))
+    own, rivals = torch.tensor([0]), torch.tensor([1])
+    assert Near(net, x, own[0], rivals, 2).largest(np.inf) <= distance
+    assert not Prover(net, x, own, rivals, (0.0, 1.0), 2).holds(1.1 * distance, 0, np.inf, False)
+    search = _Search(net, x, own, rivals[None], (0.0, 1.0), 2)
+    holds, _, _ = search.hold(search.every, torch.tensor([1.1 * distance], dtype=torch.float64), 0)
     assert not holds.any()
 
 

@@ -9,13 +9,14 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from featgeom.pixels.balls import Balls
 from featgeom.pixels.bends import Kinked
 from featgeom.pixels.branching import Prover
 from featgeom.pixels.crowds import crowded
 from featgeom.pixels.ends import Bent
-from featgeom.pixels.fields import Field, field_after, owners, spacing
+from featgeom.pixels.fields import NOWHERE, Field, field_after, owners, spacing
 from featgeom.pixels.loose import Loose
 from featgeom.pixels.pooling import Pool
 
@@ -135,6 +136,42 @@ def test_owners_and_spacing() -> None:
     assert spacing(spans) == 3
     assert owners(torch.tensor([[1, 2], [2, 4], [4, 5]]), spans[::3]).tolist() == [0, 1, 1]
     assert owners(torch.tensor([[1, 3]]), spans[::3]).tolist() == [2]
+    around_nothing = torch.tensor([[1, 3], [NOWHERE, 0], [0, 2]])
+    assert spacing(around_nothing) == 3  # the first and the last see the pixel 1
+
+
+@pytest.mark.parametrize("seed", [11, 15, 34])
+def test_no_image_breaks_crowds_around_entries_that_see_nothing(seed: int) -> None:
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 3, 2, dilation=4, padding=2), nn.ReLU(),
+    ).double()  # fmt: skip
+    x = torch.rand(1, 1, 3, 3).double()
+    balls = Balls(x, torch.tensor([0.3]).double(), (0.0, 1.0), math.inf)
+    _, bent = balls.intervals(net, partial(balls.narrowed, net, 10_000, math.inf))
+    met = inputs(net, sampled(x[0], 0.3, math.inf, 4000))[1]
+    assert ((bent[1].lower <= met) & (met <= bent[1].upper)).all()
+
+
+class Named(nn.Module):
+    """Pools, with arguments by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = functional.avg_pool2d(self.layer(x), kernel_size=2, stride=2).relu()
+        return functional.max_pool2d(t, kernel_size=3, padding=1, stride=1).relu()
+
+
+def test_arguments_by_name_say_what_is_seen() -> None:
+    balls = Balls(torch.full((1, 1, 6, 8), 0.5).double(), torch.tensor([0.1]).double(), (0.0, 1.0), 2)
+    _, bent = balls.intervals(Named().double())
+    assert bent[0].field is not None
+    assert bent[2].field is not None
+    assert bent[0].field.rows.tolist() == [[0, 3], [1, 5], [3, 6]]
+    assert bent[2].field.rows.tolist() == [[0, 5], [0, 6], [1, 6]]
 
 
 def test_what_is_settled_has_no_part_in_what_is_learned() -> None:

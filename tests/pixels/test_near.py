@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 import featgeom as fg
 from featgeom.pixels.near import Near
+from featgeom.pixels.operators import find_bend
 
 from .networks import sampled
 
@@ -93,6 +95,68 @@ def test_where_nothing_bends_it_is_the_linear_function(norm: float) -> None:
     for i in range(0, len(entries), 13):
         (slope,) = torch.autograd.grad(entries[i], leaf, retain_graph=True)
         torch.testing.assert_close(near.lengths[1][i], slope.norm() if norm == 2 else slope.abs().sum())
+
+
+class OnePixel(nn.Module):
+    """Two classes, whose lead falls with the pixel and, beyond the image, with what ``bent`` makes of it."""
+
+    def __init__(self, bent: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.bent = bent
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = x.flatten(1)
+        lead = 1.5 - t - self.bent(t)
+        return torch.cat([lead, 0 * lead], 1)
+
+
+def _pooled(t: Tensor) -> Tensor:
+    return 10 * nn.functional.max_pool2d(torch.cat([t - 0.6, 0 * t], 1)[:, None, None], (1, 2)).flatten(1)
+
+
+BEYOND: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {  # with the share of the distance to be proved
+    "kink ahead": (lambda t: 10 * (t - 0.6).relu(), 0.9),
+    "kink behind": (lambda t: 10 * ((0.6 - t).relu() - (0.6 - t)), 0.9),
+    "kink that another reaches": (lambda t: 2 * (10 * (t - 0.6).relu() - 0.5).relu(), 0.9),
+    "pool": (_pooled, 0.9),
+    "smooth, rising": (lambda t: 1 + (20 * (t - 0.6)).tanh(), 0.4),
+    "smooth, falling": (lambda t: 1 - (20 * (0.6 - t)).tanh(), 0.4),
+}
+
+
+@pytest.mark.parametrize("norm", [2, math.inf])
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_the_linear_function_does_not_see_is_counted(name: str, norm: float) -> None:
+    """At the image nothing tells of the bend that makes the other class win: all pixels are asked."""
+    bent, share = BEYOND[name]
+    net, x = OnePixel(bent), torch.full((1, 1, 1, 1), 0.5).double()
+    pixels = torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    distance = (pixels[net(pixels.view(-1, 1, 1, 1)).argmax(1) == 1] - 0.5).abs().min()
+    near = Near(net, x, torch.tensor(0), torch.tensor([1]), norm)
+    assert share * distance <= near.largest(math.inf) <= distance
+    assert (near.lead / near.slope).min() > 2 * distance
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh", "max_pool2d"])
+def test_no_movement_leaves_more_over_than_is_counted(name: str) -> None:
+    bend = find_bend(name, (3, 2, 1) if name == "max_pool2d" else (), {})
+    assert bend is not None
+    torch.manual_seed(0)
+    z = torch.randn(1, 3, 6, 7, dtype=torch.float64)
+    z[:, 0, :3] = 0.0
+    down, up = torch.rand_like(z), torch.rand_like(z)
+    counted, slope, greatest = bend.leftover(z, down, up), bend.slope(bend.windows(z)), torch.tensor(0.0)
+    for step in range(300):
+        move = torch.where(torch.rand_like(z) < 0.5, -down, up)
+        move *= torch.rand_like(z) if step % 2 else 1.0
+        line = slope * bend.windows(move).nan_to_num(neginf=0.0)
+        line = line.sum(1) if bend.pools else line
+        left = (bend.value(z + move) - bend.value(z)).flatten(1) - line
+        greatest = torch.maximum(greatest, left.abs())
+        assert (left.abs() <= counted + 1e-12).all()
+        assert not bend.convex or (left >= -1e-12).all()
+    if bend.kinks:  # some movement leaves that much
+        torch.testing.assert_close(greatest, counted)
 
 
 def test_a_deep_network_has_a_radius_where_intervals_have_none() -> None:

@@ -10,11 +10,13 @@ from scipy.sparse import csr_array
 import featgeom as fg
 from featgeom.certificates.farkas import EmptyCell
 from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
+from featgeom.certificates.machines import Machine
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.certificates.shapes import CellRay, InscribedBall
 from featgeom.proofs.proof import Found, Unproved
 from featgeom.proofs.studies import PROOFS
 from featgeom.regions.cells import Cells
+from featgeom.runs.making import arrays_run
 from featgeom.status import Status
 
 
@@ -51,6 +53,19 @@ def test_machines_beside_a_last_layer_and_of_the_maps(run):
     assert faults(run, "retrain", {"machine-none": claim}) == {
         "machine-none": "its freedom is standard, not none"
     }
+
+
+def test_a_machine_beside_a_class_of_which_no_sample_is_predicted_correctly(tmp_path):
+    x, labels = np.array([[0.0], [3.0], [0.1]]), np.array([0, 1, 2])
+    np.savez(tmp_path / "three.npz", features=x, labels=labels, weight=[[-1], [1], [0]], bias=[2, -2, -9])
+    run = arrays_run(tmp_path / "run", str(tmp_path / "three.npz"))
+    words = "all/features of classes 0, 2 predicted as labelled"
+    points, own = run.subjects.points(words), run.subjects.labels(words)
+    rows, machine = np.zeros(0, int), (np.zeros((1, 1)), np.array([-1.0]))
+    trivial = Machine(points, own, *machine, rows, rows[:, None], np.inf, "standard", 0.0, 0.0)
+    assert trivial.check().status[0] is Status.PROVED
+    said = faults(run, "svm", {"pair-0-2-standard": trivial.named(samples=words)})
+    assert said == {"pair-0-2-standard": "is about samples of 1 class, not of two or more"}
 
 
 @pytest.mark.parametrize(("study", "prefix"), [("overview", "correct-"), ("regions", "guarantee-")])

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -181,3 +182,9 @@ def test_no_sentence_rounds_an_error_down(sentence, monkeypatch):
             assert numbers(text)[-1] ** 2 * 2 * machine.lower >= 1
             return
     assert any(ERROR <= number < 2 * ERROR for number in numbers(text)), text
+
+
+@pytest.mark.parametrize("objective", [5e-324, 0.3, 1.7e308])
+def test_margins_are_between_their_bounds_at_any_scale(objective):
+    low, high = map(Fraction, machines.margin(Stub(lower=objective, upper=objective)))
+    assert low**2 < 1 / (2 * Fraction(objective)) < high**2

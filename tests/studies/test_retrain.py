@@ -79,10 +79,22 @@ def test_the_direction_of_a_machine_is_known_as_well_as_is_said(toy):
                     / np.linalg.norm(best.weight)
                 )
                 assert np.degrees(np.arccos(cosine)) <= direction_within(worse) + direction_within(best)
-                larger = replace(worse, weight=1e6 * worse.weight, bias=1e6 * worse.bias)
-                assert direction_within(larger) == pytest.approx(direction_within(worse))  # no scale matters
+                for scale in (2.0**-537, 2.0**900):  # squares of these are no float64
+                    scaled = replace(worse, weight=scale * worse.weight, bias=scale * worse.bias)
+                    assert scaled.check().status[0] is Status.PROVED
+                    assert direction_within(scaled) == direction_within(worse)
     record = STUDIES["retrain"].make(toy, steps=10)
     assert "within" in " ".join(finding.text for finding in record.findings if finding.standing == "proved")
+
+
+@pytest.mark.parametrize("kind", ["standard", "augmented", "none"])
+@pytest.mark.parametrize("tilt", [0.1, 1e-3, 1e-7])
+def test_no_smaller_angle_could_be_said_of_a_machine(kind, tilt):
+    x, y = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([1, 0])
+    best = fg.max_margin(x, y, bias=kind, rtol=1e-12).certificate
+    tilted = replace(best, lower=0.5, weight=np.array([[1.0, tilt]]), upper=0.5 + tilt**2 / 2 + 1e-16)
+    assert tilted.check().status[0] is Status.PROVED
+    assert np.degrees(np.arctan(tilt)) <= direction_within(tilted) < 1.02 * np.degrees(np.arctan(tilt))
 
 
 def test_the_network_is_measured_as_the_library_does(tmp_path):

@@ -133,6 +133,20 @@ def test_wrong_arguments_are_named():
         train_head(*TOY, steps=1, start=fg.AffineHead(np.eye(3)))
 
 
+@pytest.mark.parametrize("method", list(descents.METHODS))
+@pytest.mark.parametrize(
+    ("largest", "bias", "why"),
+    [
+        (0.0, False, "nothing can be learned"),
+        (1e-170, False, "squared safely"),
+        (1e160, True, "squared safely"),
+    ],
+)
+def test_samples_that_teach_nothing_are_refused(method, largest, bias, why):
+    with pytest.raises(BadArgument, match=why):
+        train_head([[largest], [-largest]], [0, 1], steps=3, method=method, bias=bias)
+
+
 def test_samples_too_far_behind_to_matter_change_nothing_by_being_left_out(monkeypatch):
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 600)
