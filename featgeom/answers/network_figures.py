@@ -65,8 +65,9 @@ class Seen:
             for s in (self, other)
         )
         from_images = all(s.run.asked["model"].get("weights_sha256") for s in (self, other))
-        same_labels = self.run.classes == other.run.classes and np.array_equal(self.labels, other.labels)
-        return from_images and mine == theirs and same_labels
+        known = self.question.labelled, other.question.labelled  # unknown, predictions stand for them
+        same_labels = known == (False, False) or (all(known) and np.array_equal(self.labels, other.labels))
+        return from_images and mine == theirs and self.run.classes == other.run.classes and same_labels
 
     def figures(self) -> Figures:
         """The row of the network."""

@@ -45,8 +45,9 @@ WIDER = 1 + 1e-9  # of lengths: float64 rounds by far less
 class Bent:
     """What goes into an operation that bends: its ends (rows, ...), and a bound (rows,) on its movement.
 
-    The movement is the Euclidean distance from what goes in at the image in the middle. ``bend`` is None for
-    an operation on a side path that leads to no logit. ``field`` and ``after`` are the pixels seen by what
+    The movement is the Euclidean distance from what goes in at the image in the middle, of the entries of
+    which `Bend.moves` says that they count. ``bend`` is None for an operation on a side path that leads to no
+    logit. ``field`` and ``after`` are the pixels seen by what
     goes in and by what comes out, where they are known; ``tight`` (rows,) bounds the movement of what can
     bend alone, where that was asked.
     """

@@ -77,6 +77,19 @@ def test_pairs_say_on_which_share_of_the_planes_both_decide_alike(runs):
     assert "agree on planes" not in [c.name for c in fg.networks(runs).pairs.columns]
 
 
+def test_networks_are_paired_on_images_without_labels(runs, tmp_path):
+    images = fg.load_images("digits", split="test").pixels(slice(30))
+    blind = [make_run(tmp_path / str(i), run.classifier(), images) for i, run in enumerate(runs[:2])]
+    (pair,) = fg.networks(blind, planes=8).to_json()["pairs"]
+    labelled = fg.networks(runs[:2], planes=8).to_json()["pairs"][0]
+    for name in ("images", "agree", "agree on planes", "on planes, from", "on planes, to"):
+        assert pair[name] == labelled[name]
+    assert pair["agree"] < 1
+    assert pair["accuracy A − B"] is None
+    assert pair["p (accuracy)"] is None
+    assert fg.networks([blind[0], runs[0]]).pairs.rows == ()
+
+
 def test_planes_by_the_command_line_and_wrong_numbers(runs, tmp_path, capsys):
     words = [str(make_run(tmp_path / "run", "digits", "digits").folder)] * 2
     asked = ["networks", *words, "-o", str(tmp_path / "out"), "--planes"]

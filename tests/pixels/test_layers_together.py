@@ -72,13 +72,34 @@ def test_no_image_breaks_what_crowds_and_movements_say(
     for here, met, at in zip(bent, inputs(net, images), centre, strict=True):
         assert ((here.lower <= met) & (met <= here.upper)).all()
         moved = (met - at).flatten(1)
-        assert (moved.norm(dim=1) <= here.energy).all()
+        counts = here.bend.moves(here.lower, here.upper).flatten(1)[0]
+        assert (moved[:, counts].norm(dim=1) <= here.energy).all()
         bends = here.bend.asked(here.lower, here.upper).flatten(1)[0]
         if here.tight is not None:
             assert (moved[:, bends].norm(dim=1) <= here.tight).all()
     with torch.no_grad():
         values = net(images)
     assert ((ends[0] <= values) & (values <= ends[1])).all()
+
+
+@pytest.mark.parametrize("norm", [2, math.inf])
+def test_an_end_that_is_reached_is_what_a_crowd_finds(norm: float) -> None:
+    """Of −|x| in each pixel: at 0 it has no slope, and all of its fall is what lines leave out."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), nn.ReLU(), nn.Conv2d(2, 1, 1), nn.ReLU()).double()
+    radius = 0.125
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
+        net[2].weight.fill_(-1.0)
+        net[2].bias.fill_(radius / 2)
+    x = torch.zeros(1, 1, 3, 4, dtype=torch.float64)
+    balls = Balls(x, torch.tensor([radius]).double(), (-1.0, 1.0), norm)
+    _, plain = balls.intervals(net)
+    assert crowded(plain[1], plain[:1], torch.arange(12)) is not None
+    _, bent = balls.intervals(net, partial(balls.narrowed, net, 10_000, math.inf))
+    reached = torch.full_like(x, -radius / 2)
+    assert (bent[1].lower <= reached).all()
+    torch.testing.assert_close(bent[1].lower, reached)
+    assert (plain[1].lower < 2 * reached).all()
 
 
 def test_movements_are_less_than_products_of_norms() -> None:
@@ -89,7 +110,31 @@ def test_movements_are_less_than_products_of_norms() -> None:
     _, bent = balls.intervals(net, partial(prover._narrowed, balls, 10_000, math.inf))
     for one, other in zip(plain, bent, strict=True):
         assert other.energy <= one.energy
-        assert other.tight is None or other.tight < one.energy
+    assert bent[-1].energy < plain[-1].energy
+    assert [here.tight is None for here in bent] == [False, True, False, False]  # pooling follows a ReLU
+    assert all(other.tight < one.energy for one, other in zip(plain, bent, strict=True) if other.tight)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_movement_that_is_reached_is_what_is_found(pooled: bool) -> None:
+    """The movement of |x| around 0, of whose kinks or tie the slope in the middle, 0, tells nothing."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 1, (1, 2), padding=(0, 1), bias=False), nn.MaxPool2d((1, 2)) if pooled else nn.ReLU(),
+        nn.Flatten(), nn.Linear(1 if pooled else 2, 2), nn.ReLU(), nn.Linear(2, 2),
+    ).double()  # fmt: skip
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor([[[[1.0, -1.0]]]]))
+        net[3].weight.fill_(1.0)
+        net[3].bias.fill_(-0.05)
+    x, radius = torch.zeros(1, 1, 1, 1).double(), 0.125
+    prover = Prover(net, x, torch.tensor([0]), torch.tensor([1]), (-1.0, 1.0), 2)
+    balls = Balls(x, torch.tensor([radius]).double(), (-1.0, 1.0), 2)
+    _, bent = balls.intervals(net, partial(prover._narrowed, balls, 10_000, math.inf))
+    moved = (inputs(net, x + radius)[-1] - inputs(net, x)[-1]).norm()
+    assert bent[-1].tight is not None
+    torch.testing.assert_close(bent[-1].tight[0], moved)
+    assert bent[-1].energy >= moved
+    assert bent[-1].tight >= moved
 
 
 LAYERS = [
