@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featgeom.errors import BadArgument, FeatgeomError, Unsupported
 from featgeom.limits import BUDGET, MOST, max_memory, memory_budget
 from featgeom.options import checked_count
+from featgeom.remarks import caution
 from featgeom.threads import LIBRARIES, VARIABLE, threads
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 PATIENCE = 20  # seconds in which a scheduler has to answer
+SOON = 5  # seconds after which it is said that no worker is there
 AHEAD = 4  # tasks that wait beside those that workers have, so that what comes back does not fill memory
 _clients: list[Client] = []
 
@@ -55,7 +60,7 @@ def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterato
     if importlib.util.find_spec("distributed") is None:
         needs = "workers and schedulers need dask.distributed"
         raise Unsupported(f"{needs}: python -m pip install 'featgeom[cluster]'")
-    with _local(workers) if workers is not None else _elsewhere(str(scheduler)) as client:
+    with _silent(), _local(workers) if workers is not None else _elsewhere(str(scheduler)) as client:
         _clients.append(client)
         try:
             yield
@@ -72,14 +77,33 @@ def _local(workers: int) -> Iterator[Client]:
     each = str(max(1, threads() // workers))
     environment = dict.fromkeys((VARIABLE, *LIBRARIES), each)
     environment |= {BUDGET: str(memory_budget() // workers), MOST: str(max_memory())}
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=0, env=environment, security=True,
-            dashboard_address="localhost:0", silence_logs=logging.CRITICAL,
-        ) as made,
-        Client(made) as client,
-    ):  # fmt: skip
+    try:
+        with _uninterrupted():
+            made = LocalCluster(
+                n_workers=workers, threads_per_worker=1, memory_limit=0, env=environment, security=True,
+                dashboard_address="localhost:0", silence_logs=logging.CRITICAL,
+            )  # fmt: skip
+    except RuntimeError as error:  # as when there are too few files or too little memory for so many
+        raise FeatgeomError(f"{workers} processes could not be started ({error}); try fewer") from None
+    with made, Client(made) as client:
         yield client
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold back an interruption (Ctrl-C) until after, and for good from processes that are started meanwhile.
+
+    So it comes to this process alone, which ends the others, and never in the midst of their start.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which would let interruptions through, did it start meanwhile
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -87,7 +111,6 @@ def _elsewhere(scheduler: str) -> Iterator[Client]:
     """The workers of a scheduler that somebody else started, and stops."""
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is said once, below
     try:
         client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
@@ -95,6 +118,22 @@ def _elsewhere(scheduler: str) -> Iterator[Client]:
         raise BadArgument(f"scheduler: {said}; expected an address such as tcp://host:8786") from None
     with client:
         yield client
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep dask from writing to standard error: what is wrong is said once, by an error."""
+    import distributed
+
+    loggers = [logging.getLogger(distributed.__name__ + part) for part in ("", ".client")]
+    before = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for one, level in zip(loggers, before, strict=True):
+            one.setLevel(level)
 
 
 def in_use() -> bool:
@@ -106,9 +145,10 @@ def in_order(task: Callable[[Given], Made], items: Sequence[Given]) -> Iterator[
     """What ``task`` makes of each item, in order, by the workers of the `cluster` that is in use.
 
     Each item is sent to a worker, as is what it makes of it: both should be small, and ``task`` a function of
-    a module. Raises what ``task`` raises, and FeatgeomError where one item loses its worker again and again.
+    a module. Raises what ``task`` raises, and FeatgeomError where one item loses its worker again and again
+    or the scheduler is gone.
     """
-    from distributed import KilledWorker
+    from distributed import CancelledError, KilledWorker
 
     client, todo = _clients[-1], iter(items)
     waiting: deque[Any] = deque()
@@ -118,10 +158,25 @@ def in_order(task: Callable[[Given], Made], items: Sequence[Given]) -> Iterator[
             waiting += [client.submit(task, item, pure=False) for _, item in zip(range(room), todo)]
             if not waiting:
                 return
+            _await(client, waiting[0])
             yield waiting.popleft().result()
     except KilledWorker:
         why = "several workers ended in the midst of the same task; they may lack memory (--memory)"
         raise FeatgeomError(why) from None
+    except (CancelledError, OSError) as error:
+        if client.status == "running":
+            raise
+        raise FeatgeomError(f"the scheduler of dask is gone ({type(error).__name__})") from None
     finally:
         if client.status == "running":
             client.cancel(list(waiting))
+
+
+def _await(client: Client, future: Any) -> None:
+    """Wait for an answer, and say once where no worker is there that could give one."""
+    answered, said = Event(), False
+    future.add_done_callback(lambda _: answered.set())
+    while not (answered.wait(SOON) or future.done()):
+        if not said and not client.nthreads():
+            caution("the scheduler of dask has no workers: waiting for one to come")
+            said = True

@@ -17,8 +17,8 @@ PACKAGE = ROOT / "featgeom"
 FLOORS = [
     ["errors", "_version", "decimals", "imagenet", "quiet", "text"],
     ["options", "limits", "threads"],
-    ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks", "workers"],
-    ["locks", "kernels"],
+    ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks"],
+    ["locks", "kernels", "workers"],
     ["results"],
     ["statistics"],
     ["head", "norms"],

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
-from itertools import chain
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from featgeom.runs.checks import SHOWN, Check, check_stored, total
 from featgeom.runs.claims import StoredClaim, StoredClaims, bare, read_claims
 from featgeom.runs.documents import ResultSaid
 from featgeom.runs.record import Column, Record, Table
-from featgeom.runs.sharing import shared
+from featgeom.runs.sharing import features_files, shared
 from featgeom.runs.subjects import Subjects
 from featgeom.status import Status
 from featgeom.workers import in_use
@@ -211,8 +210,12 @@ def _looked_at(
     """Every claim of a study with its check, by the workers of a cluster where one is in use."""
     if in_use():
         parts = [slice(start, start + TOGETHER) for start in range(0, len(stored), TOGETHER)]
-        looked_at = shared(run, partial(_look_at_part, study), parts, f"verify {study}", progress, known)
-        yield from chain.from_iterable(looked_at)
+        work, files = partial(_look_at_part, study), [*features_files(run), *_files_of(study)]
+        answers = shared(run, work, parts, f"verify {study}", progress, known, files)
+        for part, answer in zip(parts, answers, strict=True):
+            if len(answer) != len(stored[part]):
+                raise BadData(f"{study}: a worker looked at {len(answer)} of {len(stored[part])} claims")
+            yield from answer
     else:
         yield from map(partial(_look_at, study), bar(stored, desc=f"verify {study}", disable=not progress))
 
@@ -226,6 +229,11 @@ def _look_at(study: str, one: StoredClaim) -> tuple[StoredClaim, Check]:
 def _look_at_part(study: str, run: Run, part: slice) -> list[tuple[StoredClaim, Check]]:
     """Some claims of a study, as a worker looks at them."""
     return [_look_at(study, one) for one in _stored(run, study)[part]]
+
+
+def _files_of(study: str) -> list[str]:
+    """The files of a study in the run's folder that a worker reads."""
+    return [f"{place}/{study}.{end}" for place in ("results", "claims") for end in ("json", "npz")]
 
 
 @lru_cache(maxsize=1)

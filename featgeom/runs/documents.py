@@ -58,6 +58,12 @@ class ModelSaid(msgspec.Struct):
     head: dict[str, Any] | None = None
 
 
+class VersionsSaid(msgspec.Struct):
+    """What made the run; of other packages the versions are told as well."""
+
+    featgeom: str
+
+
 class RunSaid(msgspec.Struct):
     """run.json: what was asked."""
 
@@ -65,7 +71,7 @@ class RunSaid(msgspec.Struct):
     model: ModelSaid
     data: DataSaid
     seed: Count
-    versions: dict[str, str]
+    versions: VersionsSaid
     created: str
     command: list[str]
     said: list[str] = []
@@ -84,7 +90,7 @@ class FindingSaid(msgspec.Struct):
     by: list[str]
 
 
-class ColumnSaid(msgspec.Struct):
+class ColumnSaid(msgspec.Struct, forbid_unknown_fields=True):
     """A column of a table."""
 
     name: str

@@ -24,7 +24,8 @@ def shared_extraction(run: Run, split: str, device: str) -> Compute | None:
     def compute(start: int, batch_size: int, progress: bool) -> Iterator[Part]:
         work = partial(_block, split, device, batch_size)
         starts = range(start, count, block_rows(batch_size))
-        return chain.from_iterable(shared(run, work, starts, f"features, {split}, in blocks", progress))
+        what = f"features, {split}, in blocks"
+        return chain.from_iterable(shared(run, work, starts, what, progress, files=()))
 
     return compute
 

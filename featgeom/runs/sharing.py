@@ -1,34 +1,31 @@
 """Work on a run that may be shared among the workers of a cluster, which open the run by its path.
 
-What a worker makes comes back with claims as evidence and words: what they are about is not sent, but found
-again in the features of the run.
+A worker does nothing with other code, or where it finds other files, than the process that asks.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
+from featgeom._version import __version__
 from featgeom.arrays import Ints
-from featgeom.certificates.claim import Claim
 from featgeom.errors import BadData
 from featgeom.features.features import FeatureSet
-from featgeom.files import json_bytes
+from featgeom.features.manifest import MANIFEST, SHARD
+from featgeom.files import digest_of, json_bytes
 from featgeom.progress import bar
 from featgeom.remarks import caution, heard, remark
 from featgeom.runs.again import images_again
-from featgeom.runs.claims import StoredClaim, about_of, bare, is_bare
-from featgeom.runs.run import Run
+from featgeom.runs.letters import Letters, written
+from featgeom.runs.run import RUN, Run
 from featgeom.runs.subjects import Subjects
 from featgeom.threads import set_threads
 from featgeom.workers import in_order, in_use
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+PACKAGE = "featgeom"
 
 
 def shared(
@@ -48,16 +46,21 @@ def shared(
     what: str,
     progress: bool = False,
     known: Subjects | None = None,
+    files: Sequence[str] | None = None,
 ) -> Iterator[Made]:
     """What ``work(run, item)`` makes of each item, in order, by the workers of a `cluster` if one is in use.
 
     There ``work`` is a function of a module, or a `partial` of one. Remarks of workers are said here.
-    ``known`` is what claims are about, where that is not the features of the run alone.
+    ``known`` is what claims are about, where that is not the features of the run alone; ``files`` are those
+    in the run's folder that the work rests on, as they are now: the features, if nothing else is said.
+
+    Raises BadData where a worker finds another run, other files, or another version of featgeom.
     """
     made: Iterator[Made]
     if in_use():
-        letters = _Letters(lambda: run.subjects if known is None else known)
-        made = map(letters.read, in_order(_Task(run, work), items))
+        letters = Letters(lambda: run.subjects if known is None else known)
+        task = _Task(run, work, features_files(run) if files is None else files)
+        made = (_heard(*letters.read(letter)) for letter in in_order(task, items))
     else:
         made = (work(run, item) for item in items)
     yield from bar(made, desc=what, total=len(items), disable=not progress)
@@ -107,37 +110,75 @@ def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: one(name) for name in parts[0]} if len(parts) > 1 else dict(parts[0])
 
 
-class _Task:
-    """Work on a run as it is sent: the run's path, its digest, a mark by which a worker knows it again."""
+def features_files(run: Run) -> list[str]:
+    """The files of all features in the run's folder."""
+    return [f"features/{split}/{name}" for split in run.splits for name in (MANIFEST, SHARD)]
 
-    def __init__(self, run: Run, work: Callable[[Run, Any], Any]) -> None:
+
+def _heard(made: Made, said: list[str]) -> Made:
+    """What a worker made, after what it had to say."""
+    for line in said:
+        caution(line)
+    return made
+
+
+class _Task:
+    """Work on a run as it is sent: its path, what is seen of it, a mark by which a worker knows it again."""
+
+    def __init__(self, run: Run, work: Callable[[Run, Any], Any], files: Sequence[str]) -> None:
         self.folder, self.arch, self.work = str(run.folder.absolute()), run.arch, work
-        self.digest, self.mark = _digest(run), uuid4().hex
+        self.seen, self.mark = tuple(_seen(run, files).items()), uuid4().hex
 
     def __call__(self, item: Any) -> bytes:
         said: list[str] = []
         with heard(said.append, alone=True):
-            made = self.work(_run_of(self.folder, self.arch, self.digest, self.mark), item)
-        file = io.BytesIO()
-        _Writer(file, pickle.HIGHEST_PROTOCOL).dump((made, said))
-        return file.getvalue()
+            made = self.work(_run_of(self.folder, self.arch, self.seen, self.mark), item)
+        return written((made, said))
 
 
-def _digest(run: Run) -> str:
-    """What tells two runs apart: what was asked, with the digests of network and images."""
-    return hashlib.sha256(json_bytes(run.asked)).hexdigest()
+def _seen(run: Run, files: Iterable[str]) -> dict[str, str]:
+    """What must be the same for a worker: this package, what was asked, and files of the run, by digests."""
+    return {
+        PACKAGE: _code(),
+        RUN: hashlib.sha256(json_bytes(run.asked)).hexdigest(),
+        **{place: _digest(run.folder / place) for place in files},
+    }
+
+
+def _digest(path: Path) -> str:
+    """The digest of a file as it is now, or why there is none."""
+    try:
+        return digest_of(path)
+    except OSError as error:
+        return type(error).__name__
+
+
+@cache
+def _code() -> str:
+    """The version of this package with a digest of its sources, which change more often."""
+    room, digest = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(room.rglob("*.py")):
+        digest.update(json_bytes([path.relative_to(room).as_posix(), digest_of(path)]))
+    return f"{__version__} {digest.hexdigest()}"
 
 
 @lru_cache(maxsize=1)
-def _run_of(folder: str, arch: str | None, digest: str, mark: str) -> Run:
+def _run_of(folder: str, arch: str | None, seen: tuple[tuple[str, str], ...], mark: str) -> Run:
     """The run as a worker has it, opened once for all tasks of one `shared`."""
     set_threads()
+    if dict(seen)[PACKAGE] != _code():
+        raise BadData(f"a worker has another version of {PACKAGE}, or changed; all need the same")
     try:
         run = _RunOfWorker(Path(folder), arch=arch)
     except BadData as error:
         raise BadData(f"{error}; every worker must find the run under this path") from None
-    if _digest(run) != digest:
-        raise BadData(f"{folder}: a worker finds another run there; every worker must see the same folder")
+    mine = _seen(run, [place for place, _ in seen if place not in (PACKAGE, RUN)])
+    for place, digest in seen:
+        if mine[place] != digest:
+            another = "run" if place == RUN else place
+            raise BadData(
+                f"{folder}: a worker finds another {another} there; every worker must see the same folder"
+            )
     return run
 
 
@@ -166,87 +207,3 @@ class _RunOfWorker(Run):
         if what not in self._made:
             self._made[what] = make()
         return self._made[what]
-
-
-class _Subjects:
-    """Stands for what claims are about, in what is sent."""
-
-
-SUBJECTS = _Subjects()
-
-
-class _Writer(pickle.Pickler):
-    """Writes claims that name what they are about by these words and their evidence."""
-
-    def persistent_id(self, value: Any) -> str | None:
-        """The mark of what is not sent."""
-        return type(value).__name__ if isinstance(value, _Subjects) else None
-
-    def reducer_override(self, value: Any) -> Any:
-        """How a claim is put together again."""
-        if isinstance(value, StoredClaim) and value.claim is not None:
-            claim = value.claim
-            again = type(claim), claim.evidence, value.about, dict(claim.words), is_bare(claim), SUBJECTS
-            return _stored_again, (value.name, value.kind, dict(value.about), again)
-        if isinstance(value, Claim) and value.words:
-            return _again, (
-                type(value),
-                value.evidence,
-                about_of(value),
-                value.words,
-                is_bare(value),
-                SUBJECTS,
-            )
-        return NotImplemented
-
-
-def _again(
-    kind: type[Claim],
-    evidence: dict[str, Any],
-    about: dict[str, str],
-    words: Mapping[str, str],
-    without: bool,
-    known: Subjects,
-) -> Claim:
-    """A claim of its evidence and of what it is ``about``; ``without`` its points, where it had none."""
-    claim = kind(**evidence, **known.fields(kind, about), words=words)
-    return bare(claim) if without else claim
-
-
-def _stored_again(name: str, kind: str, about: dict[str, str], again: tuple[Any, ...]) -> StoredClaim:
-    return StoredClaim(name, kind, _again(*again), "", about)
-
-
-class _Letters:
-    """Reads what workers made, and says what they had to say."""
-
-    def __init__(self, known: Callable[[], Subjects]) -> None:
-        self._known = known
-
-    @cached_property
-    def known(self) -> Subjects:
-        """What claims are about, from which points are taken once and not for every claim."""
-        return _Remembering(self._known())
-
-    def read(self, letter: bytes) -> Any:
-        """What a worker made."""
-        reader = pickle.Unpickler(io.BytesIO(letter))
-        reader.persistent_load = lambda _: self.known  # type: ignore[method-assign]
-        made, said = reader.load()
-        for line in said:
-            caution(line)
-        return made
-
-
-class _Remembering(Subjects):
-    """Subjects that give the same array for the same words."""
-
-    def __init__(self, other: Subjects) -> None:
-        self.__dict__ |= other.__dict__
-        self._points: dict[str, NDArray[Any]] = {}
-
-    def points(self, words: str) -> NDArray[Any]:
-        """The rows that the words name, (n, d)."""
-        if words not in self._points:
-            self._points[words] = super().points(words)
-        return self._points[words]

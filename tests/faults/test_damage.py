@@ -1,5 +1,6 @@
 """A run folder is used as a whole or not at all: what is damaged is named, with the command that mends it."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -188,3 +189,21 @@ def test_nothing_is_written_through_a_link_that_leads_out(copied, tmp_path):
     with pytest.raises(BadData, match="leads out of the run"):
         fg.open_run(copied).report()
     assert {p.name: p.read_bytes() for p in outside.iterdir()} == before
+
+
+def test_a_word_of_a_column_that_nobody_knows_is_damage(copied, capsys):
+    path = copied / "results" / "overview.json"
+    path.write_bytes(path.read_bytes().replace(b'"end"', b'"xnd"'))
+    assert featgeom(["verify", str(copied)]) == 1
+    assert f"{path}: damaged (Object contains unknown field `xnd`" in capsys.readouterr().out
+
+
+def test_a_run_that_does_not_say_its_version_is_damaged(copied, capsys):
+    asked, index = (json.loads((copied / name).read_bytes()) for name in ("run.json", "index.json"))
+    del asked["versions"]["featgeom"]
+    (copied / "run.json").write_bytes(content := json_bytes(asked))
+    told = next(part["files"] for part in index["parts"].values() if "run.json" in part["files"])
+    told["run.json"] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (copied / "index.json").write_bytes(json_bytes(index))
+    assert featgeom(["verify", str(copied)]) == 2
+    assert f"{copied}/run.json: damaged" in capsys.readouterr().err

@@ -10,8 +10,11 @@ import pytest
 
 from featgeom import FeatgeomError, analyze, cluster, open_run
 from featgeom.errors import BadArgument, BadData
+from featgeom.proofs import verification
+from featgeom.remarks import heard
 from featgeom.runs import sharing
 from featgeom.runs.claims import load_claims
+from featgeom.runs.letters import Letters, written
 from featgeom.studies import hulls, nearest_flips
 from featgeom.workers import _clients, in_order
 from featgeom_cli.main import run as featgeom_run
@@ -49,7 +52,7 @@ def copy(alone, tmp_path):
 def killer(two, monkeypatch):
     """Kills a worker when the first answer has come; the list of those that were."""
     killed = []
-    read = sharing._Letters.read
+    read = Letters.read
 
     def kill_one(self, letter):
         if not killed:
@@ -57,7 +60,7 @@ def killer(two, monkeypatch):
             os.kill(killed[0], signal.SIGKILL)
         return read(self, letter)
 
-    monkeypatch.setattr(sharing._Letters, "read", kill_one)
+    monkeypatch.setattr(Letters, "read", kill_one)
     yield killed
     two.wait_for_workers(2)
 
@@ -148,9 +151,9 @@ def test_flips_found_in_parts_have_one_claim_that_is_proved(copy, two, monkeypat
 
 
 def test_what_claims_are_about_is_not_sent(copy, two):
-    written = sharing._Task(copy, hulls_of_all)(None)
-    assert len(written) < copy.features("train").features.nbytes / 10
-    (claim,) = sharing._Letters(lambda: copy.subjects).read(written).values()
+    letter = written(hulls_of_all(copy, None))
+    assert len(letter) < copy.features("train").features.nbytes / 10
+    (claim,) = Letters(lambda: copy.subjects).read(letter).values()
     np.testing.assert_array_equal(claim.points, copy.features("train").features)
 
 
@@ -169,11 +172,61 @@ def test_more_tasks_than_workers_come_back_in_order(two):
     assert list(in_order(abs, range(-50, 0))) == list(range(50, 0, -1))
 
 
-def test_a_worker_refuses_another_run_under_the_same_path(copy):
+def as_a_worker_sees_it(run, **other):
+    task = sharing._Task(run, lambda run, item: item, sharing.features_files(run))
+    seen = tuple((dict(task.seen) | other).items())
+    return sharing._run_of(task.folder, None, seen, task.mark)
+
+
+def test_a_worker_refuses_another_run_under_the_same_path_and_other_code(copy):
+    assert as_a_worker_sees_it(copy).asked == copy.asked
     with pytest.raises(BadData, match="a worker finds another run there"):
-        sharing._run_of(str(copy.folder), None, "0" * 64, "mark")
+        as_a_worker_sees_it(copy, **{"run.json": "0" * 64})
+    with pytest.raises(BadData, match="a worker has another version of featgeom"):
+        as_a_worker_sees_it(copy, featgeom="0.1.0")
+    copy.folder = copy.folder / "nowhere"
     with pytest.raises(BadData, match="every worker must find the run under this path"):
-        sharing._run_of(str(copy.folder / "nowhere"), None, "0" * 64, "mark")
+        as_a_worker_sees_it(copy)
+
+
+def last_bit(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def another_blank(content):
+    return content + b" "
+
+
+@pytest.mark.parametrize(
+    ("place", "altered"),
+    [
+        ("features/test/features.safetensors", last_bit),
+        ("results/hulls.json", another_blank),
+        ("claims/hulls.json", another_blank),
+    ],
+)
+def test_what_is_verified_by_workers_are_the_files_that_are_here(
+    alone, copy, two, place, altered, monkeypatch
+):
+    """Another run here than a worker sees, as where its folder is an old copy: nothing is said of either."""
+    (copy.folder / place).write_bytes(altered((copy.folder / place).read_bytes()))
+    task = sharing._Task
+
+    def elsewhere(*given):
+        made = task(*given)
+        made.folder = str(alone.folder)
+        return made
+
+    monkeypatch.setattr(sharing, "_Task", elsewhere)
+    with pytest.raises(BadData, match=f"a worker finds another {place} there"):
+        copy.verify()
+
+
+def test_claims_that_a_worker_leaves_out_are_missed(copy, two, monkeypatch):
+    real = verification.shared
+    monkeypatch.setattr(verification, "shared", lambda *given: (answer[1:] for answer in real(*given)))
+    with pytest.raises(BadData, match=r"a worker looked at \d+ of \d+ claims"):
+        copy.verify()
 
 
 def test_a_scheduler_that_somebody_started_is_used(copy, capsys, monkeypatch):
@@ -190,6 +243,52 @@ def test_a_scheduler_that_somebody_started_is_used(copy, capsys, monkeypatch):
     assert status == 0
     assert not said.err
     assert set(asked) == {started.scheduler_address}
+
+
+@pytest.fixture
+def without_workers(monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("featgeom.workers.SOON", 0.1)
+    with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0", memory_limit=0) as started:
+        yield started
+
+
+def test_that_no_worker_is_there_is_said_once_and_waited_for(without_workers):
+    said = []
+
+    def hears(line):
+        said.append(line)
+        without_workers.scale(1)
+
+    with heard(hears, alone=True), cluster(scheduler=without_workers.scheduler_address):
+        assert list(in_order(abs, [-1, -2])) == [1, 2]
+    assert said == ["the scheduler of dask has no workers: waiting for one to come"]
+
+
+def test_a_scheduler_that_ends_meanwhile_is_told_in_a_line(without_workers, capfd):
+    with (
+        heard(lambda line: without_workers.close(), alone=True),
+        cluster(scheduler=without_workers.scheduler_address),
+        pytest.raises(FeatgeomError, match="the scheduler of dask is gone"),
+    ):
+        list(in_order(abs, [-1]))
+    assert not capfd.readouterr().err
+
+
+def test_an_interruption_comes_to_this_process_alone(two):
+    of_workers = two.run(signal.pthread_sigmask, signal.SIG_BLOCK, [])
+    assert all(signal.SIGINT in held_back for held_back in of_workers.values())
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_processes_that_cannot_be_started_are_told_in_a_line(monkeypatch):
+    def fails(**given):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.LocalCluster", fails)
+    with pytest.raises(FeatgeomError, match="2 processes could not be started"), cluster(2):
+        pass
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "nowhere://x"])
@@ -219,8 +318,7 @@ def test_workers_and_a_scheduler_do_not_go_together():
 def test_claims_that_were_read_from_disk_are_sent_with_their_words(copy):
     known = copy.subjects.beside(copy.arrays("hulls"))
     for one in load_claims(copy.folder / "claims" / "hulls.json", known)[:5]:
-        letter = sharing._Task(copy, lambda run, item: item)(one)
-        again = sharing._Letters(lambda: known).read(letter)
+        again = Letters(lambda: known).read(written(one))
         assert (again.name, again.kind, again.about) == (one.name, one.kind, one.about)
         assert again.claim.words == one.claim.words
         assert set(again.claim.check().status) == set(one.claim.check().status)
