@@ -17,7 +17,9 @@ from featgeom.arrays import Float64, Ints, as_float64, as_numpy
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
-from featgeom.pixels.gauss_newton import Descent, descend
+from featgeom.pixels.gaps import Gaps
+from featgeom.pixels.gauss_newton import MARGIN, Descent, descend
+from featgeom.pixels.levenberg import settle
 from featgeom.pixels.natural import Natural, draw_near
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
@@ -204,19 +206,35 @@ def _search(
     again: _Again,
 ) -> tuple[Descent, Ints]:
     """The descent from the first start, and from others where that failed."""
-    best = descend(f, goals, first, tolerance, steps, minimal)
+    gaps = Gaps.of(f, goals, first)
+    best = _descend(gaps, first, tolerance, steps, minimal)
     which = np.zeros(len(goals), np.int64)
     for attempt in range(1, restarts + 1):
         failed = torch.nonzero(best.residual > tolerance)[:, 0]
         if not len(failed):
             break
-        other = descend(f, goals[failed], again.start(attempt, failed), tolerance, steps, minimal)
+        other = _descend(gaps.at(failed), again.start(attempt, failed), tolerance, steps, minimal)
         better = other.residual < best.residual[failed]
         best.x[failed[better]] = other.x[better]
         best.residual[failed[better]] = other.residual[better]
         which[failed[better].cpu().numpy()] = attempt
         best = Descent(best.x, best.residual, best.iterations + other.iterations)
     return best, which
+
+
+def _descend(gaps: Gaps, start: Tensor, tolerance: float, steps: int, minimal: bool) -> Descent:
+    """From one start: free steps, and where these fail monotone ones from the best vectors they saw."""
+    found = descend(gaps, start, tolerance, steps, minimal)
+    for way in (gaps, gaps.closed()) if gaps.shut else (gaps,):
+        failed = torch.nonzero(found.residual > tolerance)[:, 0]
+        if not len(failed):
+            break
+        ends = settle(way.at(failed), found.x[failed], MARGIN * tolerance, steps)
+        residual = gaps.at(failed).residual(ends)
+        better = residual < found.residual[failed]
+        found.x[failed[better]], found.residual[failed[better]] = ends[better], residual[better]
+        found = Descent(found.x, found.residual, found.iterations + steps)
+    return found
 
 
 def _relative(gap: Float64, z: Float64) -> Float64:
