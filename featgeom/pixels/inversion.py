@@ -207,33 +207,32 @@ def _search(
 ) -> tuple[Descent, Ints]:
     """The descent from the first start, and from others where that failed."""
     gaps = Gaps.of(f, goals, first)
-    best = _descend(gaps, first, tolerance, steps, minimal)
+    best = descend(gaps, first, tolerance, steps, minimal)
     which = np.zeros(len(goals), np.int64)
     for attempt in range(1, restarts + 1):
         failed = torch.nonzero(best.residual > tolerance)[:, 0]
         if not len(failed):
             break
-        other = _descend(gaps.at(failed), again.start(attempt, failed), tolerance, steps, minimal)
+        other = descend(gaps.at(failed), again.start(attempt, failed), tolerance, steps, minimal)
         better = other.residual < best.residual[failed]
         best.x[failed[better]] = other.x[better]
         best.residual[failed[better]] = other.residual[better]
         which[failed[better].cpu().numpy()] = attempt
         best = Descent(best.x, best.residual, best.iterations + other.iterations)
-    return best, which
+    return _settled(gaps, best, tolerance, steps), which
 
 
-def _descend(gaps: Gaps, start: Tensor, tolerance: float, steps: int, minimal: bool) -> Descent:
-    """From one start: free steps, and where these fail monotone ones from the best vectors they saw."""
-    found = descend(gaps, start, tolerance, steps, minimal)
+def _settled(gaps: Gaps, found: Descent, tolerance: float, steps: int) -> Descent:
+    """Monotone steps from the best vectors, where free ones from every start failed."""
     for way in (gaps, gaps.closed()) if gaps.shut else (gaps,):
         failed = torch.nonzero(found.residual > tolerance)[:, 0]
         if not len(failed):
             break
-        ends = settle(way.at(failed), found.x[failed], MARGIN * tolerance, steps)
+        ends = settle(way.at(failed), found.x[failed], MARGIN * tolerance, steps // 2)
         residual = gaps.at(failed).residual(ends)
         better = residual < found.residual[failed]
         found.x[failed[better]], found.residual[failed[better]] = ends[better], residual[better]
-        found = Descent(found.x, found.residual, found.iterations + steps)
+        found = Descent(found.x, found.residual, found.iterations + steps // 2)
     return found
 
 

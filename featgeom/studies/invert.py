@@ -168,8 +168,9 @@ def _reached(run: Run, targets: Float64, found: Inversion, device: str) -> tuple
         return _Reach(np.zeros_like(distance), distance, status), str(error).removeprefix("no bounds: ")
     # what the network's own arithmetic solved is solved, whatever the last digits of the real numbers are
     solved = found.status == Status.SOLVED
-    status = np.where(solved, Status.SOLVED, reach.status)
+    status = reach.status.copy()
     status[(status == Status.SOLVED) & ~solved] = Status.UNDECIDED
+    status[solved] = Status.SOLVED
     return _Reach(np.where(solved, 0.0, reach.lower_bound), reach.distance, status), None
 
 
