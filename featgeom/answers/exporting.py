@@ -14,7 +14,8 @@ from featgeom.answers.samples import Columns, sample_columns
 from featgeom.data.images import ImageSet
 from featgeom.errors import BadArgument
 from featgeom.files import json_bytes, refuse_foreign, write_whole
-from featgeom.report.view import bytes_of, encoded, images_of
+from featgeom.report.view import bytes_of, encoded
+from featgeom.runs.again import images_of
 from featgeom.runs.record import plain
 from featgeom.text import visible
 

@@ -18,7 +18,7 @@ from featgeom.hulls.hull import ConvexHull
 from featgeom.regions.cells import Cells
 from featgeom.regions.gaps import pair_norms
 from featgeom.regions.margins import point_blocks
-from featgeom.report.view import images_of
+from featgeom.runs.again import images_of
 from featgeom.runs.record import Column, Table
 from featgeom.runs.subjects import of_class
 from featgeom.status import Status
