@@ -128,6 +128,15 @@ def test_near_pairs_leave_out_what_repeats_another_image(pictures_run):
         assert row[6] == pytest.approx(np.linalg.norm(pixels(row[0]) - pixels(row[1])))
 
 
+def test_images_are_read_once_for_suspects_duplicates_and_the_page(pictures_run, monkeypatch):
+    asked, read = [], type(pictures_run).images
+    monkeypatch.setattr(
+        type(pictures_run), "images", lambda self, split: (asked.append(split), read(self, split))[1]
+    )
+    suspects_page(pictures_run, suspects(pictures_run, 3, near=1))
+    assert asked == ["train", "test"]
+
+
 def test_the_same_pixels_are_a_reason(pictures_run):
     found = suspects(pictures_run, 60).table
     reasons = dict(zip(found.column("image"), found.column("reasons"), strict=True))
