@@ -54,7 +54,6 @@ from .head import AffineHead as AffineHead
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
 from .hulls.separation import separate_all as separate_all
-from .imbalance import ImbalancedCollapse as ImbalancedCollapse
 from .imbalance import imbalanced_collapse as imbalanced_collapse
 from .margins.comparison import HeadComparison as HeadComparison
 from .margins.comparison import compare_head as compare_head
