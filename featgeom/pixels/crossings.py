@@ -78,7 +78,7 @@ class OnLine(nn.Module):
 def pixel_crossings(
     classifier: Classifier, a: ArrayLike, b: ArrayLike, *, most: int = MOST, progress: bool = False
 ) -> PixelCrossings:
-    """The exact sequence of classes along each straight segment from image a[i] to b[i], and where it changes.
+    """The exact sequence of classes along each straight segment from image a[i] to b[i].
 
     A network of affine layers, ReLU and the like is affine between the points of the segment at which one of
     its units bends; all of these are found, layer by layer, and between them the largest logit. Images a and
@@ -137,7 +137,7 @@ def _walked(line: OnLine, most: int, done: Callable[[float], object]) -> tuple[I
     bends, enter, cells = [], [], []
     for pieces, logits in runs(line, LinePieces(torch.tensor([0.0, 1.0]).double(), room), room, most, done):
         bends.append(pieces.ends[1:].numpy())
-        values = pieces.bent(Largest(), logits)
+        values = pieces.led(Largest(), logits)
         enter.append(pieces.ends[:-1].numpy())
         cells.append((values[:-1] + values[1:]).argmax(1).numpy())
     cell, into = np.concatenate(cells), np.concatenate(enter)

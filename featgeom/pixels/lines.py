@@ -9,6 +9,7 @@ from torch import Tensor
 
 from featgeom.pixels.bends import Bend
 from featgeom.pixels.piecewise import ZERO, Full, entries_of, largest
+from featgeom.pixels.pooling import Pool
 
 SAME = 1e-12  # of the segment: ends that are nearer than this are one
 
@@ -16,7 +17,7 @@ SAME = 1e-12  # of the segment: ends that are nearer than this are one
 class LinePieces:
     """The pieces between neighbours of rising parameters (n,): tensors are held at all of these, (n, ...)."""
 
-    def __init__(self, ends: Tensor, room: int) -> None:
+    def __init__(self, ends: Tensor, room: float) -> None:
         self.versions, self.room = [ends], room
 
     def __len__(self) -> int:
@@ -56,15 +57,16 @@ class LinePieces:
 
     def bent(self, bend: Bend, x: Tensor) -> Tensor:
         """Cut where an entry changes its sign, or another one of a window becomes the largest."""
-        if not bend.pools:
-            x = self._cut(x, *_zeros(x.flatten(1)))
-            return bend.value(x)
+        x = self.led(bend, x) if isinstance(bend, Pool) else self._cut(x, *_zeros(x.flatten(1)))
+        return bend.value(x)
+
+    def led(self, bend: Pool, x: Tensor) -> Tensor:
+        """Cut where another entry of a window becomes the largest; x as it is then."""
         while True:
-            piece, share = _overtakings(bend, x)
             before = len(self)
-            x = self._cut(x, piece, share)
+            x = self._cut(x, *_overtakings(bend, x))
             if len(self) == before:
-                return bend.value(x)
+                return x
 
     def parts(self, count: int) -> list[Self]:
         """Runs of neighbours."""
@@ -95,7 +97,7 @@ def _zeros(z: Tensor) -> tuple[Tensor, Tensor]:
     return piece, one / (one - other)
 
 
-def _overtakings(bend: Bend, x: Tensor) -> tuple[Tensor, Tensor]:
+def _overtakings(bend: Pool, x: Tensor) -> tuple[Tensor, Tensor]:
     """The pieces on which no entry of a window of x (n, ...) is the largest at both ends.
 
     And where in them the largest at one end ties with the largest at the other.

@@ -27,13 +27,17 @@ from featgeom.pixels.operators import REGISTRY, find_bend
 from featgeom.pixels.pooling import Pool
 from featgeom.pixels.rules import known_call, plain_name
 
-TOGETHER = 1 << 22  # entries of the network's widest layer that are held at a time: more only waits for memory
+TOGETHER = (
+    1 << 22
+)  # entries of the network's widest layer that are held at a time: more only waits for memory
 ZERO = 1e-12  # of the largest entry of a layer: what counts as 0
 MOST = 2_000_000  # pieces
 
 
 class Pieces(Protocol):
-    """Pieces that tile a part of a line or a plane."""
+    """Pieces that tile a part of a line or a plane. Cutting them raises Full where there is no ``room``."""
+
+    room: float
 
     def __len__(self) -> int:
         """How many there are."""
@@ -55,6 +59,9 @@ class Pieces(Protocol):
     def bent(self, bend: Bend, x: Tensor) -> Tensor:
         """Cut where a function of x bends, and that function of x."""
 
+    def led(self, bend: Pool, x: Tensor) -> Tensor:
+        """Cut where another entry of a window becomes the largest; x as it is then."""
+
     def parts(self, count: int) -> list[Self]:
         """The same pieces in batches of about so many."""
 
@@ -68,7 +75,7 @@ class Largest(Pool):
 
     def __init__(self) -> None:
         super().__init__(1)
-        self.value = lambda z: z
+        self.value = lambda z: z.amax(1, keepdim=True)
 
     def windows(self, z: Tensor) -> Tensor:
         """All entries."""
@@ -107,7 +114,13 @@ class PiecewisePass(TorchFunctionMode):
         """
         start = self._keep(self.pieces.points())
         with torch.no_grad(), exact_float32(), self:
-            values = network(start)
+            try:
+                values = network(start)
+            except (
+                RuntimeError
+            ) as error:  # what the network keeps apart from its images does not grow with them
+                words = str(error).strip().splitlines()[0]
+                raise Unsupported(f"the network takes no batches of another size halfway: {words}") from None
         if values in self.lost:
             raise _not_linear(self.lost[values])
         if values not in self.versions:
@@ -156,12 +169,15 @@ class PiecewisePass(TorchFunctionMode):
             assert bend is not None
             return self._keep(self.pieces.bent(bend, self._now(args[0])))
         versions = {self.versions[t] for t in tensors((args, kwargs)) if t in self.versions}
-        if len(versions) == 1:
-            return self._keep(func(*args, **kwargs), *versions)
-        return self._keep(func(*self._all_now(args), **kwargs))
+        if len(versions) > 1:
+            args, versions = self._all_now(args), {self.pieces.version}
+        rows = next(len(t) for t in tensors((args, kwargs)) if t in self.versions)
+        result: Tensor = func(*args, **kwargs)
+        alike = len(result) == rows
+        return self._keep(result, *versions) if alike else self._lose(result, name)  # type: ignore[no-any-return]
 
     def _now(self, x: Tensor) -> Tensor:
-        return self.pieces.lifted(x, self.versions[x])
+        return self._keep(self.pieces.lifted(x, self.versions[x]))
 
     def _all_now(self, args: Any) -> Any:
         """Arguments, with all tensors of the run as they are on the present pieces."""
@@ -198,7 +214,11 @@ def _not_linear(name: str) -> Unsupported:
 
 
 def runs(
-    network: nn.Module, pieces: Pieces, room: int, most: int = MOST, done: Callable[[float], None] | None = None
+    network: nn.Module,
+    pieces: Pieces,
+    room: int,
+    most: int = MOST,
+    done: Callable[[float], None] | None = None,
 ) -> Iterator[tuple[Pieces, Tensor]]:
     """Pieces on each of which the network is affine, batch by batch, with its values at their points.
 
@@ -208,24 +228,31 @@ def runs(
     todo, finished, density = [pieces], 0, 0.0
     while todo:
         batch = todo.pop()
+        _require(finished + sum(map(len, todo)) + len(batch), most)
         crowd = math.ceil(batch.share * density / room)  # times what can be held, going by the last batch
         if crowd > 1 and len(batch) > 1:
             todo += batch.parts(math.ceil(len(batch) / crowd))[::-1]
             continue
-        if finished + sum(map(len, todo)) + len(batch) > most:
-            raise Unsupported(
-                f"the network falls into more than {most:,} pieces here; look at a smaller part, or raise the limit"
-            )
         try:
             values = PiecewisePass(batch).run(network)
         except Full:
             todo += batch.parts(max(1, room // 3))[::-1]
             continue
         finished += len(batch)
+        _require(finished, most)
         density = len(batch) / batch.share
+        batch.room = math.inf  # for what is asked of the values, which are few
         yield batch, values
         if done is not None:
             done(batch.share)
+
+
+def _require(count: int, most: int) -> None:
+    """Raise Unsupported where there are more pieces than that."""
+    if count > most:
+        raise Unsupported(
+            f"the network falls into more than {most:,} pieces: look at a smaller part, or allow for more"
+        )
 
 
 def together(network: nn.Module, x: Tensor) -> int:

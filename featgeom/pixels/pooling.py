@@ -42,7 +42,9 @@ class Pool(Bend):
     def leaders(self, z: Tensor) -> Tensor:
         """Where the largest entry of each window (n, windows) stands in its channel."""
         call = functional.max_pool2d
-        return call(z, self.kernel, self.stride, self.padding, self.dilation, return_indices=True)[1].flatten(1)
+        return call(z, self.kernel, self.stride, self.padding, self.dilation, return_indices=True)[1].flatten(
+            1
+        )
 
     def members(self, shape: tuple[int, ...]) -> Tensor:
         """The entries of each window (windows, some) among those of one image, −1 beyond its rim."""
