@@ -1,12 +1,13 @@
 """Exact slices of pixel space beside adaptive ones: regions, seconds, and where the two differ.
 
-FEATGEOM_DATA names the folder of real data; the arguments are the number of planes (2), and of each network its
-name and the width of the window in pixel-space distance, or 0 for the whole plane (all that follow are as in the
-example). Each plane goes through three test images; the window is around the first change of class on the way from
-the first to the second. Of each: the regions on which the network is affine, the processor seconds of the exact and
-of the adaptive slice, the classes and pieces that each sees, and the share of the lattice points at which the exact
-polygons have another class than the network itself has there. With a width of 0 parts of one class are left whole.
-With `segments` first, the straight segments between the same images instead: pieces, seconds, changes of class.
+FEATGEOM_DATA names the folder of real data; the arguments are the number of planes (2), and of each network
+its name and the width of the window in pixel-space distance, or 0 for the whole plane. Each plane goes
+through three test images; the window is around the first change of class on the way from the first to the
+second. Of each: the regions on which the network is affine, the processor seconds of the exact and of the
+adaptive slice, the classes and pieces that each sees, and the share of the lattice points at which the
+exact polygons have another class than the network itself has there. With a width of 0 parts of one class
+are left whole. With `segments` first, straight segments between test images instead: pieces, seconds, and
+changes of class.
 
     python benchmarks/bench_pixel_slices.py 2 digits 2 cnn-adv 0.5 resnet20 0.01
     python benchmarks/bench_pixel_slices.py segments 2 digits cnn-adv lenet
@@ -67,15 +68,15 @@ def segments(count: int, names: list[str]) -> None:
 
 def planes(count: int, asked: list[tuple[str, float]]) -> None:
     """Print one row a plane."""
-    print(
-        "| network | plane | window | regions | s exact | ms a region | s adaptive | classes | pieces | differ at |"
-    )
+    print("| network | plane | window | regions | s | ms each | s adaptive | classes | pieces | differ at |")
     print("|---|---:|---:|---:|---:|---:|---:|---|---|---:|")
     for name, width in asked:
         classifier, images = loaded(name, 3 * count)
         for plane in range(count):
             a, b, c = images[3 * plane : 3 * plane + 3]
-            at = float(np.linalg.norm((b - a).astype(np.float64))) * looked(classifier, a, b).changes[0]
+            at = float(np.linalg.norm((b - a).astype(np.float64))) * next(
+                iter(looked(classifier, a, b).changes), 0.5
+            )
             half = width / 2
             window = (at - half, -half, at + half, half) if width else None
             begun = thread_time()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, Self
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -245,6 +246,21 @@ def runs(
         yield batch, values
         if done is not None:
             done(batch.share)
+
+
+def bending_units(network: nn.Module, image: NDArray[Any], device: torch.device | None = None) -> int:
+    """How many entries of one image (1, c, h, w) go into what bends: a measure of how often a segment can."""
+    sizes = [0]
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if plain_name(func.__name__) in REGISTRY:
+                sizes.append(next(t.numel() for t in tensors((args, kwargs or {}))))
+            return func(*args, **(kwargs or {}))
+
+    with torch.no_grad(), exact_float32(), Watch():
+        network(torch.from_numpy(image).to(device))
+    return sum(sizes)
 
 
 def _require(count: int, most: int) -> None:
