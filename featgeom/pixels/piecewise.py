@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from numpy.typing import NDArray
@@ -65,6 +65,9 @@ class Pieces(Protocol):
 
     def parts(self, count: int) -> list[Self]:
         """The same pieces in batches of about so many."""
+
+
+Some = TypeVar("Some", bound=Pieces)
 
 
 class Full(Exception):
@@ -193,7 +196,7 @@ class PiecewisePass(TorchFunctionMode):
             if other is not x and other.untyped_storage().data_ptr() == place:
                 self._lose(other, name)
         version = self.versions[result]
-        x.set_(result.contiguous())  # type: ignore[no-untyped-call]
+        x.set_(result.contiguous())  # type: ignore[call-overload]
         return self._keep(x, version)
 
     def _keep(self, x: Tensor, version: int | None = None) -> Tensor:
@@ -216,11 +219,11 @@ def _not_linear(name: str) -> Unsupported:
 
 def runs(
     network: nn.Module,
-    pieces: Pieces,
-    room: int,
+    pieces: Some,
+    room: float,
     most: int = MOST,
-    done: Callable[[float], None] | None = None,
-) -> Iterator[tuple[Pieces, Tensor]]:
+    done: Callable[[float], object] | None = None,
+) -> Iterator[tuple[Some, Tensor]]:
     """Pieces on each of which the network is affine, batch by batch, with its values at their points.
 
     At most about ``room`` are held at a time. ``done`` is told the share of the whole that each batch makes
