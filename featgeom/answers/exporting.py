@@ -14,7 +14,8 @@ from featgeom.answers.samples import Columns, sample_columns
 from featgeom.data.images import ImageSet
 from featgeom.errors import BadArgument
 from featgeom.files import json_bytes, refuse_foreign, write_whole
-from featgeom.report.view import bytes_of, encoded, images_of
+from featgeom.report.view import bytes_of, encoded
+from featgeom.runs.again import images_of
 from featgeom.runs.record import plain
 from featgeom.text import visible
 
@@ -144,7 +145,7 @@ def _fiftyone(run: Run, columns: Columns) -> dict[str, bytes]:
         for i in range(len(images)):
             name, row = f"{split}-{i:06d}", next(rows)
             files[f"data/{name}.png"] = encoded(bytes_of(images.pixels([i]))[0], "png")
-            label = row.pop("label") or None
+            label = row.pop("label")  # "" where unknown: FiftyOne makes the word None of nothing
             labels[name] = {"label": label, "attributes": plain(row)}
     document = {"classes": list(run.classes), "labels": labels}
     return files | {"labels.json": json_bytes(document)}

@@ -12,7 +12,7 @@ from featgeom.errors import BadArgument
 from featgeom.figures.scene_of import most_confused
 from featgeom.regions.domains import Box
 from featgeom.regions.radius import radius
-from featgeom.report.view import images_of
+from featgeom.runs.again import images_of
 
 if TYPE_CHECKING:
     from featgeom.features.features import FeatureSet

@@ -228,6 +228,25 @@ def test_no_images_or_those_of_the_run_are_not_foreign(run, word, monkeypatch):
         foreign_features(run, word)
 
 
+def test_pictures_of_the_run_are_not_foreign_wherever_they_lie(tmp_path, caplog):
+    """A folder of the run's own test images is refused; among others they are left out, which is said."""
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        place = tmp_path / "data" / ("test" if i % 2 else "train") / "ab"[i // 12] / f"{i}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(256, size=(8, 8), dtype=np.uint8)).save(place)
+    run = make_run(tmp_path / "run", "digits", f"folder:{tmp_path / 'data'}", class_map={"a": "0", "b": "1"})
+    own = tmp_path / "data" / "test" / "a"
+    with pytest.raises(BadArgument, match=r"all 6 images of .* are images of .* itself"):
+        foreign_features(run, str(own))
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(own / "black.png")
+    found = foreign_features(run, str(own))
+    assert len(found) == 1
+    assert "6 of the 7 images" in caplog.text
+    black = run.classifier().features(np.zeros((1, 1, 8, 8), np.uint8))
+    np.testing.assert_array_equal(found, black)
+
+
 def test_a_foreign_picture_that_cannot_be_read_is_named(run, folder_of, tmp_path, capsys):
     folder = folder_of(np.zeros((3, 8, 8)))
     (folder / "1.png").write_bytes(b"no picture")

@@ -146,6 +146,20 @@ def test_charts_show_every_network_in_a_colour_of_its_own(found, page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_networks_that_do_not_differ_have_no_empty_chart(runs, chromium, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(networks_page(fg.networks([runs[0], runs[0]])))
+    opened = chromium.new_page(viewport={"width": 360, "height": 800})
+    opened.goto(path.as_uri())
+    assert not opened.locator("#parallel").is_visible()
+    assert opened.locator("#nothing").inner_text().startswith("No column of numbers differs")
+    opened.locator("summary").click()
+    opened.locator("#columns input").first.check()
+    assert opened.locator("#parallel .axis").count() == 1
+    assert not opened.locator("#nothing").is_visible()
+    opened.close()
+
+
 def test_the_command(runs, found, tmp_path, capsys):
     folders = [str(run.folder) for run in runs]
     assert featgeom(["networks", *folders, "-o", str(tmp_path / "out"), "--json"]) == 0
