@@ -31,8 +31,9 @@ class PixelCrossings(Result):
     ``cells``, are the parameters t in [0, 1] at which it enters and leaves each. ``bends[i]`` are the
     parameters between 0 and 1 at which a ReLU changes its sign, or another entry of a pooling window becomes
     the largest: between two of them the network is affine, so that ``pieces`` (n,) is one more than there
-    are. Of all this nothing is left out for being small, down to 1e-12 of the segment; it is computed in
-    float64 with the network's weights, and not proved. Use `path` for one segment.
+    are. Of all this nothing is left out for being small, down to 1e-12 of the segment and of the largest
+    entry of a layer; it is computed in float64 with the network's weights, and not proved. Use `path` for one
+    segment.
     """
 
     shows = ("changes", "pieces")

@@ -161,7 +161,7 @@ class PiecewisePass(TorchFunctionMode):
             return False
         if name in REGISTRY:
             bend = find_bend(name, args[1:], kwargs)
-            return bend is not None and (bend.pools or isinstance(bend, Kinked))
+            return isinstance(bend, (Kinked, Pool))
         by_row = [t for t in args if isinstance(t, Tensor) and t not in self.versions and t.ndim]
         like = next(t for t in tensors((args, kwargs)) if t in self.versions)
         plain = name in {"add", "sub", "mul", "div", "__rsub__"}

@@ -33,6 +33,8 @@ def known_call(name: str, args: Any, kwargs: Any, known: Any) -> bool:
 
     ``known`` are the tensors that depend on the image.
     """
+    if not args:
+        return False
     x, held = args[0], [t for t in tensors((args, kwargs)) if t in known]
     if name == "cat":
         dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
