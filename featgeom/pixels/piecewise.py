@@ -240,7 +240,7 @@ def runs(
         try:
             values = PiecewisePass(batch).run(network)
         except Full:
-            todo += batch.parts(max(1, room // 3))[::-1]
+            todo += batch.parts(max(1, int(room) // 3))[::-1]
             continue
         finished += len(batch)
         _require(finished, most)

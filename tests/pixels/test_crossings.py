@@ -13,7 +13,8 @@ from torch import Tensor, nn
 import featgeom as fg
 from featgeom.errors import BadArgument, Unsupported
 from featgeom.models.cifar_resnet import cifar_resnet
-from featgeom.pixels import piecewise
+from featgeom.pixels import piecewise, segments
+from featgeom.pixels.derivatives import pixel_function
 
 from .networks import PIXELS, images, smooth_classifier
 from .test_slices import centred, pooled, skipping, varied
@@ -191,6 +192,22 @@ def test_what_cannot_be_walked_is_refused() -> None:
         fg.pixel_crossings(varied(), a, b, most=0)
     with pytest.raises(BadArgument, match="expected images of shape"):
         fg.pixel_crossings(varied(), images(2), images(3))
+
+
+def test_paths_are_exact_where_few_units_bend_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    clf, some = varied(), images(8)
+    f = pixel_function(clf, some, "logits")
+    ends = f.vectors(some[:4], "images"), f.vectors(some[4:], "images")
+    exact = segments.class_paths(clf, f, *ends, 64)
+    assert all(path.exact and path.status == fg.Status.COMPUTED for path in exact)
+    monkeypatch.setattr(segments, "UNITS", 1)
+    looked = segments.class_paths(clf, f, *ends, 64)
+    for one, other in zip(exact, looked, strict=True):
+        assert not other.exact
+        assert other.status == fg.Status.ESTIMATED
+        assert all(np.abs(one.changes - t).min() < 2e-6 for t in other.changes)  # each change seen is one
+    smooth = smooth_classifier()
+    assert not segments.class_paths(smooth, pixel_function(smooth, some, "logits"), *ends, 64)[0].exact
 
 
 class Rowwise(nn.Module):
