@@ -70,7 +70,10 @@ class Duplicates:
                 f"{counted(n['sets'], 'set')} of images with the same pixels, {n['samples']:,} in all: "
                 f"{n['sets_across']:,} across parts, {n['sets_labels']:,} with several labels."
             )
-        if self.near > 0:
+        if self.near > 0 and not n["pairs"]:
+            other = "No two" if not n["sets"] else "No two others"
+            yield f"{other} are nearer than a cosine distance of {self.near:g} in features."
+        elif self.near > 0:
             yield (
                 f"{counted(n['pairs'] or 0, 'other pair')} with a cosine distance below {self.near:g} in "
                 f"features: {n['pairs_across']:,} across parts, {n['pairs_labels']:,} with two labels."

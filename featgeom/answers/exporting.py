@@ -39,13 +39,14 @@ def export(run: Run, to: str, out: Path | None = None) -> list[Path]:
     """
     if to not in FORMATS:
         raise BadArgument(f"export: one of {', '.join(FORMATS)}, got '{to}'")
+    folder = out or run.folder / "export" / to
+    if to in LAST:
+        refuse_foreign(folder, LAST[to], f"export for {to}")
     files = FORMATS[to](run, sample_columns(run))
-    if list(files) == [""]:
+    if to not in LAST:
         place = out or run.folder / "export" / f"samples.{to}"
         write_whole(place, files[""])
         return [place]
-    folder = out or run.folder / "export" / to
-    refuse_foreign(folder, list(files)[-1], f"export for {to}")
     for name, content in files.items():  # the file that names the others comes last
         write_whole(folder / name, content)
     return [folder / name for name in files]
@@ -151,6 +152,7 @@ def _fiftyone(run: Run, columns: Columns) -> dict[str, bytes]:
     return files | {"labels.json": json_bytes(document)}
 
 
+LAST = {"projector": "projector_config.pbtxt", "fiftyone": "labels.json"}  # of a folder, names the others
 FORMATS: dict[str, Callable[[Run, Columns], dict[str, bytes]]] = {
     "csv": _csv,
     "parquet": _parquet,

@@ -136,8 +136,7 @@ class Seen:
             variance_by_distance(z, labels), even.uniformity, even.one_vs_rest, even.duality,
             None if foreign is None
             else foreign_alignment(z, labels, foreign_features(self.run, foreign, self.device)),
-            counted.ratio, counted.head, counted.means, counted.logits, counted.minority,
-            counted.orthogonality,
+            *(None if np.isnan(value) else value for value in vars(counted).values()),
         ]  # fmt: skip
         return dict(zip(map(Column, names), values, strict=True))
 

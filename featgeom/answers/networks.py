@@ -13,6 +13,7 @@ import numpy as np
 from featgeom.analysis import open_run
 from featgeom.answers.network_figures import Figures, Seen
 from featgeom.errors import BadArgument
+from featgeom.remarks import remark
 from featgeom.runs.record import Column, Table
 from featgeom.statistics import median_interval
 
@@ -125,6 +126,11 @@ def networks(
         for i, j in combinations(range(len(seen)), 2)
         if seen[i].same_images(seen[j])
     ]
+    if not pairs:
+        remark(
+            "no two of these networks were asked about the same images, so none are compared image by image"
+            + (" or on planes" if planes else "")
+        )
     beside = {column: [pair[column] for pair in pairs] for column in pairs[0]} if pairs else {}
     return Networks(
         Table.of("networks", "Networks side by side", columns, NOTE),

@@ -32,7 +32,7 @@ def suspects_page(run: Run, found: Suspects, removals: Table | None = None) -> s
             "reasons": row["reasons"], "image": picture(row["sample"]),
             "score": shown(row["score"]), "margin": shown(row["label margin"]),
             "file": row.get("image", ""), "ratio": shown(row["hull ratio"]),
-            "other": f"{row['other neighbours']:.0%}", "out": shown(row["as far out"]),
+            "other": f"{row['other neighbours']:.0%}", "out": f"{row['as far out']:.1%}",
         }
         for row in rows
     ]  # fmt: skip

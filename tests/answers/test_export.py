@@ -179,11 +179,14 @@ def test_features_alone_are_exported_but_not_as_pictures(tmp_path):
         export(run, "xlsx")
 
 
-def test_a_folder_of_something_else_stays(run, tmp_path):
+def test_a_folder_of_something_else_stays(run, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     with pytest.raises(BadData, match="not empty"):
         export(run, "projector", tmp_path / "mine")
+    monkeypatch.setattr("featgeom.answers.exporting.sample_columns", lambda run: pytest.fail("not before"))
+    with pytest.raises(BadData, match="not empty"):
+        export(run, "fiftyone", tmp_path / "mine")
 
 
 def test_the_command(run, tmp_path, capsys):

@@ -505,6 +505,13 @@ def test_parquet_columns_keep_their_type_where_nothing_stands_in_them(digits_run
     assert (tmp_path / "none.csv").read_text() == ",".join(COLUMNS) + "\n"
 
 
+def test_a_wrong_ending_is_refused_before_anything_is_done(digits_run, kept_guard, tmp_path, capsys):
+    words = ["guard", str(digits_run.folder), "test:0", "--false-alarm", "0.3", "-o", str(tmp_path / "s.xls")]
+    assert featgeom(words) == 2
+    assert "write to a file that ends in" in capsys.readouterr().err
+    assert (digits_run.folder / FILE).read_bytes() == kept_guard
+
+
 def test_two_processes_do_not_write_one_file(digits_run, watch, tmp_path):
     out = tmp_path / "scores.csv"
     asked = Asking(digits_run, watch.classifier).images(["test:0-9"])

@@ -1,6 +1,7 @@
 """Every figure of `featgeom networks` as it is defined, by another way than ours; and what has none."""
 
 import itertools
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -53,6 +54,10 @@ def test_every_figure_is_as_defined(run, tmp_path):
     even = generalised_collapse(collapse.means, train.head.weight)
     assert [said[n] for n in ("GNC2", "one-vs-rest", "GNC3")] == list(vars(even).values())
     assert len({*figures, *vars(even).values(), said["CDNV"], said["NC5"]}) == 10
+    counted = fg.imbalanced_collapse(collapse.means, train.head.weight, np.bincount(labels))
+    names = ("imbalance", "SELI, head", "SELI, means", "SELI, logits", "minority cosine", "orthogonality")
+    for name, field in zip(names, fields(counted), strict=True):
+        assert said[name] == pytest.approx(getattr(counted, field.name))
     assert said["CDNV"] == pytest.approx(variance_by_distance(z, labels))
     noise = fg.extract(run.classifier(), fg.load_images(f"npz:{tmp_path / 'noise.npz'}"))
     assert said["NC5"] == pytest.approx(foreign_alignment(z, labels, noise.features))

@@ -86,13 +86,15 @@ def test_names_tell_networks_apart(runs):
     assert len(set(names)) == 3
 
 
-def test_features_of_unknown_images_are_no_pair(tmp_path):
+def test_features_of_unknown_images_are_no_pair(tmp_path, caplog):
     z = np.eye(3).repeat(4, axis=0)
     np.savez(
         tmp_path / "f.npz", features=z, labels=np.arange(3).repeat(4), weight=np.eye(3), bias=np.zeros(3)
     )
     run = make_run(tmp_path / "run", str(tmp_path / "f.npz"))
-    assert fg.networks([run, run]).pairs.rows == ()
+    caplog.set_level("INFO", "featgeom")
+    assert fg.networks([run, run], planes=2).pairs.rows == ()
+    assert "none are compared image by image or on planes" in caplog.text
     with pytest.raises(BadArgument, match="two runs or more"):
         fg.networks([run])
 
