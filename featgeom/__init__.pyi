@@ -65,6 +65,8 @@ from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
 from .norms import mahalanobis as mahalanobis
+from .pixels.crossings import PixelCrossings as PixelCrossings
+from .pixels.crossings import pixel_crossings as pixel_crossings
 from .pixels.flips import PixelFlips as PixelFlips
 from .pixels.flips import pixel_flips as pixel_flips
 from .pixels.inversion import Inversion as Inversion

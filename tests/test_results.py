@@ -55,6 +55,7 @@ def results(tmp_path_factory):
         fg.train_head(z[right], y[right], 20), fg.scene_of(z, y, head),
         fg.invert(clf, asked[:3], images[3:6]), fg.pixel_flips(clf, images[:3]),
         fg.pixel_lower_bounds(clf, images[:3]), fg.morph(clf, images[0], images[1], 2),
+        fg.pixel_crossings(clf, images[:2], images[2:4]),
         fg.slice_pixels(clf, images[0], images[1], images[2], resolution=16),
         fg.compare_spaces(clf, sets["train"], sets["test"], test_samples=5, flip_samples=2),
         guard.distances(asked), guard.inspect(asked), run.results["overview"],
