@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from sklearn.metrics import roc_auc_score
 
 from featgeom import (
     AffineHead,
@@ -39,6 +38,7 @@ from featgeom import (
     load_images,
 )
 from featgeom.answers.score_names import SCORES
+from featgeom.statistics import auroc
 
 CIFAR = PixelSpec(shape=(3, 32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 NETWORKS = {  # name: file, architecture, pixels, data
@@ -222,8 +222,8 @@ def standing(found: dict[str, dict[str, Cells]]) -> None:
 def figures(calm: np.ndarray, strange: np.ndarray) -> tuple[Any, Any]:
     """AUROC, and the share of calm scores at or above the threshold that detects 95 % of the strange."""
     together = np.nan_to_num(np.concatenate([calm, strange]), posinf=1e300)
-    truth = np.repeat([0, 1], [len(calm), len(strange)])
-    return roc_auc_score(truth, together), (calm >= np.quantile(strange, 0.05)).mean()
+    truth = np.repeat([False, True], [len(calm), len(strange)])
+    return auroc(together, truth), (calm >= np.quantile(strange, 0.05)).mean()
 
 
 def main() -> None:

@@ -1,12 +1,16 @@
 """Exact slices of pixel space beside adaptive ones: regions, seconds, and where the two differ.
 
-FEATGEOM_DATA names the folder of real data; the arguments are the number of planes (2), the width of the
-window around the first image in pixel-space distance (0: the whole plane), and the networks. Of each plane
-through three test images: in how many regions it was cut, the processor seconds of the exact and of the
-adaptive slice, the classes and pieces that each sees, and the share of the lattice points at which the exact
-polygons have another class than the network itself has there.
+FEATGEOM_DATA names the folder of real data; the arguments are the number of planes (2), and of each network
+its name and the width of the window in pixel-space distance, or 0 for the whole plane. Each plane goes
+through three test images; the window is around the first change of class on the way from the first to the
+second. Of each: the regions on which the network is affine, the processor seconds of the exact and of the
+adaptive slice, the classes and pieces that each sees, and the share of the lattice points at which the
+exact polygons have another class than the network itself has there. With a width of 0 parts of one class
+are left whole. With `segments` first, straight segments between test images instead: pieces, seconds, and
+changes of class.
 
-    python benchmarks/bench_pixel_slices.py 2 0 digits
+    python benchmarks/bench_pixel_slices.py 2 digits 2 cnn-adv 0.5 resnet20 0.01
+    python benchmarks/bench_pixel_slices.py segments 2 digits cnn-adv lenet
 """
 
 from __future__ import annotations
@@ -21,6 +25,10 @@ import torch
 from bench_pixel_bounds import loaded
 
 import featgeom as fg
+from featgeom.pixels.derivatives import pixel_function
+from featgeom.pixels.segments import ClassPath, classes_along
+
+LOOKS = 256
 
 
 def differing(part: fg.PixelSlice) -> float:
@@ -34,34 +42,71 @@ def differing(part: fg.PixelSlice) -> float:
     return float((other | missing).sum() / inside.sum())
 
 
-def main(planes: int, width: float, names: list[str]) -> None:
-    """Print one row a plane."""
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
-    print("| network | plane | window | regions | s exact | s adaptive | classes | pieces | differ at |")
-    print("|---|---:|---:|---:|---:|---:|---|---|---:|")
+def looked(classifier: fg.Classifier, a: np.ndarray, b: np.ndarray) -> ClassPath:
+    """The classes seen on the way from one image to another."""
+    f = pixel_function(classifier, a[None], "logits")
+    return classes_along(f, f.vectors(a[None], "images"), f.vectors(b[None], "images"), LOOKS)[0]
+
+
+def segments(count: int, names: list[str]) -> None:
+    """Print one row a segment."""
+    print("| network | segment | pieces | s | µs a piece | changes of class, exact | looked at |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for name in names:
-        classifier, images = loaded(name, 3 * planes)
-        for plane in range(planes):
-            a, b, c = images[3 * plane : 3 * plane + 3]
-            window = (-width / 2, -width / 2, width / 2, width / 2) if width else None
+        classifier, images = loaded(name, 2 * count)
+        for i in range(count):
+            a, b = images[2 * i : 2 * i + 2]
             begun = thread_time()
-            adaptive = fg.slice_pixels(classifier, a, b, c, window, across=256)
-            between = thread_time()
-            exact = fg.slice_pixels(classifier, a, b, c, window, across=256, exact=True)
-            seconds = thread_time() - between, between - begun
-            counts = [f"{len(p.polygons)}, {len(adaptive.polygons)}" for p in (exact,)]
-            pieces = f"{sum(exact.pieces.values())}, {sum(adaptive.pieces.values())}"
+            way = fg.pixel_crossings(classifier, a, b)
+            seconds, pieces = thread_time() - begun, int(way.pieces[0])
             print(
-                f"| {name} | {plane} | {width or 'whole'} | {exact.regions:,} | {seconds[0]:.0f} | "
-                f"{seconds[1]:.1f} | {counts[0]} | {pieces} | {differing(exact):.2g} |",
+                f"| {name} | {i} | {pieces:,} | {seconds:.2f} | {seconds / pieces * 1e6:.0f} | "
+                f"{way.changes[0]} | {len(looked(classifier, a, b).changes)} |",
                 flush=True,
             )
 
 
+def planes(count: int, asked: list[tuple[str, float]]) -> None:
+    """Print one row a plane."""
+    print("| network | plane | window | regions | s | ms each | s adaptive | classes | pieces | differ at |")
+    print("|---|---:|---:|---:|---:|---:|---:|---|---|---:|")
+    for name, width in asked:
+        classifier, images = loaded(name, 3 * count)
+        for plane in range(count):
+            a, b, c = images[3 * plane : 3 * plane + 3]
+            at = float(np.linalg.norm((b - a).astype(np.float64))) * next(
+                iter(looked(classifier, a, b).changes), 0.5
+            )
+            half = width / 2
+            window = (at - half, -half, at + half, half) if width else None
+            begun = thread_time()
+            adaptive = fg.slice_pixels(classifier, a, b, c, window, across=128)
+            between = thread_time()
+            exact = fg.slice_pixels(
+                classifier, a, b, c, window, across=128, exact="regions" if width else True
+            )
+            alone = between - begun
+            seconds = max(
+                thread_time() - between - alone, 1e-9
+            )  # an exact slice has an adaptive one's labels
+            print(
+                f"| {name} | {plane} | {width or 'whole'} | {exact.regions:,} | {seconds:.1f} | "
+                f"{seconds / exact.regions * 1e3:.2g} | {alone:.1f} | "
+                f"{len(exact.polygons)}, {len(adaptive.polygons)} | "
+                f"{sum(exact.pieces.values())}, {sum(adaptive.pieces.values())} | {differing(exact):.2g} |",
+                flush=True,
+            )
+
+
+def main(words: list[str]) -> None:
+    """Print a table."""
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    if words[:1] == ["segments"]:
+        segments(int(words[1]), words[2:])
+    else:
+        planes(int(words[0]), [(n, float(w)) for n, w in zip(words[1::2], words[2::2], strict=True)])
+
+
 if __name__ == "__main__":
-    main(
-        int(sys.argv[1]) if sys.argv[1:] else 2,
-        float(sys.argv[2]) if sys.argv[2:] else 0.0,
-        sys.argv[3:] or ["digits"],
-    )
+    main(sys.argv[1:] or ["2", "digits", "2", "cnn-adv", "0.5", "resnet20", "0.01"])

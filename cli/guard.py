@@ -66,9 +66,13 @@ def guard(
     """
     from featgeom.analysis import open_run
     from featgeom.answers.calibrating import FILE, described, guard_of
+    from featgeom.answers.rows import as_csv, writer_for
+    from featgeom.answers.stream import COLUMNS, KINDS, Watch, write_scores
 
     if out and not images:
         raise click.UsageError(f"-o takes the scores of IMAGES; the guard itself is always {FILE} in RUN")
+    if out:
+        writer_for(out, KINDS)  # which refuses other endings before anything is done
     opened = open_run(run, arch=arch)
     found = guard_of(opened, false_alarm, score, share, device)
     if not images:
@@ -76,8 +80,6 @@ def guard(
         return 0
     from featgeom.answers.asked import Asking
     from featgeom.answers.makers import Makers
-    from featgeom.answers.rows import as_csv
-    from featgeom.answers.stream import COLUMNS, Watch, write_scores
     from featgeom.files import digest_of
     from featgeom.text import counted
 

@@ -5,6 +5,7 @@ from .analysis import OpenedRun as OpenedRun
 from .analysis import analyze as analyze
 from .analysis import open_run as open_run
 from .answers.calibrating import fit_guard as fit_guard
+from .answers.duplicates import duplicates as duplicates
 from .answers.explaining import Explanation as Explanation
 from .answers.explaining import explain as explain
 from .answers.exporting import export as export
@@ -53,6 +54,7 @@ from .head import AffineHead as AffineHead
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
 from .hulls.separation import separate_all as separate_all
+from .imbalance import imbalanced_collapse as imbalanced_collapse
 from .margins.comparison import HeadComparison as HeadComparison
 from .margins.comparison import compare_head as compare_head
 from .margins.estimator import MaxMarginClassifier as MaxMarginClassifier
@@ -63,6 +65,8 @@ from .models.classifier import Classifier as Classifier
 from .models.pixel_spec import PixelSpec as PixelSpec
 from .models.sources import load_classifier as load_classifier
 from .norms import mahalanobis as mahalanobis
+from .pixels.crossings import PixelCrossings as PixelCrossings
+from .pixels.crossings import pixel_crossings as pixel_crossings
 from .pixels.flips import PixelFlips as PixelFlips
 from .pixels.flips import pixel_flips as pixel_flips
 from .pixels.inversion import Inversion as Inversion

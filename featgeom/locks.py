@@ -1,4 +1,4 @@
-"""One writer at a time in a folder, with the owner's name for all others."""
+"""One writer at a time in a folder or of a file, with the owner's name for all others."""
 
 from __future__ import annotations
 
@@ -30,36 +30,60 @@ def owned(folder: Path, wait: float = 0.0) -> Iterator[None]:
     ...     "process" in owner(Path(place))
     True
     """
+    with _held(folder, folder / LOCK, folder / OWNER, wait):
+        yield
+
+
+@contextmanager
+def owned_file(file: Path) -> Iterator[None]:
+    """Be the only one who writes ``file``; as `owned`, without waiting. The lock is a hidden file beside it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place, owned_file(Path(place) / "a.csv"):
+    ...     sorted(path.name for path in Path(place).iterdir())
+    ['.a.csv.lock', '.a.csv.owner']
+    """
+    lock_file, owner_file = (file.with_name(f".{file.name}{kind}") for kind in (LOCK, OWNER))
+    with _held(file, lock_file, owner_file, 0.0):
+        yield
+
+
+@contextmanager
+def _held(what: Path, lock_file: Path, owner_file: Path, wait: float) -> Iterator[None]:
     import filelock
 
-    lock = filelock.FileLock(folder / LOCK, is_singleton=True)
+    lock = filelock.FileLock(lock_file, is_singleton=True)
     first = not lock.is_locked
     try:
         lock.acquire(timeout=wait)
     except filelock.Timeout:
         raise BadData(
-            f"{folder}: {owner(folder)} is writing there; wait until it has ended (if it is gone, delete "
-            f"{folder / LOCK})"
+            f"{what}: {_named(owner_file)} is writing there; wait until it has ended (if it is gone, delete "
+            f"{lock_file})"
         ) from None
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or "this file system has no locks"
-        raise BadData(f"{folder}: cannot be written to ({reason})") from None
+        raise BadData(f"{what}: cannot be written to ({reason})") from None
     try:
         if first:
             with suppress(OSError):
-                write_json(folder / OWNER, _myself())
+                write_json(owner_file, _myself())
         yield
     finally:
         if first:
             with suppress(OSError):
-                (folder / OWNER).unlink(missing_ok=True)
+                owner_file.unlink(missing_ok=True)
         lock.release()
 
 
 def owner(folder: Path) -> str:
     """Who writes into a folder, in words."""
+    return _named(folder / OWNER)
+
+
+def _named(owner_file: Path) -> str:
     try:
-        said = parsed((folder / OWNER).read_bytes(), dict[str, str], folder / OWNER)
+        said = parsed(owner_file.read_bytes(), dict[str, str], owner_file)
         return "process {process} on {machine}, since {since} ({command}),".format_map(said)
     except (OSError, BadData, KeyError):
         return "another process"

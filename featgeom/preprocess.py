@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from featgeom.errors import BadArgument, Unsupported, nearest_name
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
@@ -169,12 +170,27 @@ class HubProcessor:
         import numpy as np
         from PIL.Image import fromarray
 
+        pixels = self._pixels(image)[:: -1 if self._reverses else 1]
+        return fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+    def _pixels(self, image: Image) -> NDArray[Any]:
+        """The picture (3, h, w) without the steps that change values, channels as the processor has them."""
+        import numpy as np
+
         values = {name: False for name in VALUE_STEPS if hasattr(self.processor, name)}
         found = self.processor(image.convert("RGB"), return_tensors="np", **values)["pixel_values"][0]
         pixels = np.asarray(found)
         if pixels.ndim != 3 or pixels.shape[0] != 3:
             raise Unsupported(f"the image processor of {self.source} gives {pixels.shape}, not one picture")
-        return fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+        return pixels
+
+    @cached_property
+    def _reverses(self) -> bool:
+        """Whether it puts blue first although no step that can be left out does."""
+        from PIL.Image import new
+
+        red, _, blue = self._pixels(new("RGB", (64, 64), (255, 0, 0))).reshape(3, -1).max(1)
+        return bool(blue > red)
 
     @cached_property
     def processor(self) -> Any:

@@ -31,7 +31,7 @@ FLOORS = [
     ["runs"],
     ["proofs"],
     ["hulls"],
-    ["regions", "collapse"],
+    ["regions", "collapse", "imbalance"],
     ["boundaries", "margins"],
     ["formulations"],
     ["training"],

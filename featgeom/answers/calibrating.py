@@ -78,11 +78,16 @@ def described(guard: Guard) -> str:
     """What a guard of a run was made of, and what the images left over say of the alarms promised."""
     said = guard.said_
     kept, left = said["calibration"], said["left"]
+    alarm = (
+        guard.why_silent()
+        if guard.silent
+        else f"alarm beyond {said['threshold']:.4g}, which an ordinary image raises with "
+        f"probability {said['false_alarm']:.3g} at most, on average over such draws"
+    )
     lines = [
         f"Guard: {said['training']:,} training features of {said['hulls']} classes, score {said['score']}",
         f"Calibrated with {kept['samples']:,} of the {kept['of']:,} images of {kept['part']}, drawn with "
-        f"seed {kept['seed']}: alarm beyond {said['threshold']:.4g}, which an ordinary image raises with "
-        f"probability {said['false_alarm']:.3g} at most, on average over such draws",
+        f"seed {kept['seed']}: {alarm}",
     ]
     if left:
         low, high = left["expected"]
@@ -102,6 +107,8 @@ def _left(guard: Guard, features: Any) -> dict[str, Any]:
     from scipy.stats import betabinom
 
     known, n = guard.calibration_, len(features)
+    if guard.silent:
+        return {"samples": n, "alarms": 0, "rate": 0.0, "expected": [0, 0]}
     beyond = int((known >= guard.threshold_).sum())
     low, high = betabinom(n, beyond, len(known) + 1 - beyond).interval(0.95)
     alarms = int(guard.judge(features).alarm.sum())

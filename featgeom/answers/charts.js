@@ -67,6 +67,8 @@ function scatter(svg, x, y) {
 
 function parallel(svg, columns) {
   svg.replaceChildren();
+  document.getElementById("nothing").hidden = columns.length > 0;
+  svg.parentElement.hidden = columns.length === 0;
   svg.setAttribute("aria-label", `${columns.map((i) => names[i]).join(", ")} of ${rows.length} networks`);
   const step = columns.length > 1 ? (WIDE - 120) / (columns.length - 1) : 0;
   const scales = columns.map((i) => scale(rows.map((row) => value(row, i)), HIGH - 90, 30));
@@ -96,6 +98,7 @@ x.addEventListener("change", draw); y.addEventListener("change", draw);
 const differ = (i) => new Set(rows.map((row) => row[i])).size > 1;
 const shown = new Set(numbers.filter((i) => differ(i) && !["step", "asked"].includes(names[i])
   && !names[i].includes(", from") && !names[i].includes(", to")).slice(0, 8));
+if (!shown.size) document.getElementById("nothing").textContent = "No column of numbers differs between these networks. Any of those below can be shown.";
 const beside = () => parallel(document.getElementById("parallel"), numbers.filter((i) => shown.has(i)));
 for (const i of numbers) {
   const label = document.createElement("label"), box = document.createElement("input");

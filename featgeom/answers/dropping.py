@@ -9,7 +9,7 @@ from featgeom.answers.asked import Asking
 from featgeom.answers.explain_page import shown
 from featgeom.answers.explaining import Explaining
 from featgeom.remarks import heard
-from featgeom.report.view import images_of
+from featgeom.runs.again import images_of
 
 if TYPE_CHECKING:
     from featgeom.report.live import Explain

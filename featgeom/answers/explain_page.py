@@ -15,7 +15,7 @@ from featgeom.figures.images import amplified
 from featgeom.report.between import address
 from featgeom.report.policy import content_policy
 from featgeom.report.shell import filled, resource
-from featgeom.report.view import images_of
+from featgeom.runs.again import images_of
 
 if TYPE_CHECKING:
     from featgeom.runs.run import Run

@@ -20,7 +20,7 @@ from featgeom.boundaries.flips import flip_points
 from featgeom.data.given import as_image_set
 from featgeom.errors import BadArgument
 from featgeom.regions.margins import margins_of_block
-from featgeom.report.view import images_of
+from featgeom.runs.again import images_of
 from featgeom.status import Status
 from featgeom.text import visible
 

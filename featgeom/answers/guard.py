@@ -17,6 +17,7 @@ from featgeom.answers.scores import Views, energy, wanted_aside
 from featgeom.answers.verdicts import GuardAnswer, GuardScores, GuardVerdicts
 from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points
 from featgeom.certificates.hulls import HullDistance
+from featgeom.decimals import no_less
 from featgeom.errors import BadArgument, BadData
 from featgeom.files import write_whole
 from featgeom.head import AffineHead
@@ -24,6 +25,7 @@ from featgeom.hulls.hull import ConvexHull
 from featgeom.regions.domains import Box
 from featgeom.regions.margins import margins_of_block, point_blocks
 from featgeom.regions.radius import radius
+from featgeom.remarks import caution
 from featgeom.status import Status, status_array
 
 RTOL = 1e-3  # of the hull distances
@@ -129,6 +131,24 @@ class Guard(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             self.known_ = np.sort(np.stack(views), axis=1)
         self.calibration_ = np.sort(self._scored(kept_aside)[1])
         self.threshold_ = threshold(self.calibration_, self.false_alarm)
+        if self.silent:
+            caution(f"calibration: {self.why_silent()}")
+
+    @property
+    def silent(self) -> bool:
+        """Whether no feature at all can raise an alarm, as too many that calibrate are infinitely far out."""
+        return bool(np.isposinf(self.threshold_))
+
+    def why_silent(self) -> str:
+        """In words, why no feature can raise an alarm, and what would change that."""
+        out, known = int(np.isposinf(self.calibration_).sum()), len(self.calibration_)
+        more = f"allow {no_less((out + 1) / (known + 1), 3)}, " if out < known else ""
+        return (
+            f"no feature can raise an alarm at false_alarm {self.false_alarm:.3g}: {out:,} of the {known:,} "
+            "features that set the threshold are given classes of which no training feature makes a hull, so "
+            f"nothing lies farther out than they do; fit features of all classes, {more}or take a score "
+            f"without hulls ({', '.join(PLAIN)})"
+        )
 
     @property
     def offset_(self) -> float:

@@ -18,6 +18,7 @@ from featgeom.collapse import (
     neural_collapse,
     variance_by_distance,
 )
+from featgeom.imbalance import imbalanced_collapse
 from featgeom.regions.cells import Cells
 from featgeom.remarks import remark
 from featgeom.runs.record import Column
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from featgeom.runs.run import Run
 
 Figures = dict[Column, Any]
+IMBALANCE = (
+    "imbalance", "SELI, head", "SELI, means", "SELI, logits", "minority cosine", "orthogonality",
+)  # fmt: skip
 STEP = re.compile(r"step-(\d+)")  # what `featgeom train` calls its checkpoints
 
 
@@ -115,6 +119,7 @@ class Seen:
             "one-vs-rest",
             "GNC3",
             "NC5",
+            *IMBALANCE,
         )
         if not self.reference.labelled:
             if self.foreign is not None:
@@ -123,12 +128,15 @@ class Seen:
         z, labels, foreign = self.reference.features, self.reference.labels, self.foreign
         head = self.reference.head
         found = neural_collapse(z, labels, head)
-        even = generalised_collapse(found.means, head.weight[found.classes])
+        weight = head.weight[found.classes]
+        even = generalised_collapse(found.means, weight)
+        counted = imbalanced_collapse(found.means, weight, found.counts)
         values = [
             found.nc1, found.nc2.norms, found.nc2.angles, found.nc3, found.nc4,
             variance_by_distance(z, labels), even.uniformity, even.one_vs_rest, even.duality,
             None if foreign is None
             else foreign_alignment(z, labels, foreign_features(self.run, foreign, self.device)),
+            *(None if np.isnan(value) else value for value in vars(counted).values()),
         ]  # fmt: skip
         return dict(zip(map(Column, names), values, strict=True))
 

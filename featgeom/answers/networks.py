@@ -13,6 +13,7 @@ import numpy as np
 from featgeom.analysis import open_run
 from featgeom.answers.network_figures import Figures, Seen
 from featgeom.errors import BadArgument
+from featgeom.remarks import remark
 from featgeom.runs.record import Column, Table
 from featgeom.statistics import median_interval
 
@@ -27,7 +28,11 @@ NOTE = (
     "of their means) are of training features. Of directions of the centred means alone: GNC2, how unevenly "
     "they point apart (0 at the simplex), one-vs-rest, the least distance of one from the hull of the others "
     "(1 at the simplex), and GNC3, how far rows of the head point from them. NC5 is the mean |cos| between "
-    "means of classes and that of foreign features. Flip: the median of the samples flipped, with the 95 % "
+    "means of classes and that of foreign features. Imbalance: the largest count of a class by the least. "
+    "SELI: how far head, means and their logits are from what training with such counts leads to (0 there, 2 "
+    "at most; the simplex where counts are equal). Minority cosine: between rows of the head of classes with "
+    "fewer samples than the mean (1 where they have merged). Orthogonality: the mean |cos| between means of "
+    "classes, not centred. Flip: the median of the samples flipped, with the 95 % "
     "interval of it by order statistics. Inverted: chosen features for which an image was found; how far it "
     "moved is of these alone. Figures of studies (hulls, svm, flips, invert, compare) are there "
     "for the runs that hold them."
@@ -121,6 +126,11 @@ def networks(
         for i, j in combinations(range(len(seen)), 2)
         if seen[i].same_images(seen[j])
     ]
+    if not pairs:
+        remark(
+            "no two of these networks were asked about the same images, so none are compared image by image"
+            + (" or on planes" if planes else "")
+        )
     beside = {column: [pair[column] for pair in pairs] for column in pairs[0]} if pairs else {}
     return Networks(
         Table.of("networks", "Networks side by side", columns, NOTE),

@@ -20,6 +20,7 @@ from featgeom.answers.rows import Row, json_line, writer_for
 from featgeom.arrays import Floats
 from featgeom.errors import BadData
 from featgeom.files import write_whole
+from featgeom.locks import owned_file
 from featgeom.remarks import remark
 from featgeom.runs.record import restored
 
@@ -157,16 +158,26 @@ def write_scores(watch: Watch, images: Sequence[AskedImage], out: Path, progress
 
     Rows that are done wait in a file beside it (OUT.part), from which the same question carries on: the same
     guard, and the same images, each with the same content and preparation. The file itself appears whole.
-    Raises BadArgument for another ending, Unsupported for Parquet without pyarrow.
+    Raises BadArgument for another ending, Unsupported for Parquet without pyarrow, BadData where another
+    process is writing the same file.
     """
     write = writer_for(out, KINDS)
+    out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f"{out.name}.part")
+    with owned_file(out):
+        rows = _all_rows(watch, images, part, progress)
+        write_whole(out, write(rows))
+        part.unlink()
+    return rows
+
+
+def _all_rows(watch: Watch, images: Sequence[AskedImage], part: Path, progress: bool) -> list[Row]:
+    """The rows of all images, those that ``part`` holds already and the others, which are written there."""
     head = {"guard": watch.made_of}
     kept, waiting = _kept(part, head, images)
     done = len(kept) + sum(len(read.images) for read in waiting)
     if done:
         remark(f"{part}: {done:,} of {len(images):,} images are done already")
-    part.parent.mkdir(parents=True, exist_ok=True)
     marks = [_mark(image) for image in images[:done]]
     write_whole(part, b"".join([json_line(head), *_marked(marks, kept)]))
     del marks[: len(kept)]
@@ -185,8 +196,6 @@ def write_scores(watch: Watch, images: Sequence[AskedImage], out: Path, progress
         except BaseException:
             file.write(b"".join(_unjudged(marks, waiting)))
             raise
-    write_whole(out, write(kept))
-    part.unlink()
     return kept
 
 

@@ -36,6 +36,7 @@ function move(card, by) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
+  if (!cards.length || document.activeElement.closest("section")) return;  // tables below have keys of their own
   const card = document.activeElement.closest(".card") || cards[0];
   if (event.key === "s") save();
   else if (event.key in keys) { decide(card, keys[event.key]); if (keys[event.key]) move(card, 1); }

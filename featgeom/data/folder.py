@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,10 +20,15 @@ ENDINGS = {
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp",
     ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
 }  # fmt: skip
+UNREAD = {
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".tga", ".psd", ".ico", ".exr", ".hdr",
+    ".dng", ".cr2", ".nef", ".arw", ".raw",
+}  # fmt: skip
 SPLIT_NAMES = {
     "train": ("train", "training"),
-    "test": ("test", "testing", "val", "valid", "validation", "eval"),
+    "test": ("test", "testing", "val", "valid", "validation", "eval", "dev"),
 }
+SPLIT_ENDINGS = re.compile(r"[ _-]?(set|data|images|imgs)$")
 ALL_SPLIT_NAMES = {name for names in SPLIT_NAMES.values() for name in names}
 SYSTEM = {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 NO_CLASS = {
@@ -104,8 +110,14 @@ class Part:
             yield f"{self.root}: {len(deep):,} pictures lie in subfolders of their class, and are read"
         taken = {file for files in (self.loose, *self.folders.values()) for file in files}
         others = [file for file in _walk(self.root, hidden=True) if file not in taken]
-        if others:
+        unread = [file for file in others if file.suffix.lower() in UNREAD and not _ignored(file.name)]
+        if unread:
+            yield f"{self.root}: passed over {_some(unread)}, pictures of a kind that is not read"
+        if others := [file for file in others if file not in unread]:
             yield f"{self.root}: passed over {_some(others)}, no pictures by their names"
+        below = (Path(place, name) for place, folders, _ in os.walk(self.root) for name in folders)
+        if loops := [place for place in below if _leads_back(place, self.root)]:
+            yield f"{self.root}: passed over {_some(loops)}, links to a folder that they lie in"
 
 
 class Layout:
@@ -126,13 +138,17 @@ class Layout:
 
     def _split(self, folder: Path) -> dict[str, Path]:
         folder = self._unwrapped(folder)
-        places = {place.name.casefold(): place for place in subfolders(folder) if has_pictures(place)}
+        places: dict[str, Path] = {}
+        for place in subfolders(folder):
+            if has_pictures(place):
+                short = _split_name(place)
+                places[place.name.casefold() if short in places else short] = place
         named = [[n for n in names if n in places] for names in SPLIT_NAMES.values()]
         known = {name for names in named for name in names}
         parts = {split: places[n[0]] for split, n in zip(SPLIT_NAMES, named, strict=True) if n}
         if not known or not (known == set(places) or len(parts) == 2):
             return {"all": folder}
-        others = sorted(set(places) - {place.name.casefold() for place in parts.values()})
+        others = sorted(place.name for place in places.values() if place not in parts.values())
         if others:
             self.remarks.append(f"{folder}: passed over the folders {', '.join(others)} beside its parts")
         return parts
@@ -141,7 +157,7 @@ class Layout:
         """The first folder below with parts or several folders of pictures, if single ones lead there."""
         place, inside = folder, subfolders(folder)
         while len(inside) == 1 and not sorted_pictures(place, deep=False):
-            if inside[0].name.casefold() in ALL_SPLIT_NAMES:
+            if _split_name(inside[0]) in ALL_SPLIT_NAMES:
                 break
             place = inside[0]
             inside = [below for below in subfolders(place) if has_pictures(below)]
@@ -172,13 +188,27 @@ def has_pictures(folder: Path) -> bool:
 
 
 def _walk(folder: Path, hidden: bool = False) -> Iterator[Path]:
-    """All files below, links to folders followed once; with ``hidden``, those of the system, too."""
+    """All files below, links to folders followed once; with ``hidden``, those of the system, too.
+
+    A link to a folder around it is not followed: what lies there is not below.
+    """
     seen: set[str] = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else sorted(f for f in folders if hidden or not _ignored(f))
+        folders[:] = [name for name in folders if not _leads_back(Path(place, name), folder)]
         yield from (Path(place, file) for file in sorted(files) if real not in seen)
         seen.add(real)
+
+
+def _leads_back(place: Path, root: Path) -> bool:
+    """Whether this is a link to ``root`` or to a folder around it."""
+    return place.is_symlink() and place.is_dir() and root.resolve().is_relative_to(place.resolve())
+
+
+def _split_name(place: Path) -> str:
+    """What a folder is called among parts: train for "Train", "train_set" and "train images"."""
+    return SPLIT_ENDINGS.sub("", place.name.casefold())
 
 
 def _ignored(name: str) -> bool:

@@ -98,6 +98,8 @@ def _constant(reading: Reading, value: Tensor) -> Tensor:
     """What stands in for a reading of features that are zero."""
     if reading.bias is None:
         return torch.zeros_like(value)
+    if value[0].numel() == len(reading.bias):  # one position alone, wherever its channels stand
+        return reading.bias.reshape(1, *value.shape[1:]).expand(value.shape).contiguous()
     axis = reading.point.axis % value.ndim
     shape = [len(reading.bias) if d == axis else 1 for d in range(value.ndim)]
     return reading.bias.reshape(shape).expand(value.shape).contiguous()

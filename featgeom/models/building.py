@@ -8,8 +8,14 @@ from torch import nn
 
 from featgeom.models.architectures import Architecture
 from featgeom.models.checkpoints import Checkpoint
-from featgeom.models.fitting import choose_fit
-from featgeom.models.weights import Normaliser, load_weights, other_class_count, wanted_shapes
+from featgeom.models.fitting import likely_fits
+from featgeom.models.weights import (
+    Normaliser,
+    in_the_form_of,
+    load_weights,
+    other_class_count,
+    wanted_shapes,
+)
 from featgeom.reading.names import Named
 
 
@@ -22,7 +28,8 @@ def build_with_weights(
         options = {**options, option: _likely_classes(checkpoint.named)}
     module = architecture.build(**options)
     if option is not None and option not in options:
-        fit = choose_fit(wanted_shapes(module), checkpoint.named, name, key)
+        wanted = wanted_shapes(module)
+        fit = likely_fits(wanted, in_the_form_of(wanted, checkpoint.named, name, key), name, key)[0]
         counts = other_class_count(fit.shapes) if fit.shapes and not fit.missing else None
         if counts is not None:
             module = architecture.build(**options, **{option: counts[1]})

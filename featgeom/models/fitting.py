@@ -230,9 +230,16 @@ def find_normalisers(names: Iterable[str]) -> Iterator[tuple[str, str]]:
 def choose_fit(wanted: Shapes, named: Named, network: str, key: str | None = None) -> Fit:
     """The place to take a network's weights from; where several would do, the choice is said.
 
-    With ``key``, the place whose name begins so. Raises BadCheckpoint where nothing fits, with every name
-    that does not.
+    With ``key``, the place whose name begins so. Raises BadCheckpoint where nothing fits at all.
     """
+    best, *others = likely_fits(wanted, named, network, key)
+    if best.complete:
+        _say_choice(best, [f for f in others if f.complete and not _same_tensors(best, f, named)])
+    return best
+
+
+def likely_fits(wanted: Shapes, named: Named, network: str, key: str | None = None) -> list[Fit]:
+    """What `find_fits` finds below ``key``. Raises BadCheckpoint where that is nothing."""
     fits = find_fits(wanted, named)
     if key is not None:
         short = unwrapped(key.strip("."))
@@ -240,17 +247,14 @@ def choose_fit(wanted: Shapes, named: Named, network: str, key: str | None = Non
         if not chosen:
             known = sorted({fit.prefix or OUTERMOST for fit in fits}) or _outermost(named)
             raise BadCheckpoint(f"--key {key}: no weights of {network} there{nearest_name(key, known)}")
-        fits = chosen
+        return chosen
     if not fits:
         some = ", ".join(repr(name) for name in list(named.tensors)[:3])
         raise BadCheckpoint(
             f"the weights do not fit {network}: none of its {len(wanted)} names is there "
             f"(wanted '{next(iter(wanted), '')}', found {some})"
         )
-    best = fits[0]
-    if best.complete:
-        _say_choice(best, [f for f in fits[1:] if f.complete and not _same_tensors(best, f, named)])
-    return best
+    return fits
 
 
 def _say_choice(best: Fit, others: list[Fit]) -> None:

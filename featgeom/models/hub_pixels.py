@@ -44,12 +44,30 @@ def hub_pixels(transformers: ModuleType, name: str) -> PixelSpec:
     if not np.allclose(black + scale * shade, mixed, rtol=0, atol=1e-5 * float(np.abs(scale).max())):
         raise Unsupported(f"{source}: its image processor does more to a picture than scale its channels")
     mean, std = (np.asarray(values)[:: -1 if flipped else 1] for values in (-black / scale, 1 / scale))
-    return PixelSpec(
+    found = PixelSpec(
         mean=_as_written(mean, written.get("image_mean")),
         std=_as_written(std, written.get("image_std")),
         reversed_channels=flipped,
         preprocess=preprocess,
     )
+    if not _same_values(found, preprocess):
+        raise Unsupported(
+            f"{source}: what its image processor makes of a picture is not its geometry and then its values; "
+            "prepare the pictures with it and give them as arrays"
+        )
+    return found
+
+
+def _same_values(pixels: PixelSpec, preprocess: HubProcessor) -> bool:
+    """Whether a picture of noise enters the network as the processor would give it, within half a byte."""
+    from PIL.Image import fromarray
+
+    noise = fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)).resize((300, 240))
+    own = np.asarray(preprocess.processor(noise, return_tensors="np")["pixel_values"][0], np.float64)
+    ours = np.asarray(preprocess.apply(noise), np.float64).transpose(2, 0, 1) / 255
+    mean, std = (np.asarray(values)[:, None, None] for values in (pixels.mean, pixels.std))
+    ours = ((ours - mean) / std)[:: -1 if pixels.reversed_channels else 1]
+    return ours.shape == own.shape and bool((np.abs(ours - own) * std.max() <= 0.5 / 255 + 1e-6).all())
 
 
 def _shades_seen(processor: Any) -> list[NDArray[np.float64]]:
@@ -60,7 +78,10 @@ def _shades_seen(processor: Any) -> list[NDArray[np.float64]]:
     seen = []
     for shade in SHADES:
         values = processor(new("RGB", (64, 64), shade), return_tensors="np", **skipped)["pixel_values"]
-        seen.append(np.asarray(values, np.float64)[0].reshape(3, -1)[:, 0])
+        picture = np.asarray(values, np.float64)[0]
+        if picture.ndim != 3 or len(picture) != 3:
+            raise ValueError(f"it gives arrays of shape {picture.shape}, not (3, height, width)")
+        seen.append(picture.reshape(3, -1)[:, 0])
     return seen
 
 

@@ -21,6 +21,7 @@ from featgeom.models.zoos import load_pretrained, split_source
 from featgeom.programs.export import is_exported, read_exported
 from featgeom.programs.onnx import is_onnx, read_onnx
 from featgeom.programs.script import is_script, read_script
+from featgeom.reading.contents import check_file
 from featgeom.reading.folders import single_file
 from featgeom.reading.limits import check_spread
 from featgeom.remarks import remark
@@ -74,6 +75,8 @@ def open_source(source: str | Path | nn.Module, how: Opening) -> Opened:
         path = single_file(path) or path
     if how.trust and how.arch is None:
         return _trusted(path, how.key)
+    if not path.is_dir():
+        check_file(path)
     if is_exported(path):
         if how.arch is not None:
             raise BadArgument(f"{path} brings its architecture; leave out '{how.arch}'")

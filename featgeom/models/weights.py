@@ -12,8 +12,18 @@ from torch.nn.parameter import is_lazy
 
 from featgeom.errors import BadCheckpoint
 from featgeom.models.checkpoints import Checkpoint
-from featgeom.models.fitting import Fit, Shape, Shapes, choose_fit, find_normalisers, unwrapped
+from featgeom.models.fitting import (
+    Fit,
+    Shape,
+    Shapes,
+    choose_fit,
+    find_normalisers,
+    likely_fits,
+    unwrapped,
+)
+from featgeom.models.reparametrised import put_together
 from featgeom.reading.names import Named
+from featgeom.remarks import remark
 
 Normaliser = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -29,19 +39,34 @@ def load_weights(
     cannot take as they are: NaN, integers without scales, complex, quantised.
     """
     wanted = wanted_shapes(module)
-    fit = choose_fit(wanted, checkpoint.named, name, key)
+    named = in_the_form_of(wanted, checkpoint.named, name, key)
+    fit = choose_fit(wanted, named, name, key)
     if not fit.complete:
         raise BadCheckpoint(complaint(fit, wanted, name))
+    if made := [source for source in fit.names.values() if source not in checkpoint.named.tensors]:
+        remark(f"put together from the parts that the file holds: {_group('weights', made)}")
     own = module.state_dict()
     weights = {}
     for target, source in fit.names.items():
-        weights[target] = _numbers(checkpoint.named, source, own[target])
+        weights[target] = _numbers(named, source, own[target])
     if weights and all(t.dtype == torch.float64 for t in weights.values() if t.is_floating_point()):
         module.double()
     versioned = OrderedDict(weights)
     versioned._metadata = getattr(own, "_metadata", {})  # type: ignore[attr-defined]  # layers ask which form it is
     module.load_state_dict(versioned, strict=False)
-    return _normaliser(fit, checkpoint.named)
+    return _normaliser(fit, named)
+
+
+def in_the_form_of(wanted: Shapes, named: Named, name: str, key: str | None) -> Named:
+    """A file's names as they are or with parts put together, whichever the network's are nearer to."""
+    whole = put_together(named)
+    if whole.tensors.keys() == named.tensors.keys():
+        return named
+    return min(named, whole, key=lambda form: _misfits(likely_fits(wanted, form, name, key)[0]))
+
+
+def _misfits(fit: Fit) -> int:
+    return len(fit.missing) + len(fit.unexpected)
 
 
 def wanted_shapes(module: nn.Module) -> dict[str, Shape | None]:

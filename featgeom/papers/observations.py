@@ -145,6 +145,7 @@ def _segments(records: Records) -> Figures:
     return {
         "segments between samples predicted alike": v["alike"],
         "pixel space: change class, at least": v["pixel_segments_that_change"],
+        "pixel space: segments where that is exact": v.get("pixel_segments_exact", 0),
         "feature space: change class (p)": v["alike"] - v["feature_segments_that_stay"],
     }
 

@@ -20,12 +20,10 @@ from featgeom.exact.rounding import gamma
 from featgeom.models.classifier import exact_float32
 from featgeom.pixels.ends import (
     AVERAGE,
-    BY_CONSTANTS,
     CONSTANTS,
     COPYING,
     DROPOUT,
     IN_ORDER,
-    IN_PLACE,
     QUESTIONS,
     REARRANGE,
     WEIGHTED,
@@ -46,6 +44,7 @@ from featgeom.pixels.ends import (
 from featgeom.pixels.energy import weight_norm
 from featgeom.pixels.fields import Field, field_after
 from featgeom.pixels.operators import REGISTRY, find_bend
+from featgeom.pixels.rules import known_call, plain_name
 
 
 class IntervalPass(TorchFunctionMode):
@@ -109,11 +108,9 @@ class IntervalPass(TorchFunctionMode):
             answer = func(*args, **kwargs)
             return answer if not isinstance(answer, Tensor) else self._lose(answer, name)
         lost = next((self.known[t].lost for t in held if self.known[t].lost), "")
-        plain = IN_PLACE.get(name, name)
-        if name.endswith("_") and name[:-1] in REGISTRY:
-            plain = name[:-1]
+        plain = plain_name(name)
         inplace = bool(kwargs.pop("inplace", False)) or plain != name
-        if lost or not self._supported(plain, args, kwargs, held):
+        if lost or not known_call(plain, args, kwargs, self.known):
             if inplace or "out" in kwargs or (name.endswith("_") and not name.endswith("__")):
                 raise unsupported(lost or name)
             if plain in REGISTRY:
@@ -131,39 +128,6 @@ class IntervalPass(TorchFunctionMode):
         args[0].copy_(result)
         self.known[args[0]] = known
         return args[0]
-
-    def _supported(self, name: str, args: Any, kwargs: Any, held: list[Tensor]) -> bool:
-        """Whether the rules below hold for this call: no weights that depend on the image, no mixed rows."""
-        x = args[0]
-        if name == "cat":
-            dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
-            return not kwargs.get("out") and dim % held[0].ndim != 0
-        if not isinstance(x, Tensor) or x not in self.known:
-            return name in {"add", "sub", "mul"} and len(held) == 1 and not kwargs
-        if name in {"add", "sub"}:
-            return not kwargs and len({t.ndim for t in held}) == 1
-        if name == "avg_pool2d" and any(t is not None for t in (kwargs.get("divisor_override"), *args[6:])):
-            return False
-        if len(held) > 1:
-            return False
-        if name in REGISTRY:
-            bend = find_bend(name, args[1:], kwargs)
-            return bend is not None and x.ndim >= 2 and (x.ndim == 4 or not bend.pools)
-        if name == "div":
-            return not kwargs
-        if name in DROPOUT:
-            return not kwargs.get("training", args[2] if len(args) > 2 else True)
-        if name == "batch_norm":
-            return not kwargs.get("training", args[5] if len(args) > 5 else False)
-        if name in {"mean", "sum"}:
-            dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
-            dims = (dims,) if isinstance(dims, int) else dims
-            return dims is not None and all(d % x.ndim for d in dims) and "dtype" not in kwargs
-        if name == "__getitem__":
-            index = args[1] if isinstance(args[1], tuple) else (args[1],)
-            whole = index[0] == slice(None) if isinstance(index[0], slice) else False
-            return whole or (index[0] is Ellipsis and len(index) <= x.ndim)
-        return name in REARRANGE | AVERAGE | BY_CONSTANTS | WEIGHTED
 
     def _apply(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
         result = self._ended(func, name, args, kwargs)

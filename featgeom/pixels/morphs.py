@@ -16,7 +16,7 @@ from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.inversion import invert
-from featgeom.pixels.segments import ClassPath, classes_along
+from featgeom.pixels.segments import ClassPath, class_paths
 from featgeom.results import Result
 from featgeom.status import Stats, StatusArray
 
@@ -28,8 +28,9 @@ class Morph(Result):
     """Two ways from images a to images b, for n pairs, in frames at parameters ``t`` (s,).
 
     * ``pixel_frames`` (n, s, c, h, w): the straight segment in pixel space; ``pixel_features`` (n, s, d) what
-      features it has; ``pixel_paths`` its classes, each change located to 1e-6 in t (a change between two
-      of the looks and back is not seen);
+      features it has; ``pixel_paths`` its classes: exact for a piecewise linear network of which at most
+      10,000 units bend, else each change located to 1e-6 in t (one between two of the looks and back is not
+      seen);
     * ``feature_frames``: images whose features lie on the straight segment in feature space, each found by
       inversion from the frame before; ``residual`` (n, s) and ``status`` (n, s) as in `invert`;
       ``feature_paths`` the exact sequence of cells on that segment, proved by ``certificate``. The last
@@ -93,9 +94,9 @@ def morph(
         t,
         straight,
         np.stack([np.asarray(classifier.features(x), np.float64) for x in straight.swapaxes(0, 1)], 1),
-        classes_along(f, first, last, LOOKS),
+        class_paths(classifier, f, first, last, LOOKS),
         np.stack([step.images for step in found], 1),
-        [ClassPath(*exact.path(i)) for i in range(len(z_a))],
+        [ClassPath(*exact.path(i), True) for i in range(len(z_a))],
         np.stack([step.classes for step in found], 1),
         np.stack([step.residual for step in found], 1),
         np.stack([step.status for step in found], 1),

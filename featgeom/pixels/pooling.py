@@ -39,6 +39,18 @@ class Pool(Bend):
         flat = functional.unfold(padded, self.kernel, self.dilation, 0, self.stride)
         return flat.unflatten(1, (z.shape[1], -1)).transpose(1, 2).flatten(2)
 
+    def leaders(self, z: Tensor) -> Tensor:
+        """Where the largest entry of each window (n, windows) stands in its channel."""
+        call = functional.max_pool2d
+        return call(z, self.kernel, self.stride, self.padding, self.dilation, return_indices=True)[1].flatten(
+            1
+        )
+
+    def members(self, shape: tuple[int, ...]) -> Tensor:
+        """The entries of each window (windows, some) among those of one image, −1 beyond its rim."""
+        number = torch.arange(math.prod(shape), dtype=torch.float64).view(1, *shape)
+        return self.windows(number)[0].T.clamp_min(-1).long()
+
     def settled(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """Where one entry is never less than the others."""
         leads = lower.argmax(1, keepdim=True)

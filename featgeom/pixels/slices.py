@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import networkx as nx
 import numpy as np
@@ -22,6 +22,8 @@ from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
 from featgeom.pixels.pieces import OnPlane, exact_polygons, touching
+from featgeom.pixels.piecewise import MOST
+from featgeom.progress import bar
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -42,7 +44,10 @@ class PixelSlice(Result):
     inside at which the network was run: the others lie where all around has one class, and were given that.
     Of an exact slice polygons, pieces and graph are those of the network itself (``labels`` are as before),
     and ``regions`` is in how many parts the plane was cut for them, on each of which the network is affine
-    or was proved to have one class; it is 0 for an adaptive one.
+    or linear bounds hold it to one class (only the former where all were asked for, so that it is the number
+    of the network's own regions); it is 0 for an adaptive one. Nothing is left out for being small, down to
+    1e-16 of the domain's area and 1e-12 of the largest entry of a layer; all is computed in float64, and not
+    proved.
     ``features`` is the exact slice through the features of the three images.
     """
 
@@ -74,7 +79,9 @@ def slice_pixels(
     resolution: float | None = None,
     *,
     across: int = 512,
-    exact: bool = False,
+    exact: bool | Literal["regions"] = False,
+    most: int = MOST,
+    progress: bool = False,
 ) -> PixelSlice:
     """Map the classes on the plane of pixel space through images a, b and c, each (c, h, w).
 
@@ -82,11 +89,15 @@ def slice_pixels(
     axis. Without it, the window is the part of the plane inside the bounds. The lattice is refined near
     boundaries to ``resolution`` (by default the window's longer side divided by ``across``): what is smaller
     is not seen. With ``exact``, the plane is also cut along every line at which the network, in float64,
-    bends near a boundary of classes, which takes from seconds for small networks to hours for deep ones.
+    bends, wherever linear bounds do not tell the class; with ``exact="regions"`` everywhere, so that the
+    regions on which the network is affine can be counted. That takes a fraction of a millisecond a region
+    for a small network and some thirty of them for a ResNet-20, on a plane of which millions of regions may
+    lie: deep networks want a small window.
 
     Raises BadArgument where the images lie on a line, or the window meets no image; with ``exact``,
     Unsupported for a network that is not made of affine layers, batch normalisation, ReLU, LeakyReLU,
-    average and max pooling and additions, which adaptive slices take.
+    average and max pooling and additions, which adaptive slices take, and where there are more than
+    ``most`` regions.
 
     >>> import featgeom as fg, torch; from torch import nn
     >>> torch.manual_seed(0) and None
@@ -104,6 +115,8 @@ def slice_pixels(
     plane = Plane.through(*x.cpu().numpy())
     domain = _inside(plane, f, window)
     u0, v0, u1, v1 = domain.bounds
+    if exact not in (False, True, "regions"):
+        raise BadArgument(f"exact: expected True, False or 'regions', got {exact!r}")
     spacing = resolution or max(u1 - u0, v1 - v0) / max(1, across)
     if not spacing > 0:
         raise BadArgument(f"resolution: expected a positive distance, got {resolution}")
@@ -119,8 +132,9 @@ def slice_pixels(
     polygons = _polygons(labels, u, v, spacing, domain)
     graph, regions = _graph(labels, polygons), 0
     if exact:
-        network = OnPlane(classifier.to("cpu", torch.float64).network, plane, f.shape)
-        polygons, regions = exact_polygons(network, domain)
+        network = OnPlane(classifier.to("cpu", torch.float64).network.requires_grad_(False), plane, f.shape)
+        with bar(desc="regions", total=1.0, disable=not progress) as told:
+            polygons, regions = exact_polygons(network, domain, exact == "regions", most, told.update)
         graph = touching(polygons, spacing)
     return PixelSlice(
         plane,

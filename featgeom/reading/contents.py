@@ -72,11 +72,13 @@ def guarded(path: Path, read: Callable[[Path], Contents]) -> Contents:
 
 
 def check_file(path: Path) -> None:
-    """Raise BadCheckpoint for a file that is missing or empty."""
+    """Raise BadCheckpoint for what is missing, empty, or no file (opening a pipe would wait for ever)."""
     if not path.exists():
         raise BadCheckpoint(f"{path}: no such file")
     if not path.is_file():
-        raise BadCheckpoint(f"{path}: not a file")
+        raise BadCheckpoint(
+            f"{path}: neither a file nor a folder; a pipe or device is to be written to a file first"
+        )
     if path.stat().st_size == 0:
         raise BadCheckpoint(f"{path}: the file is empty")
 

@@ -12,7 +12,8 @@ from featgeom.decimals import between
 from featgeom.errors import BadArgument
 from featgeom.report.between import Searches
 from featgeom.report.policy import content_policy
-from featgeom.report.view import bytes_of, encoded, images_of, scene_document, scripts_of, view_page
+from featgeom.report.view import bytes_of, encoded, scene_document, scripts_of, view_page
+from featgeom.runs.again import images_of
 
 if TYPE_CHECKING:
     from featgeom.hulls.hull import ConvexHull

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.errors import BadData
 from featgeom.files import write_whole
 from featgeom.report.policy import content_policy
 from featgeom.report.shell import filled, resource
-from featgeom.runs.again import fetched
+from featgeom.runs.again import images_of
 from featgeom.runs.record import plain
 
 if TYPE_CHECKING:
-    from featgeom.data.images import ImageSet
     from featgeom.figures.drawn import Drawn, Samples
     from featgeom.runs.run import Run
 
@@ -195,16 +193,6 @@ def image_sheet(run: Run, samples: Samples) -> tuple[dict[str, Any] | None, NDAr
     tiles[chosen] = np.arange(count)
     address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     return {"data": address, "size": [width, height], "columns": columns}, tiles
-
-
-def images_of(run: Run, split: str) -> ImageSet | None:
-    """The images of a split, or None where the run has none, or they are gone or would have to be fetched."""
-    if run.held is None and fetched(run.asked)[1]:
-        return None
-    try:
-        return run.images(split)
-    except BadData:
-        return None
 
 
 def sheet_of(pixels: NDArray[np.float32]) -> tuple[bytes, str, int]:

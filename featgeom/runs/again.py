@@ -13,6 +13,7 @@ from featgeom.runs.index import remedy
 if TYPE_CHECKING:
     from featgeom.data.images import ImageSet
     from featgeom.models.classifier import Classifier
+    from featgeom.runs.run import Run
 
 REMOTE = ("hf:", "timm:", "torchvision:")  # of networks; of images the first alone is fetched
 
@@ -105,3 +106,18 @@ def fetched(asked: dict[str, Any]) -> tuple[bool, bool]:
     source = asked["model"]["source"]
     network = source is not None and str(source["path"]).startswith(REMOTE)
     return network, str(asked["data"]["source"] or "").startswith(REMOTE[0])
+
+
+def images_by_part(run: Run) -> dict[str, ImageSet | None]:
+    """`images_of` every part: they are read, so a command asks for them once."""
+    return {split: images_of(run, split) for split in run.splits}
+
+
+def images_of(run: Run, split: str) -> ImageSet | None:
+    """The images of a split, or None where the run has none, or they are gone or would have to be fetched."""
+    if run.held is None and fetched(run.asked)[1]:
+        return None
+    try:
+        return run.images(split)
+    except BadData:
+        return None

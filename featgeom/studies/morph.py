@@ -11,7 +11,7 @@ from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import pixel_function
 from featgeom.pixels.morphs import LOOKS, morph
 from featgeom.pixels.pictures import gif, strip_png
-from featgeom.pixels.segments import ClassPath, classes_along
+from featgeom.pixels.segments import ClassPath, class_paths
 from featgeom.proofs import pixels as proof
 from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table
@@ -43,7 +43,13 @@ def study(
     predicted = features.head.classify(points[order])
     like = _pairs_alike(order, predicted)[:alike]
     exact = crossings(features.head, points[like[:, 0]], points[like[:, 1]])
-    counted = _pixel_changes(classifier, images[like[:, 0]], images[like[:, 1]])
+    walked = _pixel_paths(classifier, images[like[:, 0]], images[like[:, 1]])
+    counted = np.array([len(path.changes) for path in walked], np.int64)
+    how = (
+        "computed at every point where the network bends"
+        if walked and all(path.exact for path in walked)
+        else f"looked at {LOOKS} points each: at least so many"
+    )
 
     pairs = order[: 2 * min(morphs, len(order) // 2)].reshape(-1, 2)
     ways = morph(classifier, images[pairs[:, 0]], images[pairs[:, 1]], steps)
@@ -60,7 +66,7 @@ def study(
             *proved(Found.of(run, claims), proof.alike),
             Finding(
                 f"Of the straight segments of pixel space between the same samples {(counted > 0).sum()} "
-                f"change class (looked at {LOOKS} points each: at least so many)."
+                f"change class ({how})."
             ),
             Finding(f"Of {ways.status.size} frames straight in features {solved} were found as images."),
         ),
@@ -68,6 +74,7 @@ def study(
             "alike": len(like),
             "feature_segments_that_stay": stay,
             "pixel_segments_that_change": int((counted > 0).sum()),
+            "pixel_segments_exact": sum(path.exact for path in walked),
             "frames": ways.status.size,
             "frames_found": solved,
             "bounds": list(classifier.pixels.bounds),
@@ -100,13 +107,12 @@ def _pairs_alike(order: Ints, predicted: Ints) -> Ints:
     return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
 
-def _pixel_changes(classifier: Classifier, a: np.ndarray, b: np.ndarray) -> Ints:
-    """How many changes of class were seen on each straight segment of pixel space."""
+def _pixel_paths(classifier: Classifier, a: np.ndarray, b: np.ndarray) -> list[ClassPath]:
+    """The classes on each straight segment of pixel space."""
     if not len(a):
-        return np.zeros(0, np.int64)
+        return []
     f = pixel_function(classifier, a, "logits")
-    paths = classes_along(f, f.vectors(a, "images"), f.vectors(b, "images"), LOOKS)
-    return np.array([len(path.changes) for path in paths], np.int64)
+    return class_paths(classifier, f, f.vectors(a, "images"), f.vectors(b, "images"), LOOKS)
 
 
 def _classes_of_frames(classifier: Classifier, features: np.ndarray) -> Ints:
@@ -124,6 +130,16 @@ def _pictures(straight: np.ndarray, inverted: np.ndarray, bounds: tuple[float, f
     return {"figures/morph.png": strip_png(rows, bounds), **animated}
 
 
+def _how(paths: list[ClassPath]) -> str:
+    """What is known of changes of class in pixel space."""
+    if paths and all(path.exact for path in paths):
+        return "So it is in pixel space, computed at every point where the network bends."
+    return (
+        "In pixel space changes are located to 1e-6 in t; one that comes and goes between two of the "
+        f"{LOOKS} points looked at is not seen."
+    )
+
+
 def _table(run: Run, pairs: Ints, pixel: list[ClassPath], feature: list[ClassPath]) -> Table:
     def sequence(path: ClassPath) -> str:
         names = [run.classes[c] for c in path.classes]
@@ -138,6 +154,5 @@ def _table(run: Run, pairs: Ints, pixel: list[ClassPath], feature: list[ClassPat
             (int(i), int(j), sequence(one), sequence(other))
             for (i, j), one, other in zip(pairs, pixel, feature, strict=True)
         ),
-        f"In feature space the sequence is exact. In pixel space changes are located to 1e-6 in t; one that "
-        f"comes and goes between two of the {LOOKS} points looked at is not seen.",
+        f"In feature space the sequence is exact. {_how(pixel)}",
     )

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -104,6 +105,76 @@ def test_fiftyone_finds_an_image_for_every_label(run, columns, tmp_path):
     np.testing.assert_array_equal(pixels, np.rint(255 * run.images("test").images[3, 0]))
 
 
+TAKEN = {"id", "label", "tags", "confidence", "logits"}  # what a label of FiftyOne has already
+
+
+def as_fiftyone_reads(folder):
+    """Path, label and attributes of every sample, by the rules of its importer.
+
+    A file below data/ is known by its path without the ending. Of an entry of labels a dict has label,
+    confidence and attributes, which become arguments of one call; a label that is no number of a class is
+    made a word.
+    """
+    said = json.loads((folder / "labels.json").read_text())
+    files = {str(p.relative_to(folder / "data").with_suffix("")): p for p in (folder / "data").rglob("*.*")}
+    found = {}
+    for name, target in said["labels"].items():
+        assert set(target) <= {"label", "confidence", "attributes"}
+        attributes = target.get("attributes", {})
+        assert all(key.isidentifier() and not key.startswith("_") and key not in TAKEN for key in attributes)
+        label = target["label"]
+        label = said["classes"][label] if isinstance(label, int) else str(label)
+        found[name] = (files[name], label, attributes)
+    return found
+
+
+def test_fiftyone_reads_every_sample_and_invents_no_label(run, columns, tmp_path):
+    export(run, "fiftyone", tmp_path / "f")
+    found = list(as_fiftyone_reads(tmp_path / "f").values())
+    assert [label for _, label, _ in found] == columns["label"].tolist()
+    assert [said["sample"] for *_, said in found] == columns["sample"].tolist()
+    images = fg.ImageSet(run.images("test").images, None, run.classes, "some", "all")
+    unknown = make_run(tmp_path / "unknown", "digits", images)
+    export(unknown, "fiftyone", tmp_path / "u")
+    labels = {label for _, label, _ in as_fiftyone_reads(tmp_path / "u").values()}
+    assert labels == {""}
+
+
+def test_the_projector_reads_as_many_rows_of_figures_as_points(run, columns, tmp_path):
+    """By the rules of TensorBoard: numbers by tabs, a head for several columns, sprites row by row."""
+    export(run, "projector", tmp_path / "p")
+    said = (tmp_path / "p" / "projector_config.pbtxt").read_text()
+    blocks = re.findall(r"embeddings \{(.*?)^\}", said, re.S | re.M)
+    names = []
+    for block in blocks:
+        fields = dict(re.findall(r'(\w+): "([^"]*)"', block))
+        width, height = map(int, re.findall(r"single_image_dim: (\d+)", block))
+        names.append(fields["tensor_name"])
+        points = [
+            line.split("\t") for line in (tmp_path / "p" / fields["tensor_path"]).read_text().splitlines()
+        ]
+        assert len({len(point) for point in points}) == 1
+        assert np.isfinite(np.array(points, float)).all()
+        head, *rows = (tmp_path / "p" / fields["metadata_path"]).read_text().splitlines()
+        assert len(head.split("\t")) > 1
+        assert len(rows) == len(points) == len(columns["sample"])
+        assert all(row.count("\t") == head.count("\t") for row in rows)
+        with Image.open(tmp_path / "p" / fields["image_path"]) as picture:
+            sprite = picture.size
+        across = int(np.ceil(np.sqrt(len(points))))
+        assert sprite == (across * width, across * height)
+        assert max(sprite) <= 8192
+    assert names == ["features", "decision"]
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_images_are_read_once(run, to, tmp_path, monkeypatch):
+    asked, read = [], type(run).images
+    monkeypatch.setattr(type(run), "images", lambda self, split: (asked.append(split), read(self, split))[1])
+    export(run, to, tmp_path / "out")
+    assert asked == ["train", "test"]
+
+
 def test_features_alone_are_exported_but_not_as_pictures(tmp_path):
     z = np.eye(3).repeat(2, axis=0)
     np.savez(tmp_path / "f.npz", features=z, labels=[0, 0, 1, 1, 2, 2], weight=np.eye(3), bias=np.zeros(3))
@@ -116,11 +187,14 @@ def test_features_alone_are_exported_but_not_as_pictures(tmp_path):
         export(run, "xlsx")
 
 
-def test_a_folder_of_something_else_stays(run, tmp_path):
+def test_a_folder_of_something_else_stays(run, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     with pytest.raises(BadData, match="not empty"):
         export(run, "projector", tmp_path / "mine")
+    monkeypatch.setattr("featgeom.answers.exporting.sample_columns", lambda *_: pytest.fail("not before"))
+    with pytest.raises(BadData, match="not empty"):
+        export(run, "fiftyone", tmp_path / "mine")
 
 
 def test_the_command(run, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """The guard: certified scores, a calibrated threshold, one file, the manners of scikit-learn."""
 
+import re
 from decimal import Decimal, getcontext
 
 import numpy as np
@@ -206,6 +207,27 @@ def test_margin_and_energy_are_what_they_say(head, rng):
     energy = Guard(head, 0.1, score="energy").fit(z, calibration=z).judge(z)
     np.testing.assert_allclose(energy.score, -np.log(np.exp(head.logits(z.astype(float))).sum(axis=1)))
     assert np.isnan(energy.distance).all()
+
+
+@pytest.mark.parametrize("score", ["hull", "combined", "joint"])
+def test_a_guard_that_can_raise_no_alarm_says_so(head, rng, score, caplog):
+    """Too many of those that calibrate are infinitely far out: what must be allowed for an alarm is said."""
+    z = blobs(rng, 200)[0]
+    classes = head.classify(z)
+    some, aside = z[classes != 3], np.concatenate([z[classes != 3][:72], z[classes == 3][:8]])
+    aside = aside[rng.permutation(80)]
+    guard = Guard(head, 0.05, score=score).fit(some, calibration=aside)
+    assert guard.silent
+    assert "no feature can raise an alarm at false_alarm 0.05" in caplog.text
+    assert "features of all classes" in caplog.text
+    assert not guard.judge([[0.0, 0.0, 0.0, 5.0]]).alarm.any()
+    assert guard.predict([[0.0, 0.0, 0.0, 5.0]]).tolist() == [1]
+    enough = float(re.search(r"allow ([\d.]+), or", caplog.text)[1])
+    caplog.clear()
+    louder = Guard(head, enough, score=score).fit(some, calibration=aside)
+    assert not louder.silent
+    assert caplog.text == ""
+    assert louder.judge([[0.0, 0.0, 0.0, 5.0]]).alarm.all()
 
 
 def test_what_it_refuses(head, rng):

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -66,6 +68,21 @@ def test_a_run_of_one_part_keeps_features_aside_and_says_what_that_costs(tmp_pat
     assert len(guard.points_) <= 450
     assert guard.said_["left"] is None
     assert "trained on them" in caplog.text
+
+
+def test_no_command_promises_an_alarm_beyond_infinity(run_of, capsys):
+    z = 3 * np.eye(3).repeat(40, axis=0) + np.random.default_rng(0).random((120, 3))
+    labels = np.repeat([0, 1, 2], 40)
+    known = labels != 2
+    run = run_of(features_train=z[known], labels_train=labels[known], features_test=z, labels_test=labels)
+    assert featgeom(["guard", str(run.folder)]) == 0
+    said = capsys.readouterr()
+    assert "no feature can raise an alarm" in said.out
+    assert "no feature can raise an alarm" in said.err
+    assert "inf," not in said.out + said.err
+    assert stored_guard(run).said_["left"] == {"samples": 60, "alarms": 0, "rate": 0.0, "expected": [0, 0]}
+    assert featgeom(["guard", str(run.folder), "--score", "energy"]) == 0
+    assert "alarm beyond" in capsys.readouterr().out
 
 
 def test_the_guard_is_a_part_of_its_run(digits_run, caplog):
@@ -255,7 +272,7 @@ def test_every_format_holds_every_row(digits_run, watch, tmp_path, ending):
         parquet = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / f"scores.{ending}"
     rows = write_scores(watch, asked, out)
-    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    assert [path.name for path in tmp_path.iterdir() if path.name[0] != "."] == [out.name]
     if ending == "parquet":
         assert parquet.read_table(out).to_pylist() == rows
     elif ending == "jsonl":
@@ -486,6 +503,35 @@ def test_parquet_columns_keep_their_type_where_nothing_stands_in_them(digits_run
     ]  # fmt: skip
     write_scores(watch, [], tmp_path / "none.csv")
     assert (tmp_path / "none.csv").read_text() == ",".join(COLUMNS) + "\n"
+
+
+def test_a_wrong_ending_is_refused_before_anything_is_done(digits_run, kept_guard, tmp_path, capsys):
+    words = ["guard", str(digits_run.folder), "test:0", "--false-alarm", "0.3", "-o", str(tmp_path / "s.xls")]
+    assert featgeom(words) == 2
+    assert "write to a file that ends in" in capsys.readouterr().err
+    assert (digits_run.folder / FILE).read_bytes() == kept_guard
+
+
+def test_two_processes_do_not_write_one_file(digits_run, watch, tmp_path):
+    out = tmp_path / "scores.csv"
+    asked = Asking(digits_run, watch.classifier).images(["test:0-9"])
+    code = (
+        "import sys, time; from pathlib import Path; from featgeom.locks import owned_file\n"
+        f"with owned_file(Path({str(out)!r})): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BadData, match=rf"scores.csv: process {other.pid} .* is writing there"):
+            write_scores(watch, asked, out)
+        assert len(write_scores(watch, asked, tmp_path / "others.csv")) == 10
+        other.stdin.close()
+    assert len(write_scores(watch, asked, out)) == 10
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")} == {
+        "scores.csv",
+        "others.csv",
+    }
 
 
 def test_the_command(digits_run, pictures, tmp_path, capsys, monkeypatch):

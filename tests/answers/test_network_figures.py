@@ -1,6 +1,7 @@
 """Every figure of `featgeom networks` as it is defined, by another way than ours; and what has none."""
 
 import itertools
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -53,6 +54,10 @@ def test_every_figure_is_as_defined(run, tmp_path):
     even = generalised_collapse(collapse.means, train.head.weight)
     assert [said[n] for n in ("GNC2", "one-vs-rest", "GNC3")] == list(vars(even).values())
     assert len({*figures, *vars(even).values(), said["CDNV"], said["NC5"]}) == 10
+    counted = fg.imbalanced_collapse(collapse.means, train.head.weight, np.bincount(labels))
+    names = ("imbalance", "SELI, head", "SELI, means", "SELI, logits", "minority cosine", "orthogonality")
+    for name, field in zip(names, fields(counted), strict=True):
+        assert said[name] == pytest.approx(getattr(counted, field.name))
     assert said["CDNV"] == pytest.approx(variance_by_distance(z, labels))
     noise = fg.extract(run.classifier(), fg.load_images(f"npz:{tmp_path / 'noise.npz'}"))
     assert said["NC5"] == pytest.approx(foreign_alignment(z, labels, noise.features))
@@ -226,6 +231,25 @@ def test_no_images_or_those_of_the_run_are_not_foreign(run, word, monkeypatch):
     monkeypatch.setitem(run.asked["data"], "source", "digits")
     with pytest.raises(BadArgument, match=r"names no image|images of .* itself"):
         foreign_features(run, word)
+
+
+def test_pictures_of_the_run_are_not_foreign_wherever_they_lie(tmp_path, caplog):
+    """A folder of the run's own test images is refused; among others they are left out, which is said."""
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        place = tmp_path / "data" / ("test" if i % 2 else "train") / "ab"[i // 12] / f"{i}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(256, size=(8, 8), dtype=np.uint8)).save(place)
+    run = make_run(tmp_path / "run", "digits", f"folder:{tmp_path / 'data'}", class_map={"a": "0", "b": "1"})
+    own = tmp_path / "data" / "test" / "a"
+    with pytest.raises(BadArgument, match=r"all 6 images of .* are images of .* itself"):
+        foreign_features(run, str(own))
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(own / "black.png")
+    found = foreign_features(run, str(own))
+    assert len(found) == 1
+    assert "6 of the 7 images" in caplog.text
+    black = run.classifier().features(np.zeros((1, 1, 8, 8), np.uint8))
+    np.testing.assert_array_equal(found, black)
 
 
 def test_a_foreign_picture_that_cannot_be_read_is_named(run, folder_of, tmp_path, capsys):

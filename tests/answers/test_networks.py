@@ -86,13 +86,15 @@ def test_names_tell_networks_apart(runs):
     assert len(set(names)) == 3
 
 
-def test_features_of_unknown_images_are_no_pair(tmp_path):
+def test_features_of_unknown_images_are_no_pair(tmp_path, caplog):
     z = np.eye(3).repeat(4, axis=0)
     np.savez(
         tmp_path / "f.npz", features=z, labels=np.arange(3).repeat(4), weight=np.eye(3), bias=np.zeros(3)
     )
     run = make_run(tmp_path / "run", str(tmp_path / "f.npz"))
-    assert fg.networks([run, run]).pairs.rows == ()
+    caplog.set_level("INFO", "featgeom")
+    assert fg.networks([run, run], planes=2).pairs.rows == ()
+    assert "none are compared image by image or on planes" in caplog.text
     with pytest.raises(BadArgument, match="two runs or more"):
         fg.networks([run])
 
@@ -144,6 +146,20 @@ def test_charts_show_every_network_in_a_colour_of_its_own(found, page):
     page.locator("#columns input:not(:checked)").first.check()
     assert page.locator("#parallel .axis").count() == axes + 1
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_networks_that_do_not_differ_have_no_empty_chart(runs, chromium, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(networks_page(fg.networks([runs[0], runs[0]])))
+    opened = chromium.new_page(viewport={"width": 360, "height": 800})
+    opened.goto(path.as_uri())
+    assert not opened.locator("#parallel").is_visible()
+    assert opened.locator("#nothing").inner_text().startswith("No column of numbers differs")
+    opened.locator("summary").click()
+    opened.locator("#columns input").first.check()
+    assert opened.locator("#parallel .axis").count() == 1
+    assert not opened.locator("#nothing").is_visible()
+    opened.close()
 
 
 def test_the_command(runs, found, tmp_path, capsys):

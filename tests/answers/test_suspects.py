@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import featgeom as fg
-from featgeom.answers.suspecting import _suggested, hull_ratios, label_margins, suspects
+from featgeom.answers.label_views import as_far_out, hull_distances, hull_ratio, label_margins, seen
+from featgeom.answers.suspecting import _suggested, suspects
 from featgeom.answers.suspects_page import suspects_page
 from featgeom.certificates.guarantees import GuaranteedHull
 from featgeom.certificates.hulls import HullMembership
@@ -87,11 +88,9 @@ def test_label_margins_are_signed_distances(rng):
 
 
 def test_hull_ratios_are_of_the_hulls_without_the_sample(blobs, tmp_path):
-    from featgeom.answers.suspecting import _seen
-
     z, labels = blobs
-    part = _seen(features(tmp_path, labels, z), "all")
-    ratios = hull_ratios(part, part, "cpu")
+    part = seen(features(tmp_path, labels, z), "all")
+    ratios = hull_ratio(*hull_distances(part, part, "cpu"))
     for i in range(5):
         mine = (labels == labels[i]) & (np.arange(150) != i)
         own = fg.ConvexHull(part.unit[mine]).project(part.unit[i : i + 1]).distance[0]
@@ -262,8 +261,55 @@ def test_the_page_is_gone_through_by_keyboard(digits_run, found, chromium, tmp_p
 def test_the_command(digits_run, tmp_path, capsys):
     out = tmp_path / "out"
     assert featgeom(["suspects", str(digits_run.folder), "--most", "3", "-o", str(out), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)["result"]
+    result = json.loads(capsys.readouterr().out)["result"]
+    said = result["suspects"]
     read = list(csv.DictReader(io.StringIO((out / "suspects.csv").read_text())))
     assert [row["sample"] for row in read] == [row["sample"] for row in said]
     assert len(said) == 6
-    assert {path.name for path in out.iterdir()} == {"suspects.csv", "suspects.html"}
+    assert {path.name for path in out.iterdir()} == {"suspects.csv", "suspects.html", "duplicates.csv"}
+    pairs = list(csv.DictReader(io.StringIO((out / "duplicates.csv").read_text())))
+    assert [pair["A"] for pair in pairs] == [pair["A"] for pair in result["duplicates"]]
+    assert result["duplicates_counted"]["pairs"] > len(pairs) == 1000
+
+
+def test_what_lies_farther_out_than_its_class_is_called_extreme(run_of):
+    """By its rank among the samples of its part with its label, each beside the hull of the others."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 120)
+    z = 5 * np.eye(4)[labels] + rng.random((240, 4))
+    z[7], z[8] = [5, 0, 4, 0], [5, 0, 0, 3.5]
+    asked = 5 * np.eye(4)[labels[:120]] + rng.random((120, 4))
+    asked[3] = [5, 0, 5, 5]
+    run = run_of(features_train=z, labels_train=labels, features_test=asked, labels_test=labels[:120])
+    found = suspects(run, 240).table
+    reasons = dict(zip(found.column("sample"), found.column("reasons"), strict=True))
+    out = dict(zip(found.column("sample"), found.column("as far out"), strict=True))
+    assert (out["train:7"], out["test:3"]) == (1 / 120, 1 / 120)
+    assert "extreme in 0: none of the other 119 samples of train lies as far out" in reasons["train:7"]
+    assert "extreme in 0: none of the other 119 samples of test lies as far out" in reasons["test:3"]
+    assert out["train:8"] == 2 / 120
+    assert "extreme" not in reasons["train:8"]  # beyond the hundredth of 120
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    own = np.array(
+        [
+            fg.ConvexHull(unit[(labels == labels[i]) & (np.arange(240) != i)]).project(unit[[i]]).distance[0]
+            for i in range(240)
+        ]
+    )
+    for i in range(0, 240, 17):
+        mine = own[labels == labels[i]]
+        assert out[f"train:{i}"] == pytest.approx((mine >= own[i]).mean(), abs=2 / 120)
+
+
+def test_few_samples_are_never_called_extreme(blobs, run_of):
+    z, labels = blobs  # fifty of each class: none is rarer than one in a hundred
+    z[0] = [9, 9, 0]
+    assert not any(
+        "extreme" in reason
+        for reason in suspects(run_of(features=z, labels=labels), 150).table.column("reasons")
+    )
+
+
+def test_equals_are_as_far_out_as_each_other():
+    np.testing.assert_array_equal(as_far_out(np.zeros(100), np.zeros(100, int)), np.ones(100))
+    assert as_far_out(np.arange(100.0), np.zeros(100, int))[-1] == 0.01  # not a rounding more

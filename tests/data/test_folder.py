@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import featgeom as fg
+from featgeom.data.folder import folder_splits
 from featgeom.data.images import keep_classes
 from featgeom.errors import BadArgument, BadData
 from featgeom.remarks import heard
@@ -122,6 +123,37 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "set" / "cat" / "linked").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "round").symlink_to(tmp_path / "real")
     assert len(load(tmp_path / "set")[0]) == 1
+
+
+def test_a_link_to_a_folder_around_it_is_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, "cat/a.png", "dog/b.png")
+    (tmp_path / "dog" / "up").symlink_to(tmp_path)
+    images, said = load(tmp_path)
+    assert list(images.files) == ["cat/a.png", "dog/b.png"]
+    assert "1 file (up), links to a folder that they lie in" in said
+
+
+def test_pictures_of_a_kind_that_is_not_read_are_called_pictures(tmp_path: Path) -> None:
+    write(tmp_path, "cat/a.png", "dog/b.png", "dog/c.HEIC", "dog/notes.txt")
+    _, said = load(tmp_path)
+    assert "1 file (c.HEIC), pictures of a kind that is not read" in said
+    assert "1 file (notes.txt), no pictures by their names" in said
+
+
+@pytest.mark.parametrize(
+    "names", [("Training_Set", "test_set"), ("train images", "val images"), ("trainset", "dev")]
+)
+def test_parts_by_longer_names(names: tuple[str, str], tmp_path: Path) -> None:
+    write(tmp_path, *(f"{name}/{kind}/a.png" for name in names for kind in ("cat", "dog")))
+    assert folder_splits(tmp_path) == ["train", "test"]
+
+
+def test_of_two_folders_for_one_part_neither_is_lost_unsaid(tmp_path: Path) -> None:
+    names = ("train", "train_set", "test")
+    write(tmp_path, *(f"{name}/{kind}/a.png" for name in names for kind in ("cat", "dog")))
+    images, said = load(tmp_path, "train")
+    assert len(images) == 2
+    assert "passed over the folders train_set beside its parts" in said
 
 
 def test_a_folder_whose_name_ends_in_a_size(tmp_path: Path) -> None:

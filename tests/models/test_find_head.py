@@ -145,6 +145,8 @@ class Reading(WithTrunk):
         "mean of two readings": (2 * D, lambda net, z, x: (net.fc(z) + net.second(net.mid(x))) / 2),
         "stacked, averaged": (2 * D, lambda net, z, x: torch.stack([net.fc(z), net.mid(x) @ net.w.T]).sum(0)),
         "one token": (D, lambda net, z, x: net.fc(tokens(z))[:, 1]),
+        "the only token": (D, lambda net, z, x: net.fc(z[:, None])[:, 0]),
+        "the only token of a grid": (D, lambda net, z, x: net.fc(z[:, None, None])[:, 0, 0, :]),
         "mean of tokens": (D, lambda net, z, x: net.fc(tokens(z)).mean(1)),
         "tokens and an einsum": (
             2 * D, lambda net, z, x: net.fc(tokens(z)).mean(1) + torch.einsum("nd,cd->nc", z, net.w),

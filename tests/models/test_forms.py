@@ -11,6 +11,7 @@ import fractions
 import functools
 import io
 import json
+import os
 import pathlib
 import pickle
 import struct
@@ -27,10 +28,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from featgeom.errors import BadCheckpoint, FeatgeomError
 from featgeom.models.architectures import find_architecture
+from featgeom.models.checkpoints import read_checkpoint
 from featgeom.models.opening import Opening, open_source
+from featgeom.models.weights import load_weights
 from featgeom.remarks import heard
 
 ARGS = {"channels": 1, "classes": 3, "features": 2, "width": 2}
@@ -492,6 +496,80 @@ def test_files_of_others_are_named(start: bytes, words: str, tmp_path: Path) -> 
     (tmp_path / "w.pth").write_bytes(start + bytes(50))
     with pytest.raises(FeatgeomError, match=words):
         opened(tmp_path / "w.pth")
+
+
+def in_parts(how: str) -> nn.Module:
+    """The network with its layers reparametrised as torch does it."""
+    made = find_architecture("small_resnet").build(**ARGS)
+    torch.manual_seed(3)
+    for layer in [layer for layer in made.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]:
+        if how == "weight norm, older":
+            torch.nn.utils.weight_norm(layer)
+            nn.init.uniform_(layer.weight_g, 0.5, 2.0)
+        elif how == "weight norm of the whole":
+            torch.nn.utils.weight_norm(layer, dim=None)
+        elif how == "weight norm":
+            torch.nn.utils.parametrizations.weight_norm(layer)
+            nn.init.uniform_(layer.parametrizations.weight.original0, 0.5, 2.0)
+        elif how == "pruning":
+            prune.l1_unstructured(layer, "weight", amount=0.4)
+        else:
+            torch.nn.utils.parametrizations.spectral_norm(layer)
+    return made.eval()
+
+
+@pytest.mark.parametrize("nest", [lambda s: s, lambda s: {"epoch": 1, "model": s}])
+@pytest.mark.parametrize("how", ["weight norm", "weight norm, older", "weight norm of the whole", "pruning"])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated")
+def test_weights_stored_in_parts_are_put_together(
+    how: str, nest: Callable[[State], Any], tmp_path: Path
+) -> None:
+    network = in_parts(how)
+    torch.save(nest(network.state_dict()), tmp_path / "w")
+    lines: list[str] = []
+    with heard(lines.append, alone=True):
+        made = opened(tmp_path / "w").eval()
+    images = torch.rand(5, 1, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(made(images), network(images))
+    assert any("put together" in line for line in lines)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated")
+def test_a_network_that_is_itself_in_parts_takes_them_as_they_are(tmp_path: Path) -> None:
+    network = in_parts("weight norm")
+    torch.save(network.state_dict(), tmp_path / "w")
+    again = in_parts("weight norm")
+    lines: list[str] = []
+    with heard(lines.append, alone=True):
+        load_weights(again, read_checkpoint(tmp_path / "w"), "network")
+    assert_same(again, network)
+    assert lines == []
+
+
+def test_spectral_normalisation_is_not_guessed(tmp_path: Path) -> None:
+    torch.save(in_parts("spectral norm").state_dict(), tmp_path / "w")
+    with pytest.raises(BadCheckpoint, match="missing"):
+        opened(tmp_path / "w")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pth")
+    with pytest.raises(BadCheckpoint, match="neither a file nor a folder"):
+        opened(tmp_path / "w.pth")
+
+
+def test_what_is_said_is_said_once(network: nn.Module, tmp_path: Path) -> None:
+    other = find_architecture("small_resnet").build(**ARGS)
+    torch.save({"a": network.state_dict(), "b": other.state_dict()}, tmp_path / "w.pt")
+    lines: list[str] = []
+    with heard(lines.append, alone=True):
+        open_source(
+            tmp_path / "w.pt",
+            Opening("small_resnet", None, {k: v for k, v in ARGS.items() if k != "classes"}),
+        )
+    assert len([line for line in lines if "'b' would fit as well" in line]) == 1
 
 
 def test_the_choice_between_two_is_said_and_can_be_made(network: nn.Module, tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import featgeom as fg
 from featgeom.errors import BadArgument, BadCheckpoint, Unsupported
+from featgeom.models.hub_pixels import hub_pixels
+from featgeom.remarks import heard
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 3, 64, 64)).astype(np.uint8)
 
@@ -165,6 +168,60 @@ def test_published_weights_of_transformers(tmp_path: Path) -> None:
     assert clf.pixels.mean == (0.5, 0.4, 0.3)
     assert clf.head.dimension == 16
     assert clf.residual < 1e-5
+
+
+PROCESSORS = (
+    "Beit", "Bit", "CLIP", "ConvNext", "DeiT", "EfficientNet", "Levit", "MobileNetV2", "MobileViT", "PPLCNet",
+    "Perceiver", "PoolFormer", "Pvt", "Segformer", "Siglip", "TextNet", "ViT",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PROCESSORS)
+def test_a_picture_enters_as_its_image_processor_lets_it(kind: str, tmp_path: Path) -> None:
+    import transformers
+
+    processor = getattr(transformers, f"{kind}ImageProcessor")()
+    processor.save_pretrained(tmp_path)
+    transformers.ResNetConfig().save_pretrained(tmp_path)
+    pixels = hub_pixels(transformers, str(tmp_path))
+    assert pixels.preprocess is not None
+    for size in ((300, 240), (48, 64), (411, 300)):
+        picture = Image.fromarray(IMAGES[0].transpose(1, 2, 0)).resize(size)
+        own = processor(picture, return_tensors="np")["pixel_values"][0]
+        ours = np.asarray(pixels.preprocess.apply(picture), np.float64).transpose(2, 0, 1) / 255
+        mean, std = (np.asarray(values)[:, None, None] for values in (pixels.mean, pixels.std))
+        ours = ((ours - mean) / std)[:: -1 if pixels.reversed_channels else 1]
+        np.testing.assert_allclose(ours, own, atol=1e-5)
+
+
+def test_a_processor_that_gives_patches_is_told(tmp_path: Path) -> None:
+    import transformers
+
+    transformers.Siglip2ImageProcessor().save_pretrained(tmp_path)
+    transformers.ResNetConfig().save_pretrained(tmp_path)
+    lines: list[str] = []
+    with heard(lines.append, alone=True):
+        pixels = hub_pixels(transformers, str(tmp_path))
+    assert pixels.preprocess is None
+    assert any("not (3, height, width)" in line for line in lines)
+
+
+def test_a_processor_of_another_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers
+
+    class Mirrored(transformers.ViTImageProcessor):  # type: ignore[misc, name-defined]
+        def __call__(self, *args: object, **kwargs: object) -> object:
+            made = super().__call__(*args, **kwargs)
+            if kwargs.get("do_rescale", True):
+                made["pixel_values"] = made["pixel_values"][..., ::-1]
+            return made
+
+    transformers.ViTImageProcessor().save_pretrained(tmp_path)
+    transformers.ResNetConfig().save_pretrained(tmp_path)
+    monkeypatch.setattr(transformers.AutoImageProcessor, "from_pretrained", lambda name: Mirrored())
+    monkeypatch.setattr(transformers, "Mirrored", Mirrored, raising=False)
+    with pytest.raises(Unsupported, match="not its geometry and then its values"):
+        hub_pixels(transformers, str(tmp_path))
 
 
 @pytest.mark.parametrize(
