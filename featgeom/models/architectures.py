@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from torch import nn
 
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.models.cifar_resnet import of_depth
+from featgeom.models.own_code import imported
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.reference import REFERENCE
 from featgeom.models.trust import remember
@@ -64,7 +63,7 @@ class Architecture:
         self._check_arguments(options)
         try:
             network = self.factory(**options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             words = str(error).strip().splitlines() or ["no message"]
             raise BadArgument(f"{self.name} raised {type(error).__name__}: {words[0]}") from error
         if not isinstance(network, nn.Module):
@@ -91,19 +90,25 @@ def parse_arguments(text: str | None) -> dict[str, Any]:
 
     >>> parse_arguments("depth=20, width=0.5, kind=basic, sizes=[1, 2]")
     {'depth': 20, 'width': 0.5, 'kind': 'basic', 'sizes': [1, 2]}
+    >>> parse_arguments("bias=false")
+    {'bias': False}
     """
     try:
         call = ast.parse(f"f({text or ''})", mode="eval").body
         if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
             raise ValueError
-        return {
-            str(word.arg): word.value.id if isinstance(word.value, ast.Name) else ast.literal_eval(word.value)
-            for word in call.keywords
-        }
+        return {str(word.arg): _value(word.value) for word in call.keywords}
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise BadArgument(
             f"--arch-args '{text}': write NAME=VALUE,NAME=VALUE, as in depth=20,width=4"
         ) from None
+
+
+def _value(node: ast.expr) -> Any:
+    """A plain value; a bare word is text, but for true, false and none however they are written."""
+    if isinstance(node, ast.Name):
+        return {"true": True, "false": False, "none": None}.get(node.id.lower(), node.id)
+    return ast.literal_eval(node)
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -158,32 +163,15 @@ def find_architecture(name: str) -> Architecture:
 def _from_file(file: Path, function: str) -> Architecture:
     if not file.is_file():
         raise BadArgument(f"architecture file {file}: no such file")
-    code = file.read_bytes()
-    fingerprint = hashlib.sha256(code).hexdigest()
+    fingerprint = hashlib.sha256(file.read_bytes()).hexdigest()
     remember(file, fingerprint)
-    module_name = f"featgeom_user_{file.stem}_{fingerprint[:12]}"
-    module = sys.modules.get(module_name)
-    if module is None:
-        spec = importlib.util.spec_from_file_location(module_name, file)
-        assert spec is not None  # the name ends in .py
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module  # dataclasses and the like look their module up
-        sys.path.insert(0, str(file.parent.resolve()))  # so that it may import its neighbours
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[module_name]
-            words = str(error).strip().splitlines() or ["no message"]
-            raise BadArgument(f"{file} raised {type(error).__name__}: {words[0]}") from error
-        finally:
-            sys.path.pop(0)
+    module = imported(file, fingerprint)
     found = getattr(module, function, None)
     if isinstance(found, nn.Module):  # a network that the file makes itself
         made = found
         return Architecture(f"{file.name}:{function}", lambda: copy.deepcopy(made), PixelSpec(), fingerprint)
     if not callable(found):
-        here = [n for n, v in vars(module).items() if callable(v) and v.__module__ == module_name]
+        here = [n for n, v in vars(module).items() if callable(v) and v.__module__ == module.__name__]
         raise BadArgument(
             f"{file} has no function, class or network '{function}'{nearest_name(function, here)}"
         )

@@ -13,7 +13,7 @@ from torch import nn
 
 import featgeom as fg
 from featgeom.errors import BadArgument, BadCheckpoint, BadData
-from featgeom.models.architectures import find_architecture
+from featgeom.models.architectures import find_architecture, parse_arguments
 from featgeom.models.checkpoints import read_checkpoint
 
 ARCH = "cifar_resnet20"
@@ -176,6 +176,51 @@ def test_unknown_names(network: nn.Module, tmp_path: Path) -> None:
     (tmp_path / "w.ckpt").write_text("x")
     with pytest.raises(BadCheckpoint, match="not a PyTorch checkpoint"):
         read_checkpoint(tmp_path / "w.ckpt")
+
+
+def package(root: Path, width: int) -> Path:
+    """A package whose network is made of a layer that it imports relatively."""
+    (root / "nets" / "vision").mkdir(parents=True)
+    for folder in ("nets", "nets/vision"):
+        (root / folder / "__init__.py").write_text("")
+    (root / "nets" / "parts.py").write_text(
+        f"from torch import nn\ndef last():\n    return nn.Linear({width}, 3)\n"
+    )
+    (root / "nets" / "vision" / "model.py").write_text(
+        "from torch import nn\nfrom ..parts import last\n"
+        "def net():\n    return nn.Sequential(nn.Flatten(), last())\n"
+    )
+    return root / "nets" / "vision" / "model.py"
+
+
+def test_a_file_of_a_package_may_import_relatively(tmp_path: Path) -> None:
+    torch.save(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).state_dict(), tmp_path / "w.pt")
+    file = package(tmp_path / "one", 16)
+    assert (
+        fg.load_classifier(tmp_path / "w.pt", f"{file}:net", pixels=fg.PixelSpec((1, 4, 4))).head.classes == 3
+    )
+    other = package(tmp_path / "two", 9)  # the same file beside other parts
+    with pytest.raises(BadCheckpoint, match="of another shape"):
+        fg.load_classifier(tmp_path / "w.pt", f"{other}:net")
+    (tmp_path / "one" / "nets" / "vision" / "broken.py").write_text("from ..no_such_part import x\n")
+    with pytest.raises(BadArgument, match="raised ModuleNotFoundError"):
+        fg.load_classifier(tmp_path / "w.pt", f"{file.with_name('broken.py')}:net")
+
+
+def test_a_file_that_reads_the_command_line_is_told(tmp_path: Path) -> None:
+    torch.save(nn.Linear(4, 2).state_dict(), tmp_path / "w.pt")
+    (tmp_path / "script.py").write_text("raise SystemExit(2)\n")
+    with pytest.raises(BadArgument, match="ends the program as it is imported"):
+        fg.load_classifier(tmp_path / "w.pt", f"{tmp_path}/script.py:net")
+    (tmp_path / "later.py").write_text("def net():\n    raise SystemExit(2)\n")
+    with pytest.raises(BadArgument, match="raised SystemExit: 2"):
+        fg.load_classifier(tmp_path / "w.pt", f"{tmp_path}/later.py:net")
+
+
+def test_false_is_false_however_it_is_written(tmp_path: Path) -> None:
+    assert parse_arguments("a=False,b=false,c=TRUE,d=none,e=nothing") == {
+        "a": False, "b": False, "c": True, "d": None, "e": "nothing",
+    }  # fmt: skip
 
 
 def test_a_folder_called_like_a_built_in_network_does_not_hide_it(

@@ -1,0 +1,101 @@
+"""A user's own Python file, run: alone, or as a part of the package that it lies in."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from featgeom.errors import BadArgument
+
+
+def imported(file: Path, fingerprint: str) -> ModuleType:
+    """The module of a file, whose content has this fingerprint; run once. It may import its neighbours.
+
+    A file that imports relatively (``from .layers import Block``) is run as a part of its package, and so is
+    the package's ``__init__.py``.
+
+    Raises BadArgument, with the code's own words, where it fails or ends the program.
+    """
+    place = hashlib.sha256(str(file.resolve()).encode()).hexdigest()
+    name = f"featgeom_user_{file.stem}_{fingerprint[:12]}_{place[:12]}"
+    known = [module for key in (name, _below(name, file)) if (module := sys.modules.get(key))]
+    if known:
+        return known[-1]
+    before = set(sys.modules)
+    try:
+        with _first_on_path(file.resolve().parent):
+            return _run(name, file)
+    except SystemExit:
+        raise BadArgument(
+            f"{file} ends the program as it is imported; does it read the command line? Put that under "
+            "if __name__ == '__main__'"
+        ) from None
+    except Exception as error:
+        _forget(name, before)
+        if isinstance(error, ImportError) and "relative import" in str(error) and _packages(file):
+            return _as_part(name, file, before)
+        raise BadArgument(_said(file, error)) from error
+
+
+def _as_part(name: str, file: Path, before: set[str]) -> ModuleType:
+    top = _packages(file)[0]
+    try:
+        with _first_on_path(top.parent):
+            _run(name, top / "__init__.py", [str(top)])
+            return importlib.import_module(_below(name, file))
+    except (Exception, SystemExit) as error:
+        _forget(name, before)
+        raise BadArgument(_said(file, error)) from error
+
+
+def _run(name: str, file: Path, inside: list[str] | None = None) -> ModuleType:
+    """The module of a file, run under a name; a package with the folders that it holds."""
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
+    assert spec is not None  # the name ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and the like look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _packages(file: Path) -> list[Path]:
+    """The folders around a file that are packages, the outermost first."""
+    found: list[Path] = []
+    folder = file.resolve().parent
+    while (folder / "__init__.py").is_file():
+        found.insert(0, folder)
+        folder = folder.parent
+    return found
+
+
+def _below(name: str, file: Path) -> str:
+    """What a file is called inside its package, when that is called ``name``."""
+    inner = [folder.name for folder in _packages(file)[1:]]
+    return ".".join([name, *inner, *([] if file.stem == "__init__" else [file.stem])])
+
+
+@contextmanager
+def _first_on_path(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _forget(name: str, before: set[str]) -> None:
+    for key in set(sys.modules) - before:
+        if key == name or key.startswith(f"{name}."):
+            del sys.modules[key]
+
+
+def _said(file: Path, error: BaseException) -> str:
+    words = str(error).strip().splitlines() or ["no message"]
+    return f"{file} raised {type(error).__name__}: {words[0]}"
