@@ -7,11 +7,13 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
 from featgeom.errors import BadArgument
+
+_brought: dict[str, Path] = {}  # modules that users' files found beside them, and the folder
 
 
 def imported(file: Path, fingerprint: str) -> ModuleType:
@@ -31,16 +33,13 @@ def imported(file: Path, fingerprint: str) -> ModuleType:
     try:
         with _first_on_path(file.resolve().parent):
             return _run(name, file)
-    except SystemExit:
-        raise BadArgument(
-            f"{file} ends the program as it is imported; does it read the command line? Put that under "
-            "if __name__ == '__main__'"
-        ) from None
-    except Exception as error:
+    except BaseException as error:
         _forget(name, before)
+        if isinstance(error, KeyboardInterrupt):
+            raise
         if isinstance(error, ImportError) and "relative import" in str(error) and _packages(file):
             return _as_part(name, file, before)
-        raise BadArgument(_said(file, error)) from error
+        raise _told(file, error) from error
 
 
 def _as_part(name: str, file: Path, before: set[str]) -> ModuleType:
@@ -49,9 +48,11 @@ def _as_part(name: str, file: Path, before: set[str]) -> ModuleType:
         with _first_on_path(top.parent):
             _run(name, top / "__init__.py", [str(top)])
             return importlib.import_module(_below(name, file))
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         _forget(name, before)
-        raise BadArgument(_said(file, error)) from error
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise _told(file, error) from error
 
 
 def _run(name: str, file: Path, inside: list[str] | None = None) -> ModuleType:
@@ -83,11 +84,24 @@ def _below(name: str, file: Path) -> str:
 
 @contextmanager
 def _first_on_path(folder: Path) -> Iterator[None]:
+    """Let modules be found in a folder, and not those that another user's file found elsewhere by their name."""
+    for top in [top for top, home in _brought.items() if home != folder and _holds(folder, top)]:
+        for key in [key for key in sys.modules if key == top or key.startswith(f"{top}.")]:
+            del sys.modules[key]
+    before = set(sys.modules)
     sys.path.insert(0, str(folder))
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        with suppress(ValueError):  # the code may have changed the path itself
+            sys.path.remove(str(folder))
+        tops = {key.partition(".")[0] for key in set(sys.modules) - before}
+        _brought.update({top: folder for top in tops if _holds(folder, top)})
+
+
+def _holds(folder: Path, top: str) -> bool:
+    """Whether a module of this name is found in a folder."""
+    return (folder / f"{top}.py").is_file() or (folder / top).is_dir()
 
 
 def _forget(name: str, before: set[str]) -> None:
@@ -96,6 +110,12 @@ def _forget(name: str, before: set[str]) -> None:
             del sys.modules[key]
 
 
-def _said(file: Path, error: BaseException) -> str:
+def _told(file: Path, error: BaseException) -> BadArgument:
+    """What to raise for what the user's code raised."""
+    if isinstance(error, SystemExit):
+        return BadArgument(
+            f"{file} ends the program as it is imported; does it read the command line? Put that under "
+            "if __name__ == '__main__'"
+        )
     words = str(error).strip().splitlines() or ["no message"]
-    return f"{file} raised {type(error).__name__}: {words[0]}"
+    return BadArgument(f"{file} raised {type(error).__name__}: {words[0]}")
