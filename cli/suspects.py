@@ -42,7 +42,7 @@ SHOWN = 20, 10  # suspects and pairs in the terminal; the files have all
     type=click.IntRange(1, 1_000_000),
     default=1000,
     show_default=True,
-    help="Pairs of duplicates listed, of the same pixels and of near-duplicates; all are counted.",
+    help="Pairs listed of each kind, the same pixels and near-duplicates; all are counted.",
 )
 @device_option
 def suspects(

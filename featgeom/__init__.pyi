@@ -54,7 +54,6 @@ from .head import AffineHead as AffineHead
 from .hulls.hull import ConvexHull as ConvexHull
 from .hulls.separation import separate as separate
 from .hulls.separation import separate_all as separate_all
-from .imbalance import ImbalancedCollapse as ImbalancedCollapse
 from .imbalance import imbalanced_collapse as imbalanced_collapse
 from .margins.comparison import HeadComparison as HeadComparison
 from .margins.comparison import compare_head as compare_head
@@ -77,6 +76,8 @@ from .pixels.lower_bounds import pixel_lower_bounds as pixel_lower_bounds
 from .pixels.morphs import Morph as Morph
 from .pixels.morphs import morph as morph
 from .pixels.natural import Natural as Natural
+from .pixels.reach import Reachability as Reachability
+from .pixels.reach import reachable as reachable
 from .pixels.segments import ClassPath as ClassPath
 from .pixels.slices import PixelSlice as PixelSlice
 from .pixels.slices import slice_pixels as slice_pixels

@@ -35,6 +35,7 @@ class Status(Enum):
     BROKEN = "some point of it has another class; see the breakers"
 
     INFEASIBLE = "proved that no point satisfies the conditions"
+    UNREACHABLE = "no image inside the bounds reaches it, by a bound computed with slack for its rounding"
     UNBOUNDED = "proved to have no bound in this domain"
 
     PROVED = "re-checked exactly from the stored evidence"

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from featgeom.arrays import Float64
 from featgeom.errors import BadArgument
 
+MOST = 1e300  # of a finite score: several of them can still be added
 TAIL = 0.1  # the share of the largest scores that tell how far the scale goes on beyond them
 
 
@@ -90,4 +91,5 @@ def surprise(scores: ArrayLike, known: ArrayLike) -> Float64:
     distinct, first = np.unique(finite, return_index=True)
     inner = np.interp(np.minimum(asked, finite[-1]), distinct, shares[first])
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(inner + np.maximum(asked - finite[-1], 0.0) / scale)
+        beyond = np.maximum(asked - finite[-1], 0.0) / scale
+    return np.asarray(inner + np.where(np.isfinite(asked), np.minimum(beyond, MOST), beyond))

@@ -13,7 +13,7 @@ from featgeom.answers.near_pairs import NearPairs, cosine_distances, near_pairs
 from featgeom.answers.same_pixels import pixel_digests
 from featgeom.arrays import Ints
 from featgeom.errors import BadArgument
-from featgeom.runs.again import images_of
+from featgeom.runs.again import images_by_part
 from featgeom.runs.record import Column, Table, shown
 from featgeom.text import counted
 
@@ -87,12 +87,19 @@ class Duplicates:
             )
 
 
-def duplicates(run: Run, near: float = NEAR, most: int = PAIRS, progress: bool = False) -> Duplicates:
+def duplicates(
+    run: Run,
+    near: float = NEAR,
+    most: int = PAIRS,
+    progress: bool = False,
+    images: Mapping[str, ImageSet | None] | None = None,
+) -> Duplicates:
     """Samples of all parts of a run that have the same pixels, or features nearer than ``near``.
 
     Pixels are compared where the run finds its images: exactly, by digests. Features are compared by angle,
     every two of all parts but for those that repeat the pixels of another; all are counted, and the ``most``
     nearest of both kinds are in the table. ``near`` is a cosine distance; 0 asks for the same pixels alone.
+    ``images`` are those of each part, where they were read already.
 
     Raises BadArgument for ``near`` outside [0, 2], or ``most`` below one.
 
@@ -107,7 +114,7 @@ def duplicates(run: Run, near: float = NEAR, most: int = PAIRS, progress: bool =
         raise BadArgument(f"near: a cosine distance from 0 to 2, got {near}")
     if most < 1:
         raise BadArgument(f"most: at least 1, got {most}")
-    samples = _Samples(run)
+    samples = _Samples(run, images_by_part(run) if images is None else images)
     alike = None if samples.images is None else samples.alike(samples.images)
     same = np.array([(some[0], i) for some in alike or () for i in some[1:]], np.int64).reshape(-1, 2)
     found = NearPairs(most)
@@ -132,14 +139,13 @@ def duplicates(run: Run, near: float = NEAR, most: int = PAIRS, progress: bool =
 class _Samples:
     """All samples of a run, counted through its parts."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, images: Mapping[str, ImageSet | None]) -> None:
         self.run = run
         parts = [run.features(split) for split in run.splits]
         self.features = [part.features for part in parts]
         self.labels = [np.asarray(part.labels) if part.labelled else np.full(len(part), -1) for part in parts]
         self.starts = np.cumsum([0, *map(len, parts)])
-        images = [images_of(run, split) for split in run.splits]
-        found = [part for part in images if part is not None]
+        found = [part for part in images.values() if part is not None]
         whole = len(found) == len(parts) and len({part.shape for part in found}) == 1
         self.images: list[ImageSet] | None = found if whole else None
 

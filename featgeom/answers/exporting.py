@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,14 @@ from featgeom.data.images import ImageSet
 from featgeom.errors import BadArgument
 from featgeom.files import json_bytes, refuse_foreign, write_whole
 from featgeom.report.view import bytes_of, encoded
-from featgeom.runs.again import images_of
+from featgeom.runs.again import images_by_part
 from featgeom.runs.record import plain
 from featgeom.text import visible
 
 if TYPE_CHECKING:
     from featgeom.runs.run import Run
 
+Images = Mapping[str, ImageSet | None]
 SPRITE_SIDE = 8192  # pixels; the projector refuses larger pictures
 
 
@@ -42,7 +43,8 @@ def export(run: Run, to: str, out: Path | None = None) -> list[Path]:
     folder = out or run.folder / "export" / to
     if to in LAST:
         refuse_foreign(folder, LAST[to], f"export for {to}")
-    files = FORMATS[to](run, sample_columns(run))
+    images = images_by_part(run)
+    files = FORMATS[to](run, sample_columns(run, images), images)
     if to not in LAST:
         place = out or run.folder / "export" / f"samples.{to}"
         write_whole(place, files[""])
@@ -68,15 +70,15 @@ def kinds_of(columns: Columns) -> dict[str, type]:
     return {name: kinds[column.dtype.kind] for name, column in columns.items()}
 
 
-def _csv(run: Run, columns: Columns) -> dict[str, bytes]:
+def _csv(run: Run, columns: Columns, images: Images) -> dict[str, bytes]:
     return {"": as_csv(rows_of(columns), list(columns))}
 
 
-def _parquet(run: Run, columns: Columns) -> dict[str, bytes]:
+def _parquet(run: Run, columns: Columns, images: Images) -> dict[str, bytes]:
     return {"": as_parquet(rows_of(columns), kinds_of(columns))}
 
 
-def _npz(run: Run, columns: Columns) -> dict[str, bytes]:
+def _npz(run: Run, columns: Columns, images: Images) -> dict[str, bytes]:
     packed = io.BytesIO()
     head = run.features(run.splits[0]).head
     beside: Columns = {"features": _features(run), "weight": head.weight, "bias": head.bias}
@@ -88,7 +90,7 @@ def _features(run: Run) -> Any:
     return np.concatenate([run.features(split).features for split in run.splits])
 
 
-def _projector(run: Run, columns: Columns) -> dict[str, bytes]:
+def _projector(run: Run, columns: Columns, images: Images) -> dict[str, bytes]:
     view = np.stack(
         [c for name, c in columns.items() if name.startswith("decision_")] or [columns["radius"]], 1
     )
@@ -97,10 +99,9 @@ def _projector(run: Run, columns: Columns) -> dict[str, bytes]:
     lines = "\n".join("\t".join(visible(str(cell)).replace("\t", " ") for cell in row) for row in table)
     files = {f"{name}.tsv": _tsv(values) for name, values in tensors.items()}
     files["metadata.tsv"] = (lines + "\n").encode("utf-8", "backslashreplace")
-    parts = [images_of(run, split) for split in run.splits]
-    images = [part for part in parts if part is not None]
+    known = [part for part in images.values() if part is not None]
     sprite = ""
-    if len(images) == len(parts) and (found := _sprite(images)):
+    if len(known) == len(images) and (found := _sprite(known)):
         files["sprite.png"], height, width = found
         sprite = (
             f'  sprite {{\n    image_path: "sprite.png"\n    single_image_dim: {width}\n'
@@ -137,15 +138,15 @@ def _sprite(parts: list[ImageSet]) -> tuple[bytes, int, int] | None:
     )
 
 
-def _fiftyone(run: Run, columns: Columns) -> dict[str, bytes]:
+def _fiftyone(run: Run, columns: Columns, images: Images) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     labels: dict[str, Any] = {}
     rows = iter(rows_of(columns))
     for split in run.splits:
-        images = run.images(split)
-        for i in range(len(images)):
+        known = images[split] or run.images(split)  # which says why there are none
+        for i in range(len(known)):
             name, row = f"{split}-{i:06d}", next(rows)
-            files[f"data/{name}.png"] = encoded(bytes_of(images.pixels([i]))[0], "png")
+            files[f"data/{name}.png"] = encoded(bytes_of(known.pixels([i]))[0], "png")
             label = row.pop("label")  # "" where unknown: FiftyOne makes the word None of nothing
             labels[name] = {"label": label, "attributes": plain(row)}
     document = {"classes": list(run.classes), "labels": labels}
@@ -153,7 +154,7 @@ def _fiftyone(run: Run, columns: Columns) -> dict[str, bytes]:
 
 
 LAST = {"projector": "projector_config.pbtxt", "fiftyone": "labels.json"}  # of a folder, names the others
-FORMATS: dict[str, Callable[[Run, Columns], dict[str, bytes]]] = {
+FORMATS: dict[str, Callable[[Run, Columns, Images], dict[str, bytes]]] = {
     "csv": _csv,
     "parquet": _parquet,
     "npz": _npz,

@@ -125,7 +125,7 @@ def _take(
 def cosine_distances(parts: Sequence[Floats], first: Ints, second: Ints) -> Float64:
     """1 less the cosine of the angle of some pairs (p,), counted through all parts; 0 where both are equal.
 
-    It is half the squared distance of the directions, which does not cancel.
+    It is half the squared distance of the directions, which does not cancel; 1 where a feature is zero.
 
     >>> z = np.array([[1.0, 1.0], [2.0, 2.0], [0.0, 1.0]])
     >>> cosine_distances([z[:1], z[1:]], np.array([0, 0]), np.array([1, 2])).round(3)
@@ -135,7 +135,8 @@ def cosine_distances(parts: Sequence[Floats], first: Ints, second: Ints) -> Floa
     for start in range(0, len(first), BLOCK):
         some = slice(start, start + BLOCK)
         a, b = (_directions(parts, starts, which[some]) for which in (first, second))
-        apart[some] = ((a - b) ** 2).sum(axis=1) / 2
+        directed = a.any(axis=1) & b.any(axis=1)
+        apart[some] = np.where(directed, ((a - b) ** 2).sum(axis=1) / 2, 1.0)
     return apart
 
 

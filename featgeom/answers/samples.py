@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from featgeom.errors import BadArgument
 from featgeom.figures.scene_of import most_confused
 from featgeom.regions.domains import Box
 from featgeom.regions.radius import radius
-from featgeom.runs.again import images_of
+from featgeom.runs.again import images_by_part
 
 if TYPE_CHECKING:
+    from featgeom.data.images import ImageSet
     from featgeom.features.features import FeatureSet
     from featgeom.runs.run import Run
 
@@ -29,7 +31,7 @@ CHOSEN = {  # arrays of some of its samples, and the array that names their rows
 }
 
 
-def sample_columns(run: Run) -> Columns:
+def sample_columns(run: Run, images: Mapping[str, ImageSet | None] | None = None) -> Columns:
     """One row for each sample of a run, all its parts after each other.
 
     ``sample`` is SPLIT:ROW, a name that other commands take; ``image`` the file that it was read from, below
@@ -38,7 +40,8 @@ def sample_columns(run: Run) -> Columns:
     to the nearest boundary, and ``rival`` the class beyond it; ``logit_margin`` is the largest logit less the
     second; ``decision_1`` to ``decision_3`` are coordinates in the view in which the four classes that are
     confused most are told apart exactly (`decision_view`). All else comes from stored studies, as
-    STUDY_NAME; a sample that a study says nothing of has NaN there.
+    STUDY_NAME; a sample that a study says nothing of has NaN there. ``images`` are those of each part, where
+    they were read already.
 
     >>> import tempfile
     >>> from featgeom.runs.making import make_run
@@ -48,12 +51,13 @@ def sample_columns(run: Run) -> Columns:
     (['train:0', 'test:499'], 1797)
     """
     view = view_of(run)
-    parts = [_part(run, split, view) for split in run.splits]
+    known = images_by_part(run) if images is None else images
+    parts = [_part(run, split, view, known[split]) for split in run.splits]
     names = list(dict.fromkeys(name for part in parts for name in part))
     joined: Columns = {}
     for name in names:
-        known = next(part[name] for part in parts if name in part)
-        blank: Any = "" if known.dtype.kind == "U" else np.nan
+        kind = next(part[name] for part in parts if name in part).dtype.kind
+        blank: Any = "" if kind == "U" else np.nan
         joined[name] = np.concatenate(
             [part[name] if name in part else np.full(len(part["sample"]), blank) for part in parts]
         )
@@ -70,12 +74,11 @@ def view_of(run: Run) -> DecisionView | None:
         return None
 
 
-def _part(run: Run, split: str, view: DecisionView | None) -> Columns:
+def _part(run: Run, split: str, view: DecisionView | None, images: ImageSet | None) -> Columns:
     part = run.features(split)
     names, rows = np.array(run.classes), np.arange(len(part))
     reach = radius(part.head, part.features, Box.space(part.dimension))
     logits = np.sort(part.head.logits(np.asarray(part.features, np.float64)), axis=1)
-    images = images_of(run, split)
     columns: Columns = {
         "sample": np.array([f"{split}:{row}" for row in rows]),
         **({} if images is None or images.files is None else {"image": images.files}),

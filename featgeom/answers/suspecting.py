@@ -23,7 +23,7 @@ from featgeom.arrays import Ints
 from featgeom.errors import BadArgument
 from featgeom.hulls.hull import ConvexHull
 from featgeom.regions.cells import Cells
-from featgeom.runs.again import images_of
+from featgeom.runs.again import images_by_part
 from featgeom.runs.record import Column, Table
 from featgeom.runs.subjects import of_class
 from featgeom.status import Status
@@ -93,7 +93,8 @@ def suspects(
         raise BadArgument(f"most: at least 1, got {most}")
     if run.reference_split in run.unlabelled:
         raise BadArgument(f"{run.folder}: the labels of its {run.reference_split} part are unknown")
-    twice = duplicates(run, near, pairs, progress)
+    images = images_by_part(run)
+    twice = duplicates(run, near, pairs, progress, images)
     same = {name: some for some in twice.alike for name in some}
     training = seen(run, run.reference_split)
     parts = [seen(run, split) for split in run.splits if split not in run.unlabelled]
@@ -106,7 +107,6 @@ def suspects(
         Column("label margin", "feature distance"), Column("hull ratio"), Column("other neighbours"),
         Column("as far out"), Column("nearest other"), Column("reasons"),
     )  # fmt: skip
-    images = {part.split: images_of(run, part.split) for part in parts}
     files = [_file(images[row[1]], row[2]) for row in rows]
     if any(files):
         columns, rows = (*columns, Column("image")), [(*r, f) for r, f in zip(rows, files, strict=True)]

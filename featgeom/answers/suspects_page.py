@@ -11,7 +11,6 @@ from featgeom.answers.suspecting import Suspects
 from featgeom.report.between import address
 from featgeom.report.policy import content_policy
 from featgeom.report.shell import filled, resource
-from featgeom.runs.again import images_of
 from featgeom.runs.record import Table, shown
 
 if TYPE_CHECKING:
@@ -58,12 +57,11 @@ def _by_name(table: Table) -> list[dict[str, Any]]:
 
 def _pictures(run: Run, found: Suspects) -> Callable[[str], str | None]:
     """What gives the address of the picture of a sample (SPLIT:ROW); None where images are not found."""
-    images = cache(lambda split: found.images[split] if split in found.images else images_of(run, split))
 
     @cache
     def picture(sample: str) -> str | None:
         split, _, row = sample.rpartition(":")
-        known = images(split)
+        known = found.images[split]
         return None if known is None else address(shown_pixels(run, known.images[int(row)])[None])
 
     return picture

@@ -194,6 +194,7 @@ def _inversion(records: Records) -> Figures:
     for name, kind in records["invert"].values["kinds"].items():
         figures[f"{name}: targets"] = kind["targets"]
         figures[f"{name}: images found"] = kind["solved"]
+        figures[f"{name}: out of reach for every image"] = kind.get("out_of_reach")
     return figures
 
 

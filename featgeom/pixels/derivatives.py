@@ -106,8 +106,8 @@ class PixelFunction:
             (gradient,) = torch.autograd.grad((values * chosen).sum(), leaf)
         return values.detach().double(), gradient.double()
 
-    def jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Values (n, k) and Jacobians (n, k, m) at x (n, m).
+    def jacobian(self, x: Tensor, wanted: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Values (n, k) and Jacobians (n, k, m) at x (n, m); rows that are not ``wanted`` (k,) are left 0.
 
         One forward pass and k backward passes over the whole batch: on a CPU, for a ResNet-20 with 64
         features, 1.2 to 2 times as fast as batched gradients or vmap, and 4 times as fast as repeating
@@ -117,10 +117,12 @@ class PixelFunction:
             leaf = x.detach().to(self.dtype, copy=True).requires_grad_(True)
             values = self._run(leaf)
             k = values.shape[1]
-            rows = [
-                torch.autograd.grad(values[:, i].sum(), leaf, retain_graph=i + 1 < k)[0] for i in range(k)
-            ]
-        return values.detach().double(), torch.stack(rows, 1).double()
+            asked = list(range(k)) if wanted is None else torch.nonzero(wanted)[:, 0].tolist()
+            rows = torch.zeros(len(x), k, x.shape[1], dtype=torch.float64, device=x.device)
+            for i in asked:
+                (row,) = torch.autograd.grad(values[:, i].sum(), leaf, retain_graph=i != asked[-1])
+                rows[:, i] = row.flatten(1)
+        return values.detach().double(), rows
 
     def jacobian_rows(self, k: int) -> int:
         """How many images' Jacobians of k values one block may hold."""

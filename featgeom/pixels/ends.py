@@ -31,6 +31,7 @@ QUESTIONS = {
 }
 CONSTANTS = {"zeros_like", "ones_like", "new_zeros", "new_ones"}
 REARRANGE = {"flatten", "view", "reshape", "squeeze", "contiguous", "clone", "__getitem__", "pad"}
+IN_ORDER = {"flatten", "view", "reshape", "contiguous", "clone"}  # of these, what leaves entries in order
 COPYING = {"__getitem__", "pad"}  # of these, what may put one entry in several places
 DROPOUT = {"dropout", "dropout2d", "feature_dropout"}
 AVERAGE = {"avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"}
@@ -85,14 +86,15 @@ class Known:
     ``point`` is its value at the centre of the ball, twice in the batch as the ends are, and ``energy`` (n,)
     a bound on its Euclidean distance from it. Of an image moved and scaled entry by entry: ``scale``, by
     which each pixel's movement is multiplied, also twice. Whether it comes straight from something that
-    bends: ``bent``. The pixels that it sees: ``field``. Of a result of something that is not supported: its
-    name, ``lost``.
+    bends: ``bent``, and the number of what bent it, ``made``. The pixels that it sees: ``field``. Of a result
+    of something that is not supported: its name, ``lost``.
     """
 
     point: Tensor | None = None
     energy: Tensor | None = None
     scale: Tensor | None = None
     bent: bool = False
+    made: int = -1
     field: Field | None = None
     lost: str = ""
 

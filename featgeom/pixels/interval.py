@@ -23,6 +23,7 @@ from featgeom.pixels.ends import (
     CONSTANTS,
     COPYING,
     DROPOUT,
+    IN_ORDER,
     QUESTIONS,
     REARRANGE,
     WEIGHTED,
@@ -69,6 +70,7 @@ class IntervalPass(TorchFunctionMode):
         self.start = torch.cat([low, high])
         self.narrow = narrow
         self.bent: list[Bent] = []
+        self.made = -1  # the number of the operation that bends whose result the network returned, if one's
         self.known: Any = WeakTensorKeyDictionary()
         far = torch.maximum(high - centre, centre - low).flatten(1).norm(dim=1)
         energy = torch.minimum(radius, far * WIDER)
@@ -89,6 +91,7 @@ class IntervalPass(TorchFunctionMode):
         lost = self.known[values].lost
         if lost:
             raise unsupported(lost)
+        self.made = self.known[values].made
         lower, upper = values.chunk(2)
         return lower, upper
 
@@ -160,7 +163,10 @@ class IntervalPass(TorchFunctionMode):
             copies = most_copies(func, args, kwargs) if name in COPYING else 1
             if copies > 1:  # they move as one, not each by itself
                 energy, scale = energy * copies**0.5 * WIDER, None
-            return self._keep(func(*args, **kwargs), name, point, energy, scale)
+            result = self._keep(func(*args, **kwargs), name, point, energy, scale)
+            if name in IN_ORDER:
+                self.known[result] = replace(self.known[result], made=known.made)
+            return result
         if name in AVERAGE or name == "cat" or len([t for t in args[:2] if self._is_held(t)]) == 2:
             return self._combined(func, name, args, kwargs)
         return self._by_constants(func, name, args, kwargs)
@@ -178,7 +184,7 @@ class IntervalPass(TorchFunctionMode):
         self.bent.append(replace(here, lower=ends[0].clone(), upper=ends[1].clone(), energy=energy))
         result = torch.cat(bend.ends(*ends))
         self._keep(result, name, bend.value(known.point), energy * bend.lipschitz * WIDER)
-        self.known[result] = replace(self.known[result], bent=True)
+        self.known[result] = replace(self.known[result], bent=True, made=len(self.bent) - 1)
         return result
 
     def _weighted(

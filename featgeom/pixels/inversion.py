@@ -17,7 +17,9 @@ from featgeom.arrays import Float64, Ints, as_float64, as_numpy
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
-from featgeom.pixels.gauss_newton import Descent, descend
+from featgeom.pixels.gaps import Gaps
+from featgeom.pixels.gauss_newton import MARGIN, Descent, descend
+from featgeom.pixels.levenberg import settle
 from featgeom.pixels.natural import Natural, draw_near
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
@@ -204,19 +206,34 @@ def _search(
     again: _Again,
 ) -> tuple[Descent, Ints]:
     """The descent from the first start, and from others where that failed."""
-    best = descend(f, goals, first, tolerance, steps, minimal)
+    gaps = Gaps.of(f, goals, first)
+    best = descend(gaps, first, tolerance, steps, minimal)
     which = np.zeros(len(goals), np.int64)
     for attempt in range(1, restarts + 1):
         failed = torch.nonzero(best.residual > tolerance)[:, 0]
         if not len(failed):
             break
-        other = descend(f, goals[failed], again.start(attempt, failed), tolerance, steps, minimal)
+        other = descend(gaps.at(failed), again.start(attempt, failed), tolerance, steps, minimal)
         better = other.residual < best.residual[failed]
         best.x[failed[better]] = other.x[better]
         best.residual[failed[better]] = other.residual[better]
         which[failed[better].cpu().numpy()] = attempt
         best = Descent(best.x, best.residual, best.iterations + other.iterations)
-    return best, which
+    return _settled(gaps, best, tolerance, steps), which
+
+
+def _settled(gaps: Gaps, found: Descent, tolerance: float, steps: int) -> Descent:
+    """Monotone steps from the best vectors, where free ones from every start failed."""
+    for way in (gaps, gaps.closed()) if gaps.shut else (gaps,):
+        failed = torch.nonzero(found.residual > tolerance)[:, 0]
+        if not len(failed):
+            break
+        ends = settle(way.at(failed), found.x[failed], MARGIN * tolerance, steps // 2)
+        residual = gaps.at(failed).residual(ends)
+        better = residual < found.residual[failed]
+        found.x[failed[better]], found.residual[failed[better]] = ends[better], residual[better]
+        found = Descent(found.x, found.residual, found.iterations + steps // 2)
+    return found
 
 
 def _relative(gap: Float64, z: Float64) -> Float64:

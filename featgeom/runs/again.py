@@ -108,6 +108,11 @@ def fetched(asked: dict[str, Any]) -> tuple[bool, bool]:
     return network, str(asked["data"]["source"] or "").startswith(REMOTE[0])
 
 
+def images_by_part(run: Run) -> dict[str, ImageSet | None]:
+    """`images_of` every part: they are read, so a command asks for them once."""
+    return {split: images_of(run, split) for split in run.splits}
+
+
 def images_of(run: Run, split: str) -> ImageSet | None:
     """The images of a split, or None where the run has none, or they are gone or would have to be fetched."""
     if run.held is None and fetched(run.asked)[1]:

@@ -11,9 +11,11 @@ from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.flips import flip_points
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
+from featgeom.errors import Unsupported
 from featgeom.exact.rounding import rounded_up
 from featgeom.hulls.hull import ConvexHull
 from featgeom.pixels.inversion import Inversion, invert
+from featgeom.pixels.reach import reachable
 from featgeom.progress import in_batches
 from featgeom.proofs import pixels as proof
 from featgeom.proofs.proof import Found, proved
@@ -42,7 +44,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
 
     Each image found is read again by the network; its residual is relative to the target's length.
     ``minimal`` looks for images near the start. A search that fails starts again from reference images with
-    features near the target.
+    features near the target. Where no image is found, the ends of all features over all images may tell that
+    there is none; else the target is open.
     """
     reference, question = run.features(run.reference_split), run.features(run.question_split)
     points = np.asarray(question.features, np.float64)
@@ -54,6 +57,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     images = run.images(run.question_split).pixels(rows)
     starts = np.tile(images, (len(targets), 1, 1, 1))
     found = _inverted(run, stacked, starts, minimal, device, progress)
+    reach, no_bounds = _reached(run, stacked, found, device)
     hulls, claims = _in_hulls(run, found.target_classes, {"targets": stacked, "found": found.features})
     low, high = run.classifier(device).pixels.bounds
     flat, start = (x.reshape(len(stacked), -1) for x in (found.images, starts))
@@ -68,15 +72,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         ),
         "classes": classes.named(points="record/found"),
     }
-    said = {name: _summary(found, hulls, kind == k) for k, name in enumerate(targets)}
+    said = {name: _summary(found, reach, hulls, kind == k) for k, name in enumerate(targets)}
     drawn = np.arange(len(stacked)).reshape(len(targets), -1)[:, :SHOWN].ravel()
     return Record(
         (
             *(_finding(name, summary) for name, summary in said.items()),
             *proved(Found.of(run, claims), proof.inverted),
         ),
-        {"kinds": said, "drawn": drawn.tolist(), "bounds": [low, high]},
-        (_table(said, run.question_split, run.reference_split),),
+        {"kinds": said, "drawn": drawn.tolist(), "bounds": [low, high], "no_bounds": no_bounds},
+        (
+            _table(said, run.question_split, run.reference_split),
+            _each(list(targets), np.tile(rows, len(targets)), kind, reach, run.question_split, no_bounds),
+        ),
         {
             "rows": rows,
             "kind": kind,
@@ -86,6 +93,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
             "images": found.images,
             "residual": residual,
             "moved": moved,
+            "lower_bound": reach.lower_bound,
+            "distance": reach.distance,
             "class": classes.own,
             "target_class": found.target_classes,
         },
@@ -140,6 +149,32 @@ def _inverted(
 
 
 @dataclass(frozen=True)
+class _Reach:
+    """Of each target: what is known of the distance that all features keep from it, and the answer."""
+
+    lower_bound: Float64
+    distance: Float64
+    status: StatusArray
+
+
+def _reached(run: Run, targets: Float64, found: Inversion, device: str) -> tuple[_Reach, str | None]:
+    """How near images come to the targets, or why nothing is known beyond the images found."""
+    try:
+        reach = reachable(run.classifier(device), targets, found, seconds=0.0)
+    except Unsupported as error:
+        distance = np.linalg.norm(found.features - targets, axis=1)
+        status = status_array(len(targets))
+        status[found.status == Status.SOLVED] = Status.SOLVED
+        return _Reach(np.zeros_like(distance), distance, status), str(error).removeprefix("no bounds: ")
+    # what the network's own arithmetic solved is solved, whatever the last digits of the real numbers are
+    solved = found.status == Status.SOLVED
+    status = reach.status.copy()
+    status[(status == Status.SOLVED) & ~solved] = Status.UNDECIDED
+    status[solved] = Status.SOLVED
+    return _Reach(np.where(solved, 0.0, reach.lower_bound), reach.distance, status), None
+
+
+@dataclass(frozen=True)
 class _Hulls:
     """Whether targets and found features lie in the hull of the correctly predicted of the target's class."""
 
@@ -165,18 +200,24 @@ def _in_hulls(run: Run, classes: Ints, asked: dict[str, Float64]) -> tuple[_Hull
     return _Hulls(**status), claims
 
 
-def _summary(found: Inversion, hulls: _Hulls, mine: np.ndarray) -> Summary:
+def _summary(found: Inversion, reach: _Reach, hulls: _Hulls, mine: np.ndarray) -> Summary:
     solved = mine & (found.status == Status.SOLVED)
+    out = mine & (reach.status == Status.UNREACHABLE)
     some = bool(solved.any())
     return {
         "targets": int(mine.sum()),
         "targets_in_hull": int((hulls.targets[mine] == Status.INSIDE).sum()),
         "solved": int(solved.sum()),
+        "out_of_reach": int(out.sum()),
+        "open": int(mine.sum() - solved.sum() - out.sum()),
         "found_in_hull": int((hulls.found[solved] == Status.INSIDE).sum()),
         "class_of_target": int((found.classes == found.target_classes)[solved].sum()),
         "largest_residual_solved": float(found.residual[solved].max()) if some else None,
         "least_residual": float(found.residual[mine].min()),
         "median_moved": float(np.median(found.moved[solved])) if some else None,
+        "median_bound_of_distance": (
+            float(np.median(reach.lower_bound[out] / reach.distance[out])) if out.any() else None
+        ),
     }
 
 
@@ -188,6 +229,13 @@ def _finding(name: str, said: Summary) -> Finding:
         text += f", moving the start by {said['median_moved']:.4g} (median, pixel space)"
     else:
         text += f"; the least residual left is {said['least_residual']:.3g} of the target's length"
+    if said["out_of_reach"]:
+        text += (
+            f"; {said['out_of_reach']} are out of reach of every image, by bounds computed, not proved, that "
+            f"are {said['median_bound_of_distance']:.3g} of the distance left (median)"
+        )
+    if said["open"]:
+        text += f"; {said['open']} are open"
     return Finding(text + ".")
 
 
@@ -197,11 +245,14 @@ def _table(said: dict[str, Summary], question: str, reference: str) -> Table:
         ("asked",),
         ("of these in the hull",),
         ("solved",),
+        ("out of reach",),
+        ("open",),
         ("found in the hull",),
         ("class of the target",),
         ("largest residual of the solved", "relative"),
         ("least residual", "relative"),
         ("median moved", "pixel distance"),
+        ("bound / distance left", "median of those out of reach"),
     )
     return Table(
         "inversions",
@@ -209,7 +260,40 @@ def _table(said: dict[str, Summary], question: str, reference: str) -> Table:
         tuple(Column(*column) for column in columns),
         tuple((name, *summary.values()) for name, summary in said.items()),
         "Solved: relative residual at most 1e-6 when the network reads the image again, inside the bounds. "
-        "What was not solved may exist all the same. In the hull: proved inside the hull of the correctly "
+        "Out of reach: no image inside the bounds has these features, by a bound computed in float64. Open: "
+        "no image was found, and none is excluded. In the hull: proved inside the hull of the correctly "
         f"predicted {reference} features of the target's class. A flip point lies on a boundary: either "
         "class may show.",
+    )
+
+
+def _each(
+    names: list[str], rows: Ints, kind: Ints, reach: _Reach, question: str, no_bounds: str | None
+) -> Table:
+    """Of each target what is known."""
+    words = {Status.SOLVED: "found", Status.UNREACHABLE: "out of reach"}
+    note = (
+        "Distances in feature space from the target: the features of every image inside the bounds keep at "
+        "least the first, and those of the image found the second. The first is computed in float64, with "
+        "slack for rounding, for the network as a function of real numbers; it is not proved."
+    )
+    if no_bounds is not None:
+        note += f" Here nothing is known of it: {no_bounds}."
+    return Table(
+        "reach",
+        "What is known of each target",
+        (
+            Column("target"),
+            Column(f"{question} sample"),
+            Column("answer"),
+            Column("all images stay away, at least", "feature distance"),
+            Column("nearest image found", "feature distance"),
+        ),
+        tuple(
+            (names[k], int(row), words.get(status, "open"), float(low), float(high))
+            for k, row, status, low, high in zip(
+                kind, rows, reach.status, reach.lower_bound, reach.distance, strict=True
+            )
+        ),
+        note,
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from featgeom.answers.conformal import p_values, surprise, threshold
@@ -28,6 +28,7 @@ def test_beyond_the_threshold_and_only_there_the_p_value_is_small(known, scores,
 
 
 @given(SCORES, st.lists(st.floats(-1e6, 1e6), min_size=2))
+@example(known=[0.0, 2.225073858507203e-309], scores=[1.0, 1.0])  # a scale by which a score overflows
 def test_surprise_never_falls(known, scores):
     found = surprise(np.sort(scores), known)
     assert (np.diff(found) >= -1e-12 * found[1:]).all()  # np.interp rounds

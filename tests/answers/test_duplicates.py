@@ -53,6 +53,16 @@ def test_all_pairs_are_counted_and_the_nearest_kept_whatever_the_blocks(rng, mon
     assert some.count == sum(i in chosen and j in chosen for _, i, j in known)
 
 
+def test_a_feature_of_zeros_has_no_direction_and_is_far_from_all():
+    z = np.array([[0.0, 0], [0, 0], [1, 0], [1, 1], [5, 0]])
+    found = near_pairs([z], [np.zeros(5, int)], [np.arange(5)], 1.5, 20)
+    apart = {(i, j): d for i, j, d in zip(found.first, found.second, found.distance, strict=True)}
+    assert found.count == len(apart) == 10
+    assert all(apart[pair] == 1 for pair in apart if min(pair) < 2)
+    assert [apart[2, 4], apart[2, 3]] == pytest.approx([0, 1 - np.sqrt(0.5)])
+    assert list(found.distance) == sorted(found.distance)
+
+
 def test_collapsed_features_are_counted_in_bounded_memory(monkeypatch):
     """A network that gives all images one direction has millions of pairs, of which a few are held."""
     monkeypatch.setattr("featgeom.answers.near_pairs.BLOCK", 512)
@@ -126,6 +136,15 @@ def test_near_pairs_leave_out_what_repeats_another_image(pictures_run):
 
     for row in near[:20]:
         assert row[6] == pytest.approx(np.linalg.norm(pixels(row[0]) - pixels(row[1])))
+
+
+def test_images_are_read_once_for_suspects_duplicates_and_the_page(pictures_run, monkeypatch):
+    asked, read = [], type(pictures_run).images
+    monkeypatch.setattr(
+        type(pictures_run), "images", lambda self, split: (asked.append(split), read(self, split))[1]
+    )
+    suspects_page(pictures_run, suspects(pictures_run, 3, near=1))
+    assert asked == ["train", "test"]
 
 
 def test_the_same_pixels_are_a_reason(pictures_run):

@@ -167,6 +167,14 @@ def test_the_projector_reads_as_many_rows_of_figures_as_points(run, columns, tmp
     assert names == ["features", "decision"]
 
 
+@pytest.mark.parametrize("to", FORMATS)
+def test_images_are_read_once(run, to, tmp_path, monkeypatch):
+    asked, read = [], type(run).images
+    monkeypatch.setattr(type(run), "images", lambda self, split: (asked.append(split), read(self, split))[1])
+    export(run, to, tmp_path / "out")
+    assert asked == ["train", "test"]
+
+
 def test_features_alone_are_exported_but_not_as_pictures(tmp_path):
     z = np.eye(3).repeat(2, axis=0)
     np.savez(tmp_path / "f.npz", features=z, labels=[0, 0, 1, 1, 2, 2], weight=np.eye(3), bias=np.zeros(3))
@@ -184,7 +192,7 @@ def test_a_folder_of_something_else_stays(run, tmp_path, monkeypatch):
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     with pytest.raises(BadData, match="not empty"):
         export(run, "projector", tmp_path / "mine")
-    monkeypatch.setattr("featgeom.answers.exporting.sample_columns", lambda run: pytest.fail("not before"))
+    monkeypatch.setattr("featgeom.answers.exporting.sample_columns", lambda *_: pytest.fail("not before"))
     with pytest.raises(BadData, match="not empty"):
         export(run, "fiftyone", tmp_path / "mine")
 

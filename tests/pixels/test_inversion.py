@@ -13,7 +13,7 @@ import featgeom as fg
 from featgeom.errors import BadArgument
 from featgeom.pixels.natural import total_variation
 
-from .networks import SHAPE, conv_classifier, images
+from .networks import PIXELS, SHAPE, conv_classifier, images
 
 
 def holds(clf: fg.Classifier, found: fg.Inversion, targets: np.ndarray, start: np.ndarray) -> None:
@@ -112,6 +112,32 @@ def test_spare_images_revive_features_that_are_dead_at_the_start() -> None:
     assert helped.restarts.max() > 0
     one = fg.invert(clf, targets, black, restarts=9, spare=images(1, seed=3))
     assert one.restarts.max() <= 1  # there is no second spare image
+
+
+def test_features_of_other_digits_are_all_found() -> None:
+    """An image has them, so that a failure is the search's."""
+    clf, splits = fg.load_classifier("digits"), fg.load_splits("digits")
+    rows = np.random.default_rng(0).permutation(len(splits["test"]))[:9]
+    spare = np.random.default_rng(0).permutation(len(splits["train"]))[:1000]
+    some = splits["test"].pixels(rows)
+    found = fg.invert(clf, clf.features(some[1:]), some[:-1], spare=splits["train"].pixels(spare))
+    assert set(found.status) == {fg.Status.SOLVED}
+
+
+def test_a_feature_shut_at_the_start_is_opened() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(72, 4), nn.ReLU(), nn.Linear(4, 2))
+    clf = fg.load_classifier(net, pixels=PIXELS)
+    some, last = images(40), clf.network.tapped.module[1]
+    with torch.no_grad():
+        last.bias -= torch.from_numpy(clf.features(some)).amax(0) / 2
+    features = clf.features(some)
+    shut, wanted = some[features.sum(1).argsort()[:1]], features[features.min(1).argsort()[-1:]]
+    assert (clf.features(shut) == 0).any()
+    assert (wanted > 0).all() or (wanted > 0).sum() > (clf.features(shut) > 0).sum()
+    found = fg.invert(clf, wanted, shut, restarts=0)
+    holds(clf, found, wanted, shut)
+    assert found.status[0] == fg.Status.SOLVED
 
 
 def test_a_prior_steers_natural_mode() -> None:
