@@ -84,7 +84,7 @@ def _below(name: str, file: Path) -> str:
 
 @contextmanager
 def _first_on_path(folder: Path) -> Iterator[None]:
-    """Let modules be found in a folder, and not those that another user's file found elsewhere by their name."""
+    """Let modules be found in a folder, and not those of their name that another file found elsewhere."""
     for top in [top for top, home in _brought.items() if home != folder and _holds(folder, top)]:
         for key in [key for key in sys.modules if key == top or key.startswith(f"{top}.")]:
             del sys.modules[key]

@@ -58,7 +58,7 @@ def load_weights(
 
 
 def in_the_form_of(wanted: Shapes, named: Named, key: str | None) -> Named:
-    """A file's names as they are, where the network's are there (below ``key``), or with parts put together."""
+    """A file's names as they are where the network's are there (below ``key``), else with parts together."""
     if any(fit.complete for fit in fits_below(wanted, named, key)):
         return named
     return put_together(named, wanted)
