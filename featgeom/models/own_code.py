@@ -6,21 +6,25 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeVar
 
 from featgeom.errors import BadArgument
 
+Made = TypeVar("Made")
 _brought: dict[str, Path] = {}  # modules that users' files found beside them, and the folder
 
 
 def imported(file: Path, fingerprint: str) -> ModuleType:
     """The module of a file, whose content has this fingerprint; run once. It may import its neighbours.
 
-    A file that imports relatively (``from .layers import Block``) is run as a part of its package, and so is
-    the package's ``__init__.py``.
+    A file that imports relatively (``from .layers import Block``), or by the name of the package around it
+    (``from nets.layers import Block`` in nets/net.py), is run as a part of that package, and so is the
+    package's ``__init__.py``.
 
     Raises BadArgument, with the code's own words, where it fails or ends the program.
     """
@@ -37,9 +41,29 @@ def imported(file: Path, fingerprint: str) -> ModuleType:
         _forget(name, before)
         if isinstance(error, KeyboardInterrupt):
             raise
-        if isinstance(error, ImportError) and "relative import" in str(error) and _packages(file):
+        if _asks_for_package(file, error):
             return _as_part(name, file, before)
         raise _told(file, error) from error
+
+
+def with_neighbours(file: Path, module: ModuleType, make: Callable[..., Made]) -> Callable[..., Made]:
+    """What a file makes a network by, which may import the file's neighbours only when it is called."""
+    home = _packages(file)[0].parent if "." in module.__name__ else file.resolve().parent
+
+    @wraps(make)
+    def made(*given: Any, **named: Any) -> Made:
+        with _first_on_path(home):
+            return make(*given, **named)
+
+    return made
+
+
+def _asks_for_package(file: Path, error: BaseException) -> bool:
+    """Whether a file that was run alone failed as it is part of a package."""
+    packages = _packages(file)
+    if not packages or not isinstance(error, ImportError):
+        return False
+    return "relative import" in str(error) or (error.name or "").partition(".")[0] == packages[0].name
 
 
 def _as_part(name: str, file: Path, before: set[str]) -> ModuleType:

@@ -228,6 +228,37 @@ def test_files_in_two_folders_have_each_their_own_neighbours(tmp_path: Path) -> 
     np.testing.assert_allclose(found[1], -2 * found[0])
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "words", ["from parts import last", "from nets.parts import last", "from .parts import last"]
+)
+def test_neighbours_by_every_name_at_once_or_when_the_network_is_made(
+    words: str, late: bool, tmp_path: Path
+) -> None:
+    torch.save(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).state_dict(), tmp_path / "w.pt")
+    found = []
+    for i, gain in enumerate((1.0, -2.0)):
+        folder = tmp_path / str(i) / "nets"
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("")
+        (folder / "parts.py").write_text(
+            "from torch import nn\nclass Last(nn.Linear):\n"
+            f"    def forward(self, x):\n        return super().forward({gain} * x)\n"
+            "def last():\n    return nn.Sequential(nn.Flatten(), Last(16, 3))\n"
+        )
+        imports = f"    {words}\n" if late else ""
+        (folder / "model.py").write_text(
+            ("" if late else f"{words}\n")
+            + ("from . import parts\n" if "." in words else "")
+            + f"def net():\n{imports}    return last()\n"
+        )
+        classifier = fg.load_classifier(
+            tmp_path / "w.pt", f"{folder}/model.py:net", pixels=fg.PixelSpec((1, 4, 4))
+        )
+        found.append(classifier.logits(torch.ones(1, 1, 4, 4)) - classifier.logits(torch.zeros(1, 1, 4, 4)))
+    np.testing.assert_allclose(found[1], -2 * found[0], rtol=1e-4)
+
+
 def test_a_file_that_changes_the_path_of_imports_is_read_like_others(tmp_path: Path) -> None:
     torch.save(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).state_dict(), tmp_path / "w.pt")
     (tmp_path / "own.py").write_text(
