@@ -40,10 +40,10 @@ class Duplicates:
 
     ``alike`` are the names of the samples of each set of images with the same pixels. ``counts`` has, of
     these, the ``sets``, the ``samples`` in them, and the sets ``sets_across`` parts and of several
-    ``sets_labels``; all None where no images are found. Of other samples that are near in features it has the
-    ``pairs``, ``pairs_across`` and ``pairs_labels``; how many of those in the table are ``near_in_pixels``,
-    too: less than half as far apart as two images drawn are (the median); and how many of all these pairs are
-    ``left_out`` of the table.
+    ``sets_labels``; all None where not all images are found, or they are of several shapes. Of other samples
+    that are near in features it has the ``pairs``, ``pairs_across`` and ``pairs_labels``; how many of those
+    in the table are ``near_in_pixels``, too: less than half as far apart as two images drawn are (the
+    median); and how many of all these pairs are ``left_out`` of the table.
     """
 
     table: Table
@@ -62,7 +62,7 @@ class Duplicates:
     def _sentences(self) -> Iterator[str]:
         n = self.counts
         if n["sets"] is None:
-            yield "The images were not found, so pixels were not compared."
+            yield "Not all images were found, unchanged and of one shape, so pixels were not compared."
         elif n["sets"] == 0:
             yield "No two images have the same pixels."
         else:
@@ -79,7 +79,7 @@ class Duplicates:
                 f"features: {n['pairs_across']:,} across parts, {n['pairs_labels']:,} with two labels."
             )
         if n["left_out"]:
-            yield f"The {n['left_out']:,} farthest are not listed."
+            yield f"Of each kind the nearest are listed; {counted(n['left_out'], 'pair')} more are not."
         if n["pairs"] and n["near_in_pixels"] is not None:
             yield (
                 f"Of those listed {n['near_in_pixels']:,} are near in pixels, too (less than half as far "

@@ -12,6 +12,7 @@ from featgeom.answers.ranked_distances import apart_from_others, away
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.head import AffineHead
 from featgeom.hulls.hull import ConvexHull
+from featgeom.progress import bar
 from featgeom.regions.gaps import pair_norms
 from featgeom.regions.margins import point_blocks
 
@@ -74,10 +75,12 @@ def _label_margins(z: Floats, labels: Ints, head: AffineHead) -> tuple[Ints, Flo
     return rival, far[rows, rival]
 
 
-def hull_distances(training: Labels, part: Labels, device: str) -> tuple[Float64, Float64]:
+def hull_distances(
+    training: Labels, part: Labels, device: str, progress: bool = False
+) -> tuple[Float64, Float64]:
     """The angular distances from the hulls of the own class and of the rival, (n,) each, without itself."""
     own, other = np.full(len(part.labels), np.inf), np.full(len(part.labels), np.inf)
-    for c in np.unique(training.labels):
+    for c in bar(np.unique(training.labels), desc=f"hulls, {part.split}", disable=not progress):
         hull = ConvexHull(training.unit[training.labels == c], device=device)
         mine, rivals = np.flatnonzero(part.labels == c), np.flatnonzero(part.rival == c)
         if part.itself:
@@ -114,7 +117,17 @@ def as_far_out(own: Float64, labels: Ints) -> Float64:
 
 
 def neighbours(training: Labels, part: Labels) -> tuple[Ints, Float64]:
-    """The nearest training features by angle, without itself: rows (n, k) and cosine distances (n, k)."""
+    """The nearest training features by angle, without itself: rows (n, k) and cosine distances (n, k).
+
+    A feature of zeros has no angle: its distances count as 1.
+    """
+    index, chord = _nearest(training, part)
+    mine, theirs = (np.abs(seen.unit).max(axis=1) > 0 for seen in (part, training))
+    directed = mine[:, None] & theirs[index]
+    return index, np.where(directed, chord**2 / 2, 1.0)
+
+
+def _nearest(training: Labels, part: Labels) -> tuple[Ints, Float64]:
     from sklearn.neighbors import NearestNeighbors
 
     k = min(NEIGHBOURS, len(training.labels) - part.itself)
@@ -125,8 +138,8 @@ def neighbours(training: Labels, part: Labels) -> tuple[Ints, Float64]:
         own = index == np.arange(len(index))[:, None]
         own[~own.any(axis=1), -1] = True  # among many copies of itself
         keep = ~own
-        return index[keep].reshape(len(index), k), chord[keep].reshape(len(index), k) ** 2 / 2
-    return index, chord**2 / 2
+        return index[keep].reshape(len(index), k), chord[keep].reshape(len(index), k)
+    return index, chord
 
 
 def rarity(*views: Float64) -> Float64:

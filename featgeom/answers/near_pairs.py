@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
 
 import numpy as np
 
 from featgeom.answers.directions import unit_length
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.progress import bar
+from featgeom.remarks import remark
 
 BLOCK = 2048  # features looked at in one step: a table of 2048 x 2048 cosines is held
+LONG = 10**12  # multiplications, about a minute of one core: what takes more is said before
 
 
 @dataclass
@@ -65,8 +69,9 @@ def near_pairs(
     """All pairs of features nearer to each other than ``near`` by cosine distance, the ``most`` nearest kept.
 
     ``parts``: features (n, d) of each part; ``labels`` (n,) of each, negative where unknown; ``rows``: which
-    of each part are asked about. Held are a few blocks and the pairs kept, however many there are. A feature
-    of zeros has no direction and is near to nothing.
+    of each part are asked about. Held are a few blocks and the pairs kept, however many there are; time grows
+    with the square of their number, and where that is long, it is said after the first block. A feature of
+    zeros has no direction: its distance from all others counts as 1.
 
     >>> z = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 0.01]])
     >>> found = near_pairs([z], [np.array([0, 0, 1])], [np.arange(3)], near=1e-3, most=10)
@@ -85,6 +90,7 @@ def near_pairs(
 
     found = NearPairs(most)
     steps = len(places) * (len(places) + 1) // 2
+    began, slow = monotonic(), _multiplications(parts, rows) > LONG
     with bar(total=steps, desc="near-duplicates", disable=not progress, delay=2, leave=False) as shown:
         for j, there in enumerate(places):
             columns = directions(there)
@@ -94,9 +100,24 @@ def near_pairs(
                     apart[np.tril_indices(len(columns))] = np.inf
                 _take(found, apart, here, there, labels, starts, near)
                 shown.update()
+            if slow and j == 1:  # three steps are done
+                _say(sum(map(len, rows)), (monotonic() - began) * steps / 3)
     found.distance = cosine_distances(parts, found.first, found.second)
     found.order()
     return found
+
+
+def _multiplications(parts: Sequence[Floats], rows: Sequence[Ints]) -> int:
+    count = sum(map(len, rows))
+    return count * (count - 1) // 2 * int(parts[0].shape[1])
+
+
+def _say(count: int, seconds: float) -> None:
+    remark(
+        f"near-duplicates: {count * (count - 1) // 2:,} pairs of {count:,} features are compared, about "
+        f"{timedelta(seconds=round(seconds))} (hours:minutes:seconds) by the first ones; near = 0 (--near 0) "
+        "leaves that out and compares pixels alone"
+    )
 
 
 def _take(

@@ -100,7 +100,7 @@ def suspects(
     parts = [seen(run, split) for split in run.splits if split not in run.unlabelled]
     rows: list[tuple[Any, ...]] = []
     for part in parts:
-        rows += _ranked(run, training, part, most, same, device)
+        rows += _ranked(run, training, part, most, same, device, progress)
     columns: tuple[Column, ...] = (
         Column("sample"), Column("split"), Column("row"), Column("label"), Column("suggested"),
         Column("score"),
@@ -119,10 +119,16 @@ def _file(images: ImageSet | None, row: int) -> str:
 
 
 def _ranked(
-    run: Run, training: Labels, part: Labels, most: int, same: Mapping[str, Sequence[str]], device: str
+    run: Run,
+    training: Labels,
+    part: Labels,
+    most: int,
+    same: Mapping[str, Sequence[str]],
+    device: str,
+    progress: bool,
 ) -> list[tuple[Any, ...]]:
     """The rows of the most suspicious samples of one part; samples with the ``same`` pixels by name."""
-    own, rival = hull_distances(training, part, device)
+    own, rival = hull_distances(training, part, device, progress)
     ratio, out = hull_ratio(own, rival), as_far_out(own, part.labels)
     index, cosine = neighbours(training, part)
     other = (training.labels[index] != part.labels[:, None]).sum(axis=1) / max(index.shape[1], 1)

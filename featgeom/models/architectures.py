@@ -15,7 +15,7 @@ from torch import nn
 
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.models.cifar_resnet import of_depth
-from featgeom.models.own_code import imported
+from featgeom.models.own_code import imported, with_neighbours
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.reference import REFERENCE
 from featgeom.models.trust import remember
@@ -175,4 +175,5 @@ def _from_file(file: Path, function: str) -> Architecture:
         raise BadArgument(
             f"{file} has no function, class or network '{function}'{nearest_name(function, here)}"
         )
-    return Architecture(f"{file.name}:{function}", found, PixelSpec(), fingerprint)
+    factory = with_neighbours(file, module, found)
+    return Architecture(f"{file.name}:{function}", factory, PixelSpec(), fingerprint)

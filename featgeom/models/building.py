@@ -29,7 +29,7 @@ def build_with_weights(
     module = architecture.build(**options)
     if option is not None and option not in options:
         wanted = wanted_shapes(module)
-        fit = likely_fits(wanted, in_the_form_of(wanted, checkpoint.named, name, key), name, key)[0]
+        fit = likely_fits(wanted, in_the_form_of(wanted, checkpoint.named, key), name, key)[0]
         counts = other_class_count(fit.shapes) if fit.shapes and not fit.missing else None
         if counts is not None:
             module = architecture.build(**options, **{option: counts[1]})

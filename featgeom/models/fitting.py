@@ -239,22 +239,26 @@ def choose_fit(wanted: Shapes, named: Named, network: str, key: str | None = Non
 
 
 def likely_fits(wanted: Shapes, named: Named, network: str, key: str | None = None) -> list[Fit]:
-    """What `find_fits` finds below ``key``. Raises BadCheckpoint where that is nothing."""
-    fits = find_fits(wanted, named)
+    """What `fits_below` finds. Raises BadCheckpoint where that is nothing."""
+    if fits := fits_below(wanted, named, key):
+        return fits
     if key is not None:
-        short = unwrapped(key.strip("."))
-        chosen = [fit for fit in fits if _starts_with(fit, short)]
-        if not chosen:
-            known = sorted({fit.prefix or OUTERMOST for fit in fits}) or _outermost(named)
-            raise BadCheckpoint(f"--key {key}: no weights of {network} there{nearest_name(key, known)}")
-        return chosen
-    if not fits:
-        some = ", ".join(repr(name) for name in list(named.tensors)[:3])
-        raise BadCheckpoint(
-            f"the weights do not fit {network}: none of its {len(wanted)} names is there "
-            f"(wanted '{next(iter(wanted), '')}', found {some})"
-        )
-    return fits
+        known = sorted({fit.prefix or OUTERMOST for fit in find_fits(wanted, named)}) or _outermost(named)
+        raise BadCheckpoint(f"--key {key}: no weights of {network} there{nearest_name(key, known)}")
+    some = ", ".join(repr(name) for name in list(named.tensors)[:3])
+    raise BadCheckpoint(
+        f"the weights do not fit {network}: none of its {len(wanted)} names is there "
+        f"(wanted '{next(iter(wanted), '')}', found {some})"
+    )
+
+
+def fits_below(wanted: Shapes, named: Named, key: str | None) -> list[Fit]:
+    """What `find_fits` finds, with ``key`` only where that begins a place."""
+    fits = find_fits(wanted, named)
+    if key is None:
+        return fits
+    short = unwrapped(key.strip("."))
+    return [fit for fit in fits if _starts_with(fit, short)]
 
 
 def _say_choice(best: Fit, others: list[Fit]) -> None:

@@ -9,25 +9,31 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from featgeom.models.fitting import Shapes, unwrapped
 from featgeom.reading.names import Named
 from featgeom.reading.stored import Stored
 
 Together = Callable[[Tensor, Tensor], Tensor]
 
 
-def put_together(named: Named) -> Named:
+def put_together(named: Named, wanted: Shapes) -> Named:
     """The same names, where ``W_g`` and ``W_v`` (weight normalisation), ``parametrizations.W.original0`` and
     ``original1`` (the same in its newer form), ``W_orig`` and ``W_mask`` (pruning) have become ``W``.
 
-    Spectral normalisation is left as it is: its parts do not tell which dimension it is over.
+    Parts that the network itself has by these names (``wanted``) stay, and parts of what the file has whole,
+    too. Spectral normalisation is left as it is: its parts do not tell which dimension it is over.
 
     >>> parts = {"0.weight_g": torch.full((1, 1), 10.0), "0.weight_v": torch.tensor([[3.0, 4.0]])}
     >>> stored = {k: Stored(p.dtype, tuple(p.shape), lambda p=p: p) for k, p in parts.items()}
-    >>> put_together(Named(stored, dict.fromkeys(stored, ""))).tensors["0.weight"].tensor()
+    >>> named = Named(stored, dict.fromkeys(stored, ""))
+    >>> put_together(named, {"0.weight": (1, 2)}).tensors["0.weight"].tensor()
     tensor([[6., 8.]])
     """
     tensors, containers = dict(named.tensors), dict(named.containers)
+    own = {unwrapped(name) for name in wanted if name.endswith(ENDINGS)}
     for whole, first, second, together in _groups(named):
+        if whole in tensors or any(_is_own(part, own) for part in (first, second)):
+            continue
         one, other = tensors.pop(first), tensors.pop(second)
         tensors[whole] = _computed(one, other, together)
         containers[whole] = containers.get(first, "")
@@ -44,6 +50,12 @@ def _groups(named: Named) -> Iterator[tuple[str, str, str, Together]]:
                 yield whole.replace("parametrizations.", ""), name, whole + partner_ending, together
 
 
+def _is_own(part: str, own: set[str]) -> bool:
+    """Whether a name of the file is one of the network's, below some prefix of either."""
+    short = unwrapped(part)
+    return any(f".{short}".endswith(f".{name}") or f".{name}".endswith(f".{short}") for name in own)
+
+
 def _is_norm(norm: tuple[int, ...], direction: tuple[int, ...]) -> bool:
     """Whether one shape is that of the norms of the other's slices: 1 but for one place at most."""
     kept = [place for place, length in enumerate(norm) if length != 1]
@@ -55,7 +67,8 @@ def _is_norm(norm: tuple[int, ...], direction: tuple[int, ...]) -> bool:
 def _of_norm(norm: Tensor, direction: Tensor) -> Tensor:
     kept = [place for place, length in enumerate(norm.shape) if length != 1]
     over = [place for place in range(direction.ndim) if place not in kept]
-    return direction * (norm / torch.linalg.vector_norm(direction, dim=over, keepdim=True))
+    lengths = torch.linalg.vector_norm(direction, dim=over, keepdim=True) if over else direction.abs()
+    return direction * (norm / lengths)
 
 
 def _of_mask(mask: Tensor, values: Tensor) -> Tensor:
@@ -76,3 +89,4 @@ FORMS = (  # endings of the two parts, whether their shapes go together, and how
     (".original0", ".original1", _is_norm, _of_norm),
     ("_mask", "_orig", operator.eq, _of_mask),
 )
+ENDINGS = tuple(ending for form in FORMS for ending in form[:2])

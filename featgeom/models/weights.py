@@ -18,7 +18,7 @@ from featgeom.models.fitting import (
     Shapes,
     choose_fit,
     find_normalisers,
-    likely_fits,
+    fits_below,
     unwrapped,
 )
 from featgeom.models.reparametrised import put_together
@@ -39,7 +39,7 @@ def load_weights(
     cannot take as they are: NaN, integers without scales, complex, quantised.
     """
     wanted = wanted_shapes(module)
-    named = in_the_form_of(wanted, checkpoint.named, name, key)
+    named = in_the_form_of(wanted, checkpoint.named, key)
     fit = choose_fit(wanted, named, name, key)
     if not fit.complete:
         raise BadCheckpoint(complaint(fit, wanted, name))
@@ -57,16 +57,11 @@ def load_weights(
     return _normaliser(fit, named)
 
 
-def in_the_form_of(wanted: Shapes, named: Named, name: str, key: str | None) -> Named:
-    """A file's names as they are or with parts put together, whichever the network's are nearer to."""
-    whole = put_together(named)
-    if whole.tensors.keys() == named.tensors.keys():
+def in_the_form_of(wanted: Shapes, named: Named, key: str | None) -> Named:
+    """A file's names as they are where the network's are there (below ``key``), else with parts together."""
+    if any(fit.complete for fit in fits_below(wanted, named, key)):
         return named
-    return min(named, whole, key=lambda form: _misfits(likely_fits(wanted, form, name, key)[0]))
-
-
-def _misfits(fit: Fit) -> int:
-    return len(fit.missing) + len(fit.unexpected)
+    return put_together(named, wanted)
 
 
 def wanted_shapes(module: nn.Module) -> dict[str, Shape | None]:

@@ -14,6 +14,7 @@ from featgeom.answers.near_pairs import near_pairs
 from featgeom.answers.suspecting import suspects
 from featgeom.answers.suspects_page import suspects_page
 from featgeom.errors import BadArgument
+from featgeom.remarks import heard
 from featgeom.runs.making import make_run
 from featgeom_cli.main import run as featgeom
 
@@ -61,6 +62,22 @@ def test_a_feature_of_zeros_has_no_direction_and_is_far_from_all():
     assert all(apart[pair] == 1 for pair in apart if min(pair) < 2)
     assert [apart[2, 4], apart[2, 3]] == pytest.approx([0, 1 - np.sqrt(0.5)])
     assert list(found.distance) == sorted(found.distance)
+
+
+def test_what_will_take_long_is_said_and_how_to_leave_it_out(monkeypatch, rng):
+    z, labels, rows = rng.random((50, 4)), np.zeros(50, int), np.arange(50)
+    monkeypatch.setattr("featgeom.answers.near_pairs.BLOCK", 20)
+    for long, lines in ((50 * 49 * 2 - 1, 1), (50 * 49 * 2, 0)):
+        monkeypatch.setattr("featgeom.answers.near_pairs.LONG", long)
+        said = []
+        with heard(said.append):
+            near_pairs([z], [labels], [rows], 0.1, 10)
+        assert len(said) == lines
+    monkeypatch.setattr("featgeom.answers.near_pairs.LONG", 0)
+    with heard(said.append):
+        near_pairs([z], [labels], [rows], 0.1, 10)
+    assert "1,225 pairs of 50 features" in said[0]
+    assert "--near 0" in said[0]
 
 
 def test_collapsed_features_are_counted_in_bounded_memory(monkeypatch):
@@ -114,7 +131,7 @@ def test_the_same_pixels_are_found_within_and_across_parts(pictures_run):
     )
     few = duplicates(run, near=0, most=2)
     assert few.table.rows == found.table.rows[:2]
-    assert few.summary.endswith("The 1 farthest are not listed.")
+    assert few.summary.endswith("Of each kind the nearest are listed; 1 pair more are not.")
 
 
 def test_near_pairs_leave_out_what_repeats_another_image(pictures_run):
@@ -180,10 +197,21 @@ def test_features_without_images_are_compared_alone(run_of):
     assert found.counts["pairs"] == 3 * 6
     assert found.counts["pairs_across"] == 3 * 4
     assert set(found.table.column("same pixels")) == {None}
-    assert found.summary.startswith("The images were not found, so pixels were not compared.")
+    assert found.summary.startswith("Not all images were found, unchanged and of one shape")
     for near, most in ((-1, 5), (3, 5), (0.1, 0)):
         with pytest.raises(BadArgument):
             duplicates(run, near, most)
+
+
+def test_images_of_two_shapes_are_not_called_missing(digits_run):
+    """Networks that average over pixels take parts of two sizes."""
+    images = {
+        split: fg.ImageSet(np.zeros((count, 1, n, n), np.uint8), None, ("0",), "made", split)
+        for split, count, n in (("train", 1297, 8), ("test", 500, 9))
+    }
+    found = duplicates(digits_run, images=images)
+    assert found.counts["sets"] is None
+    assert "of one shape, so pixels were not compared" in found.summary
 
 
 def test_the_page_and_the_files_show_the_pairs(pictures_run, chromium, tmp_path, capsys):

@@ -177,6 +177,14 @@ def test_margins_take_blocks_and_no_table_of_all_rows(monkeypatch, rng):
     tracemalloc.stop()
 
 
+def test_features_of_zeros_are_near_duplicates_of_nothing(run_of):
+    """Units of a last ReLU may all be off for some images, which says nothing of them."""
+    z = np.array([[0, 0], [0, 0], [1, 0], [1, 1e-9], [0, 2], [0, 3]], float)
+    table = suspects(run_of(features=z, labels=[0, 1, 0, 1, 0, 1])).table
+    reasons = dict(zip(table.column("row"), table.column("reasons"), strict=True))
+    assert {row for row, words in reasons.items() if "near-duplicate" in words} == {2, 3, 4, 5}
+
+
 def test_a_part_of_one_sample_has_no_neighbours(run_of):
     run = run_of(
         features_train=[[3.0, 0, 0]], labels_train=[0],

@@ -547,6 +547,62 @@ def test_a_network_that_is_itself_in_parts_takes_them_as_they_are(tmp_path: Path
     assert lines == []
 
 
+class Mixed(nn.Module):
+    """A network that has parameters named like parts, and one layer, which a file holds in parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3, bias=False)
+        self.gain_g, self.gain_v = nn.Parameter(torch.full((4, 1), 2.0)), nn.Parameter(torch.ones(4, 3))
+
+
+def without_biases(normed: bool) -> nn.Module:
+    layers = nn.Linear(4, 3, bias=False), nn.Linear(3, 2, bias=False)
+    return nn.Sequential(*(torch.nn.utils.weight_norm(layer) if normed else layer for layer in layers))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated")
+@pytest.mark.parametrize("normed", [False, True])
+@pytest.mark.parametrize("prefix", ["", "module.net."])
+def test_weights_may_all_be_in_parts(normed: bool, prefix: str, tmp_path: Path) -> None:
+    made, again = without_biases(True), without_biases(normed)
+    torch.save({prefix + name: tensor for name, tensor in made.state_dict().items()}, tmp_path / "w")
+    load_weights(again, read_checkpoint(tmp_path / "w"), "network", prefix.strip(".") or None)
+    x = torch.rand(5, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(again(x), made(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated")
+def test_parts_that_a_network_has_itself_stay_beside_others_that_are_put_together(tmp_path: Path) -> None:
+    made, again = Mixed(), Mixed()
+    expected = made.fc.weight.detach().clone()
+    torch.nn.utils.weight_norm(made.fc)
+    torch.save(made.state_dict(), tmp_path / "w")
+    load_weights(again, read_checkpoint(tmp_path / "w"), "network")
+    torch.testing.assert_close(again.fc.weight.detach(), expected)
+    torch.testing.assert_close(again.gain_v, made.gain_v)
+
+
+def test_a_whole_that_the_file_has_is_not_made_of_parts(tmp_path: Path) -> None:
+    made = nn.Linear(4, 3, bias=False)
+    parts = {"weight_orig": torch.ones(3, 4), "weight_mask": torch.zeros(3, 4)}
+    torch.save({**made.state_dict(), **parts}, tmp_path / "w")
+    with pytest.raises(BadCheckpoint, match="weight_orig"):  # and not the whole, nor the parts in its place
+        load_weights(nn.Linear(4, 3, bias=False), read_checkpoint(tmp_path / "w"), "network")
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated")
+@pytest.mark.parametrize("how", [torch.nn.utils.weight_norm, torch.nn.utils.parametrizations.weight_norm])
+def test_vectors_in_parts_are_normed_entry_by_entry(how: Callable[..., nn.Module], tmp_path: Path) -> None:
+    made, again = nn.LayerNorm(4), nn.LayerNorm(4)
+    nn.init.uniform_(made.weight, -2, 2)
+    expected = made.weight.detach().clone()
+    torch.save(how(made).state_dict(), tmp_path / "w")
+    load_weights(again, read_checkpoint(tmp_path / "w"), "network")
+    torch.testing.assert_close(again.weight.detach(), expected)
+
+
 def test_spectral_normalisation_is_not_guessed(tmp_path: Path) -> None:
     torch.save(in_parts("spectral norm").state_dict(), tmp_path / "w")
     with pytest.raises(BadCheckpoint, match="missing"):
