@@ -31,7 +31,7 @@ QUESTIONS = {
     "__get__",
 }
 CONSTANTS = {"zeros_like", "ones_like", "new_zeros", "new_ones"}
-REARRANGE = {"flatten", "view", "reshape", "squeeze", "contiguous", "clone", "__getitem__", "pad"}
+REARRANGE = {"flatten", "view", "reshape", "squeeze", "contiguous", "clone", "__getitem__", "pad", "flip"}
 IN_ORDER = {"flatten", "view", "reshape", "contiguous", "clone"}  # of these, what leaves entries in order
 COPYING = {"__getitem__", "pad"}  # of these, what may put one entry in several places
 DROPOUT = {"dropout", "dropout2d", "feature_dropout"}
