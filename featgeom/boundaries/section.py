@@ -25,6 +25,7 @@ from featgeom.exact.rounding import gamma
 from featgeom.quiet import without_output
 
 ENTER = 24  # columns priced in at once
+PRIMAL = 4  # what HiGHS calls the primal simplex method
 FEASIBLE = 1e-10  # of HiGHS, for a program scaled to size one
 
 
@@ -67,6 +68,7 @@ class Section:
         self.solver: Any = silent_solver()
         for name, value in (
             ("output_flag", False),
+            ("simplex_strategy", PRIMAL),  # new columns and new costs leave a basis primal feasible
             ("parallel", "off"),  # "threads" is refused once anything in this process ran HiGHS with more
             ("primal_feasibility_tolerance", FEASIBLE),
             ("dual_feasibility_tolerance", FEASIBLE),
@@ -82,6 +84,7 @@ class Section:
                 self.solver.addCol(1.0, 0.0, np.inf, 1, np.array([row], np.int32), np.array([sign]))
         self.columns = np.zeros(0, np.int64)
         self.theta = np.zeros(plane.dimension)
+        self.ends: list[tuple[Float64, Any]] = []  # directions that were solved, each with its basis
         off = [f - np.square(self.plane.drop(b)).sum(axis=1) for f, b in zip(far, blocks(points))]
         self._add(np.argsort(np.concatenate(off), kind="stable")[: min(len(points), 2 * d + 2)])
 
@@ -154,9 +157,24 @@ class Section:
         costs = -(chosen @ self.plane.basis.T) @ theta / self.reach
         for column, cost in enumerate(costs, start=self.slacks):
             self.solver.changeColCost(column, float(cost))
+        self._begin_near(theta)
         normal, offset, values = self._solve()
+        self.ends.append((theta, self.solver.getBasis()))
         indices, weights, place = self._polish(values[self.slacks :])
         return Extreme(normal, offset, place, indices, weights)
+
+    def _begin_near(self, theta: Float64) -> None:
+        """Go back to the basis of the solved direction nearest to this one, from which the way is short."""
+        from highspy import HighsBasis, HighsBasisStatus
+
+        if not self.ends:
+            return
+        near = max(self.ends, key=lambda end: float(end[0] @ theta))[1]
+        since = self.solver.getNumCol() - len(near.col_status)
+        basis = HighsBasis()
+        basis.col_status = [*near.col_status, *[HighsBasisStatus.kLower] * since]
+        basis.row_status, basis.valid = near.row_status, True
+        self.solver.setBasis(basis)
 
     def _polish(self, values: Float64) -> tuple[Ints, Float64, Float64]:
         """The weights once more, to full precision on the columns that carry them."""

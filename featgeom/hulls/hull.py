@@ -20,6 +20,7 @@ from featgeom.hulls.extent import Ball, Diameter, Support
 from featgeom.hulls.membership import ExtremePoints, Membership, settled, table_of
 from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import LARGEST, Oracle
+from featgeom.hulls.outlying import decided_all
 from featgeom.hulls.projection import nothing, project_all, with_room
 from featgeom.limits import memory_budget
 from featgeom.results import Result
@@ -145,13 +146,18 @@ class ConvexHull:
         return Membership(status, found.upper, found.lower, marks, normal, claim, stats)
 
     def extreme_points(
-        self, rtol: float = 1e-6, max_passes: int = 1000, only: ArrayLike | None = None
+        self,
+        rtol: float = 1e-6,
+        max_passes: int = 1000,
+        only: ArrayLike | None = None,
+        measured: bool = True,
     ) -> ExtremePoints:
         """Which points are vertices of the hull, and how far each is from the hull of all the others.
 
         Where ``only`` (k,) names rows, the question is asked of those points alone. A point with an exact
         copy among the others is at distance zero and is no vertex. The gap of each distance is at most
-        ``rtol`` of it where it is proved a vertex.
+        ``rtol`` of it where it is proved a vertex; where ``measured`` is false, distances are as they come,
+        infinite where that was enough to decide, which takes less time.
 
         Raises BadArgument for rows that there are not, or tolerances that are negative.
 
@@ -165,8 +171,10 @@ class ConvexHull:
         asked = self._queries(self.points[own])
         if len(self) == 1:
             found = nothing(len(own), 1, self.dimension)
-        else:
+        elif measured:
             found = project_all(self.oracle, asked, own, rtol, None, max_passes)
+        else:
+            found = decided_all(self.oracle, asked, own, max_passes)
         status, support, normal = settled(self.points, asked, found, own, self._reach(asked))
         mask, decided = (
             np.asarray(status == Status.OUTSIDE, dtype=bool),

@@ -54,13 +54,13 @@ class Oracle:
         self._mapped = file_map(points) if points.nbytes > memory // 2 else None
         total = np.zeros(d)
         with np.errstate(over="ignore", invalid="ignore"):
-            for part in self._parts():
+            for part in self.parts():
                 total += part.sum(axis=0, dtype=np.float64)
         if not np.isfinite(total).all():
             total = np.zeros(d)  # points so large have a radius that is refused below
         self.centre: Float64 = (total / n).astype(points.dtype).astype(np.float64)
         widest = square = 0.0
-        for part in self._parts():
+        for part in self.parts():
             with np.errstate(over="ignore"):
                 apart = part - self.centre
             widest = max(widest, float(apart.max()), -float(apart.min()))
@@ -77,14 +77,14 @@ class Oracle:
         if n * d * 4 <= memory // 2:
             self._held = torch.empty((n, d), dtype=torch.float32, device=self.device)
             row = 0
-            for part in self._parts():
+            for part in self.parts():
                 self._held[row : row + len(part)] = self.prepared(part)
                 row += len(part)
 
     def __len__(self) -> int:
         return len(self.points)
 
-    def _parts(self) -> Iterator[Floats]:
+    def parts(self) -> Iterator[Floats]:
         """Blocks of points."""
         return blocks(self.points, min(self.memory // 8, 1 << 26))
 
@@ -103,7 +103,7 @@ class Oracle:
         """The distance of every point from one point (d,), in float64."""
         result = np.empty(len(self))
         row = 0
-        for part in self._parts():
+        for part in self.parts():
             apart = part - point
             result[row : row + len(part)] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
             row += len(part)

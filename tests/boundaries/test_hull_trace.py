@@ -7,6 +7,7 @@ import pytest
 import shapely
 
 from featgeom import ConvexHull, Plane, Status, slice_hull
+from featgeom.boundaries.section import Section
 from featgeom.errors import BadArgument
 
 
@@ -175,3 +176,19 @@ def test_another_user_of_highs_in_the_process_does_no_harm():
     z = np.random.default_rng(0).normal(size=(80, 3))
     trace = slice_hull(z, Plane.through(*z[:3]))
     assert set(trace.certificate.check().tally) == {"PROVED"}
+
+
+def test_the_way_back_to_a_direction_is_short(rng):
+    """From the basis of the nearest solved direction, the same direction again takes no pivot."""
+    points = rng.normal(size=(800, 20))
+    section = Section(points, Plane.through(*rng.normal(size=(3, 20)) * 0.1), 100_000)
+    assert section.exclude() is None
+    there, back = np.array([1.0, 0.0]), np.array([-1.0, 0.0])
+    first = section.farthest(there)
+    left = section.left
+    section.farthest(back)
+    assert left - section.left > 10
+    left = section.left
+    again = section.farthest(there)
+    assert left - section.left == 1  # a look that finds nothing to do counts as one
+    np.testing.assert_allclose(again.place, first.place)
