@@ -13,7 +13,7 @@ from featgeom.models.architectures import Architecture, find_architecture
 from featgeom.models.building import build_with_weights
 from featgeom.models.checkpoints import Checkpoint
 from featgeom.models.matching import Facts, UnknownArchitecture, facts_of, known_architectures
-from featgeom.remarks import heard, remark
+from featgeom.remarks import remark, unsaid
 
 TELLING = 10  # tensors below the head: fewer fit by chance
 TRIED = 6
@@ -37,7 +37,7 @@ def guess_architecture(path: Path, checkpoint: Checkpoint, key: str | None) -> A
             architecture = find_architecture(match.arch)
             if "activation" in inspect.signature(architecture.factory).parameters:
                 continue  # which the weights do not tell
-            with heard(lambda _: None, alone=True):  # what is said of the one taken is enough
+            with unsaid():  # what is said of the one taken is enough
                 module, _ = build_with_weights(architecture, {}, checkpoint, match.arch, key)
         except FeatgeomError:
             continue

@@ -15,6 +15,7 @@ import torch
 from featgeom.errors import BadArgument
 from featgeom.models.architectures import ARCHITECTURES
 from featgeom.models.fitting import COUNTERS, unwrapped
+from featgeom.models.reparametrised import put_together
 from featgeom.reading.names import Named
 
 SKETCH = 12  # of the smallest hashes of an architecture's tensors: enough to tell how much two have in common
@@ -118,7 +119,13 @@ def likeness(hashes: frozenset[int], count: int, sketched: tuple[int, ...]) -> f
 
 
 def facts_of(named: Named) -> Facts:
-    """What is to be told of bare weights."""
+    """What is to be told of bare weights, with those that are stored in parts put together if that fits."""
+    whole = put_together(named, {})
+    forms = [named] if whole.tensors.keys() == named.tensors.keys() else [whole, named]
+    return max(map(_facts, forms), key=lambda facts: max((m.share for m in facts.matches), default=0.0))
+
+
+def _facts(named: Named) -> Facts:
     shapes = {name: stored.shape for name, stored in named.tensors.items()}
     prefixes = _prefixes(shapes)
     merits: dict[str, float] = {}

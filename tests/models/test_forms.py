@@ -30,9 +30,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
+import featgeom as fg
 from featgeom.errors import BadCheckpoint, FeatgeomError
 from featgeom.models.architectures import find_architecture
 from featgeom.models.checkpoints import read_checkpoint
+from featgeom.models.matching import facts_of
 from featgeom.models.opening import Opening, open_source
 from featgeom.models.weights import load_weights
 from featgeom.remarks import heard
@@ -545,6 +547,22 @@ def test_a_network_that_is_itself_in_parts_takes_them_as_they_are(tmp_path: Path
         load_weights(again, read_checkpoint(tmp_path / "w"), "network")
     assert_same(again, network)
     assert lines == []
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated")
+def test_an_architecture_is_known_by_weights_in_parts(tmp_path: Path) -> None:
+    made = find_architecture("cifar_resnet20").build()
+    for layer in [layer for layer in made.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]:
+        torch.nn.utils.weight_norm(layer)
+    torch.save(made.state_dict(), tmp_path / "w.pt")
+    facts = facts_of(read_checkpoint(tmp_path / "w.pt").named)
+    assert (facts.matches[0].arch, facts.matches[0].share, facts.channels) == ("cifar_resnet20", 1, 3)
+    said: list[str] = []
+    with heard(said.append):
+        guessed = fg.load_classifier(tmp_path / "w.pt")
+    assert sum("put together" in line for line in said) == 1  # not once for each network tried, too
+    named = fg.load_classifier(tmp_path / "w.pt", "cifar_resnet20")
+    assert guessed.weights_hash == named.weights_hash
 
 
 class Mixed(nn.Module):
