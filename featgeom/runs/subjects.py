@@ -32,6 +32,7 @@ from featgeom.errors import BadData
 from featgeom.exact.heads import exact_classes
 from featgeom.exact.numbers import integers, scaled
 from featgeom.features.features import FeatureSet
+from featgeom.remarks import caution
 from featgeom.runs.spool import Spool, is_too_large
 
 POINTS = re.compile(
@@ -161,8 +162,12 @@ class Subjects:
             whole, rows = self._whole(words), self.rows(words)
             if rows is None or " rows" in words or not is_too_large(whole):
                 return self.points(words)
-            spool: Spool = self.once(("spool", self._parsed(words)["split"]), lambda: Spool(whole))
-            self._made["kept", words] = spool.rows(rows)
+            try:
+                spool: Spool = self.once(("spool", self._parsed(words)["split"]), lambda: Spool(whole))
+                self._made["kept", words] = spool.rows(rows)
+            except OSError as error:
+                caution(f"no room beside the features for a copy of them ({error}): memory holds '{words}'")
+                return self.points(words)
         found: NDArray[Any] = self._made["kept", words]
         return found
 

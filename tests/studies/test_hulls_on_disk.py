@@ -9,8 +9,10 @@ import featgeom.limits as limits
 from featgeom import open_run
 from featgeom.arrays import file_map
 from featgeom.limits import set_memory
+from featgeom.remarks import heard
 from featgeom.runs.making import arrays_run
 from featgeom.runs.run import Run
+from featgeom.runs.spool import Spool
 from featgeom.studies import hulls
 
 CLASSES, DIMENSION = 6, 160
@@ -49,6 +51,23 @@ def test_what_is_kept_on_disk_is_what_is_named(tmp_path):
         np.testing.assert_array_equal(again, points)
         np.testing.assert_array_equal(run.subjects.points(of), points)
         assert not again.flags.writeable
+
+
+def test_where_the_disk_is_full_memory_holds_them_and_that_is_said(tmp_path, monkeypatch):
+    run, of = Run(made_run(tmp_path, 4000)), "train/features of class 2"
+    set_memory("1M")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Spool, "rows", full)
+    said = []
+    with heard(said.append):
+        points = run.subjects.kept(of)
+    assert file_map(points) is None
+    np.testing.assert_array_equal(points, run.subjects.points(of))
+    assert len(said) == 1
+    assert "No space left" in said[0]
 
 
 def test_the_study_says_and_proves_the_same(tmp_path):
