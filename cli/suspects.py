@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -85,7 +85,7 @@ def suspects(
         text += f"\n\n{apart.to_text()}" if apart.rows else ""
         text += f"\n\n{apart.note.partition('. ')[0]}."
     page = folder / "suspects.html"
-    result = {table.name: _by_name(table) for table in tables} | {"duplicates_counted": dict(twice.counts)}
+    result = {table.name: table.to_dicts() for table in tables} | {"duplicates_counted": dict(twice.counts)}
     console.result(f"{text}\n\n{page}", result, run, page)
 
 
@@ -94,11 +94,6 @@ def _first(table: Table, most: int) -> str:
     left = len(table.rows) - most
     more = f"\n... and {left:,} more in {table.name}.csv" if left > 0 else ""
     return replace(table, rows=table.rows[:most]).to_text() + more
-
-
-def _by_name(table: Table) -> list[dict[str, Any]]:
-    names = [column.name for column in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in table.rows]
 
 
 command = suspects

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from featgeom.runs.run import Run
 
 NEIGHBOURS = 15
+ASKED = 8192  # samples whose neighbours are looked for in one step
 RTOL = 1e-2  # of the angular distances from hulls
 
 
@@ -116,23 +117,26 @@ def as_far_out(own: Float64, labels: Ints) -> Float64:
     return share
 
 
-def neighbours(training: Labels, part: Labels) -> tuple[Ints, Float64]:
+def neighbours(training: Labels, part: Labels, progress: bool = False) -> tuple[Ints, Float64]:
     """The nearest training features by angle, without itself: rows (n, k) and cosine distances (n, k).
 
     A feature of zeros has no angle: its distances count as 1.
     """
-    index, chord = _nearest(training, part)
+    index, chord = _nearest(training, part, progress)
     mine, theirs = (np.abs(seen.unit).max(axis=1) > 0 for seen in (part, training))
     directed = mine[:, None] & theirs[index]
     return index, np.where(directed, chord**2 / 2, 1.0)
 
 
-def _nearest(training: Labels, part: Labels) -> tuple[Ints, Float64]:
+def _nearest(training: Labels, part: Labels, progress: bool) -> tuple[Ints, Float64]:
     from sklearn.neighbors import NearestNeighbors
 
     k = min(NEIGHBOURS, len(training.labels) - part.itself)
     found = NearestNeighbors(n_neighbors=k + part.itself, algorithm="brute").fit(training.unit)
-    chord, index = found.kneighbors(part.unit)
+    starts = range(0, len(part.unit), ASKED)
+    shown = bar(starts, desc=f"neighbours, {part.split}", disable=not progress)
+    answers = [found.kneighbors(part.unit[start : start + ASKED]) for start in shown]
+    chord, index = (np.concatenate(some) for some in zip(*answers, strict=True))
     if part.itself:
         index = index.copy()
         own = index == np.arange(len(index))[:, None]

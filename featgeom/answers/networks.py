@@ -79,10 +79,7 @@ class Networks:
 
     def to_json(self) -> dict[str, Any]:
         """Rows by the names of their columns."""
-        return {
-            table.name: [dict(zip((c.name for c in table.columns), row, strict=True)) for row in table.rows]
-            for table in (self.networks, self.pairs)
-        }
+        return {table.name: table.to_dicts() for table in (self.networks, self.pairs)}
 
 
 def networks(

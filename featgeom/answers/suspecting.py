@@ -130,7 +130,7 @@ def _ranked(
     """The rows of the most suspicious samples of one part; samples with the ``same`` pixels by name."""
     own, rival = hull_distances(training, part, device, progress)
     ratio, out = hull_ratio(own, rival), as_far_out(own, part.labels)
-    index, cosine = neighbours(training, part)
+    index, cosine = neighbours(training, part, progress)
     other = (training.labels[index] != part.labels[:, None]).sum(axis=1) / max(index.shape[1], 1)
     score = rarity(-part.margin, ratio, other)
     order = np.argsort(-score, kind="stable")[:most]

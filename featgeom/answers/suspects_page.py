@@ -24,7 +24,7 @@ def suspects_page(run: Run, found: Suspects, removals: Table | None = None) -> s
     """One self-contained page, with the samples whose removal separates hulls where they are given."""
     script = resource("suspects.js", "featgeom.answers")
     picture = _pictures(run, found)
-    rows = _by_name(found.table)
+    rows = found.table.to_dicts()
     cards = [
         {
             "sample": row["sample"], "label": row["label"], "suggested": row["suggested"],
@@ -48,11 +48,6 @@ def suspects_page(run: Run, found: Suspects, removals: Table | None = None) -> s
         classes=run.classes,
         removals=removals,
     )
-
-
-def _by_name(table: Table) -> list[dict[str, Any]]:
-    names = [column.name for column in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in table.rows]
 
 
 def _pictures(run: Run, found: Suspects) -> Callable[[str], str | None]:
@@ -83,7 +78,7 @@ def _pairs(table: Table, picture: Callable[[str], str | None]) -> list[dict[str,
             "pixels": shown(row.get("pixels apart")),
             "labels": _labels(row["label A"], row["label B"]),
         }
-        for row in _by_name(table)[:PAIRS_SHOWN]
+        for row in table.to_dicts()[:PAIRS_SHOWN]
     ]  # fmt: skip
 
 

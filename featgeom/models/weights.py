@@ -44,7 +44,8 @@ def load_weights(
     if not fit.complete:
         raise BadCheckpoint(complaint(fit, wanted, name))
     if made := [source for source in fit.names.values() if source not in checkpoint.named.tensors]:
-        remark(f"put together from the parts that the file holds: {_group('weights', made)}")
+        weights_of = _group("weight" if len(made) == 1 else "weights", made)
+        remark(f"put together from parts, read as those of weight normalisation or pruning: {weights_of}")
     own = module.state_dict()
     weights = {}
     for target, source in fit.names.items():

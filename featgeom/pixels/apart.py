@@ -161,7 +161,7 @@ class Keeper:
         with torch.no_grad():
             value, change = exact.below(lambda values: (u * (values - self.z)).sum(1))
         sizes = (u.abs() * (exact.values.detach().abs() + self.z.abs())).sum(1)
-        value = value + change - SLACK * sizes - u.abs().sum(1) * exact.mode.rounded
+        value = value + change - SLACK * sizes
         return (value / u.norm(dim=1) * torch.where(value > 0, 1 - SLACK, 1 + SLACK)).nan_to_num(-math.inf)
 
     def _guess(self, rough: Pass, direction: Line) -> Tensor:

@@ -38,6 +38,10 @@ class Bend:
         """The least and the greatest f between these ends; exact for a function that rises."""
         return self.value(lower), self.value(upper)
 
+    def rounding(self, z: Tensor) -> Tensor:
+        """More than `value` rounds at z."""
+        return 1e-15 * self.value(z).abs()
+
     def asked(self, lower: Tensor, upper: Tensor) -> Tensor:
         """Where narrower ends would help."""
         return lower < upper
@@ -92,6 +96,13 @@ class Kinked(Bend):
 
     def __init__(self, share: float = 0.0) -> None:
         super().__init__(lambda z: functional.leaky_relu(z, share) if share else z.relu(), share, 1.0)
+
+    def ends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Those at both ends; one that is multiplied by the share is rounded outward."""
+        low, high = self.value(lower), self.value(upper)
+        if not self.least:
+            return low, high
+        return low - 1e-15 * low.abs(), high + 1e-15 * high.abs()
 
     def asked(self, lower: Tensor, upper: Tensor) -> Tensor:
         """Where the kink is between the ends."""
@@ -171,8 +182,12 @@ class Smooth(Bend):
             least = float(self.value(torch.tensor(self.bottom, dtype=torch.float64))) - 1e-11
             inside = (lower < self.bottom + 1e-5) & (upper > self.bottom - 1e-5)
             low = torch.where(inside, low.clamp_max(least), low)
-        slack = 1e-14 * (1 + lower.abs() + upper.abs())  # of the library's exponential
+        slack = self.rounding(lower) + self.rounding(upper)
         return low - slack, high + slack
+
+    def rounding(self, z: Tensor) -> Tensor:
+        """Of the library's exponential."""
+        return 1e-14 * (1 + z.abs())
 
     def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
         """What the curvature asks for at most."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from featgeom.errors import Unsupported
 from featgeom.exact.rounding import gamma
@@ -30,7 +31,7 @@ QUESTIONS = {
     "__get__",
 }
 CONSTANTS = {"zeros_like", "ones_like", "new_zeros", "new_ones"}
-REARRANGE = {"flatten", "view", "reshape", "squeeze", "contiguous", "clone", "__getitem__", "pad"}
+REARRANGE = {"flatten", "view", "reshape", "squeeze", "contiguous", "clone", "__getitem__", "pad", "flip"}
 IN_ORDER = {"flatten", "view", "reshape", "contiguous", "clone"}  # of these, what leaves entries in order
 COPYING = {"__getitem__", "pad"}  # of these, what may put one entry in several places
 DROPOUT = {"dropout", "dropout2d", "feature_dropout"}
@@ -38,7 +39,6 @@ AVERAGE = {"avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"}
 BY_CONSTANTS = {"add", "sub", "mul", "div", "neg", "__rsub__", "batch_norm"}
 WEIGHTED = {"conv2d", "linear"}
 IN_PLACE = {"add_": "add", "sub_": "sub", "mul_": "mul", "div_": "div"}
-ROUNDING = 1e-11  # of the terms of an entry of an affine layer: float64 rounds by far less
 WIDER = 1 + 1e-9  # of lengths: float64 rounds by far less
 
 
@@ -83,16 +83,18 @@ Narrow = Callable[[list[Bent], Bent], Bent]
 class Known:
     """What is known of a tensor besides its ends.
 
-    ``point`` is its value at the centre of the ball, twice in the batch as the ends are, and ``energy`` (n,)
-    a bound on its Euclidean distance from it. Of an image moved and scaled entry by entry: ``scale``, by
-    which each pixel's movement is multiplied, also twice. Whether it comes straight from something that
-    bends: ``bent``, and the number of what bent it, ``made``. The pixels that it sees: ``field``. Of a result
-    of something that is not supported: its name, ``lost``.
+    ``point`` is its value at the centre of the ball as it was computed, twice in the batch as the ends are;
+    ``off`` (n,) bounds the Euclidean distance of that from the value without rounding, and ``energy`` (n,)
+    that of the latter from the value at any image of the ball. Of an image moved and scaled entry by entry:
+    ``scale``, by which each pixel's movement is multiplied, also twice. Whether it comes straight from
+    something that bends: ``bent``, and the number of what bent it, ``made``. The pixels that it sees:
+    ``field``. Of a result of something that is not supported: its name, ``lost``.
     """
 
     point: Tensor | None = None
     energy: Tensor | None = None
     scale: Tensor | None = None
+    off: Tensor | None = None
     bent: bool = False
     made: int = -1
     field: Field | None = None
@@ -136,23 +138,58 @@ def by_rows(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *(1,) * (like.ndim - 1))
 
 
+def lengths(values: Tensor) -> Tensor:
+    """No less than the Euclidean length of each row."""
+    return values.reshape(len(values), -1).norm(dim=1) * WIDER
+
+
 def movement(point: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     """A bound (n,) on the Euclidean distance from the point to anything between these ends."""
-    return torch.maximum(upper - point, point - lower).reshape(len(point), -1).norm(dim=1) * WIDER
+    return lengths(torch.maximum(upper - point, point - lower))
 
 
 @torch.no_grad()
-def rounded(
-    input: Tensor,  # noqa: A002
-    weight: Tensor,
-    bias: Tensor | None = None,
-    *_: Any,
-    **__: Any,
-) -> float:
-    """More than float64 rounds in any entry of conv2d or linear, by the sum of its absolute terms."""
-    large = float(input.abs().amax()) if input.numel() else 0.0
-    size = large * float(weight.abs().flatten(1).sum(1).amax())
-    return ROUNDING * (size if bias is None else size + float(bias.abs().amax()))
+def terms_of(func: Any, name: str, args: Any, kwargs: Any, result: Tensor) -> tuple[float, int]:
+    """No less than the absolute terms of any entry of what an operation without bends returned, added up.
+
+    And into how many roundings they go, at most.
+    """
+    if name in REARRANGE | DROPOUT or name == "cat" or not result.numel():
+        return 0.0, 0
+    if name in WEIGHTED:
+        given = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
+        weight, bias = given["weight"], given.get("bias")
+        size = given["input"].abs().amax() * weight.abs().flatten(1).sum(1).amax()
+        size = size if bias is None else size + bias.abs().amax()
+        return float(size), weight[0].numel() + 64
+    sizes = func(args[0].abs(), *args[1:], **kwargs) if name in AVERAGE else result.abs()
+    size = sizes.amax() + (terms_of_norm(func, args, kwargs).amax() if name == "batch_norm" else 0.0)
+    return float(size), ROUNDINGS
+
+
+def terms_of_norm(func: Any, args: Any, kwargs: Any) -> Tensor:
+    """The absolute values of what `batch_norm` adds to its scaled input, added up, for one row.
+
+    A mean and a bias that cancel each other round by their own size.
+    """
+    x = torch.zeros_like(args[0][:1])
+    names = ["running_mean", "running_var", "weight", "bias"]
+    if func is not functional.batch_norm:  # torch.batch_norm, whose arguments come in another order
+        names = names[2:] + names[:2]
+    given = dict(zip(names, args[1:5], strict=False)) | {n: t for n, t in kwargs.items() if n in names}
+    eps = kwargs.get("eps", args[7] if len(args) > 7 else 1e-5)
+    mean, weight, bias = (given.get(n) for n in ("running_mean", "weight", "bias"))
+    result: Tensor = functional.batch_norm(
+        x,
+        None if mean is None else -mean.abs(),
+        given.get("running_var"),
+        None if weight is None else weight.abs(),
+        None if bias is None else bias.abs(),
+        False,
+        0.0,
+        eps,
+    )
+    return result
 
 
 def averaging_norm(func: Any, args: Any, kwargs: Any) -> float:

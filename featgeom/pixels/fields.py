@@ -67,7 +67,20 @@ def owners(inner: Tensor, outer: Tensor) -> Tensor:
     return torch.where(within.any(1), within.to(torch.uint8).argmax(1), len(outer))
 
 
-ALIKE = {"bend", "add", "sub", "mul", "div", "neg", "__rsub__", "batch_norm", "clone", "contiguous", "cat"}
+ALIKE = {
+    "bend",
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "neg",
+    "__rsub__",
+    "batch_norm",
+    "clone",
+    "contiguous",
+    "cat",
+    "flip",
+}
 
 
 def _convolution(

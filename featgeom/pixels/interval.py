@@ -26,6 +26,7 @@ from featgeom.pixels.ends import (
     IN_ORDER,
     QUESTIONS,
     REARRANGE,
+    ROUNDINGS,
     WEIGHTED,
     WIDER,
     Bent,
@@ -35,10 +36,12 @@ from featgeom.pixels.ends import (
     averaging_norm,
     by_rows,
     halves,
+    lengths,
     most_copies,
     movement,
     outward,
     tensors,
+    terms_of_norm,
     unsupported,
 )  # fmt: skip
 from featgeom.pixels.energy import weight_norm
@@ -54,6 +57,7 @@ class IntervalPass(TorchFunctionMode):
     (n,), or inf, around ``centre``, which lie in it. ``narrow(bent, next)`` may return what goes into the
     next operation that bends after ``bent`` with narrower ends and less movement. Ends are moved outward by
     more than float64 can have rounded.
+    The values at the centre are computed too, and a bound on their own rounding goes with them.
     Beside the ends of each entry a bound on the movement of all together is kept (from spectral norms of the
     layers): in a Euclidean ball not every entry can move as far as each can.
     """
@@ -79,6 +83,7 @@ class IntervalPass(TorchFunctionMode):
             torch.cat([centre, centre]),
             energy,
             torch.ones_like(self.start),
+            torch.zeros_like(energy),
             field=Field.of_image(self.start.shape),
         )
 
@@ -159,11 +164,11 @@ class IntervalPass(TorchFunctionMode):
             scale = None if known.scale is None else func(known.scale, *args[1:], **kwargs)
             if name == "pad" and scale is not None:
                 scale = scale - func(torch.zeros_like(x), *args[1:], **kwargs)
-            energy = known.energy
+            energy, off = known.energy, known.off
             copies = most_copies(func, args, kwargs) if name in COPYING else 1
             if copies > 1:  # they move as one, not each by itself
-                energy, scale = energy * copies**0.5 * WIDER, None
-            result = self._keep(func(*args, **kwargs), name, point, energy, scale)
+                energy, off, scale = energy * copies**0.5 * WIDER, off * copies**0.5 * WIDER, None
+            result = self._keep(func(*args, **kwargs), name, point, energy, off, scale)
             if name in IN_ORDER:
                 self.known[result] = replace(self.known[result], made=known.made)
             return result
@@ -179,11 +184,15 @@ class IntervalPass(TorchFunctionMode):
         if self.narrow and not known.bent:
             here = self.narrow(self.bent, here)
         point, ends = halves(known.point)[0], (here.lower, here.upper)
-        energy = torch.minimum(here.energy, movement(point, *ends))
-        # copies, since x may yet be changed in place
-        self.bent.append(replace(here, lower=ends[0].clone(), upper=ends[1].clone(), energy=energy))
-        result = torch.cat(bend.ends(*ends))
-        self._keep(result, name, bend.value(known.point), energy * bend.lipschitz * WIDER)
+        energy, off = torch.minimum(here.energy, movement(point, *ends) + known.off), known.off
+        tight = None if here.tight is None else here.tight + off
+        # copies, since x may yet be changed in place; the movement is asked for from a computed centre
+        self.bent.append(
+            replace(here, lower=ends[0].clone(), upper=ends[1].clone(), energy=energy + off, tight=tight)
+        )
+        result, lipschitz = torch.cat(bend.ends(*ends)), bend.lipschitz * WIDER
+        off = off * lipschitz + lengths(bend.rounding(point))
+        self._keep(result, name, bend.value(known.point), energy * lipschitz, off)
         self.known[result] = replace(self.known[result], bent=True, made=len(self.bent) - 1)
         return result
 
@@ -194,20 +203,25 @@ class IntervalPass(TorchFunctionMode):
         lower, upper = halves(x)
         centre, radius = (lower + upper) / 2, (upper - lower) / 2
         rounding = gamma(weight[0].numel() + 16, "float64")
-        size = func(centre.abs() + radius, weight.abs(), None if bias is None else bias.abs(), *rest, **kw)
+        known = self.known[x]
+        largest = torch.maximum(centre.abs() + radius, halves(known.point)[0].abs())
+        size = func(largest, weight.abs(), None if bias is None else bias.abs(), *rest, **kw)
         middle, error = func(centre, weight, bias, *rest, **kw), rounding * size
         spread = func(radius, weight.abs(), None, *rest, **kw) + error
         low, high = middle - spread, middle + spread
-        known = self.known[x]
-        scale = torch.ones_like(lower) if known.scale is None else halves(known.scale)[0]
-        reach = func(scale.square(), weight.square(), None, *rest, **kw).clamp_min(0).sqrt()
-        each = known.energy if known.scale is None else self.reach
-        reach = reach * by_rows(each, reach) * WIDER + error
+        squares, each = torch.ones_like(lower), known.energy
+        row = func(squares, weight.square(), None, *rest, **kw).clamp_min(0).sqrt() * WIDER
+        reach = row * by_rows(known.off, row) + error  # of the centre's own rounding
+        if known.scale is not None:
+            squares, each = halves(known.scale)[0].square(), self.reach
+            row = func(squares, weight.square(), None, *rest, **kw).clamp_min(0).sqrt() * WIDER
+        reach = reach + row * by_rows(each, row)
         point = func(known.point, weight, bias, *rest, **kw)
         value = halves(point)[0]
         low, high = torch.maximum(low, value - reach), torch.minimum(high, value + reach)
-        energy = known.energy * weight_norm(func.__name__, x.shape, weight, *rest, **kw) * WIDER
-        return self._keep(torch.cat([low, high]), func.__name__, point, energy)
+        norm = weight_norm(func.__name__, x.shape, weight, *rest, **kw) * WIDER
+        off = known.off * norm + lengths(error)
+        return self._keep(torch.cat([low, high]), func.__name__, point, known.energy * norm, off)
 
     def _combined(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
         """Sums and averages of what is held, end by end."""
@@ -215,21 +229,26 @@ class IntervalPass(TorchFunctionMode):
         held = [self.known[t] for t in tensors(args)]
         points = iter([known.point for known in held])
         energy = torch.stack([known.energy for known in held])
+        off = torch.stack([known.off for known in held])
         if name == "cat":
             point = func([next(points) for _ in held], *args[1:], **kwargs)
-            return self._keep(result, name, point, energy.norm(dim=0) * WIDER)
+            return self._keep(result, name, point, energy.norm(dim=0) * WIDER, off.norm(dim=0) * WIDER)
+        at = [halves(known.point)[0].abs() for known in held]
         size = [t.abs() if isinstance(t, Tensor) else t for t in args]
         point = func(*[next(points) if self._is_held(t) else t for t in args], **kwargs)
         if name in {"add", "sub"}:
-            copies = energy.new_tensor([[result.numel() / t.numel()] for t in tensors(args)])
-            energy = (energy * copies.sqrt()).sum(0) * WIDER
+            copies = energy.new_tensor([[result.numel() / t.numel()] for t in tensors(args)]).sqrt()
+            energy, off = ((each * copies).sum(0) * WIDER for each in (energy, off))
+            off = off + lengths(gamma(ROUNDINGS, "float64") * (at[0] + at[1]))
             if name == "add":
-                return self._keep(outward(result, func(*size, **kwargs)), name, point, energy)
+                return self._keep(outward(result, func(*size, **kwargs)), name, point, energy, off)
             lower, upper = halves(args[1])
             result = args[0] - torch.cat([upper, lower])
-            return self._keep(outward(result, size[0] + size[1]), name, point, energy)
-        energy = energy[0] * averaging_norm(func, args, kwargs) * WIDER
-        return self._keep(outward(result, func(*size, **kwargs)), name, point, energy)
+            return self._keep(outward(result, size[0] + size[1]), name, point, energy, off)
+        norm = averaging_norm(func, args, kwargs) * WIDER
+        off = off[0] * norm + lengths(gamma(ROUNDINGS, "float64") * func(at[0], *args[1:], **kwargs))
+        result = outward(result, func(*size, **kwargs))
+        return self._keep(result, name, point, energy[0] * norm, off)
 
     def _by_constants(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
         """Each entry by itself, rising or falling."""
@@ -239,27 +258,45 @@ class IntervalPass(TorchFunctionMode):
         def run(t: Tensor) -> Tensor:
             return func(*args[:at], t, *args[at + 1 :], **kwargs)  # type: ignore[no-any-return]
 
+        def roundings(t: Tensor) -> Tensor:
+            """More than are in run(t), and in its difference from run(0)."""
+            return gamma(ROUNDINGS, "float64") * (t.abs() + 2 * nought.abs() + added)
+
         nought, known = run(torch.zeros_like(x)), self.known[x]
+        added = terms_of_norm(func, args, kwargs) if name == "batch_norm" else 0.0
         one, other = halves(run(x))
         result = torch.cat([torch.minimum(one, other), torch.maximum(one, other)])
         if result.shape != x.shape:
             return self._lose(result, name)
-        result = outward(result, result.abs() + 2 * nought.abs())
-        factor = halves(run(torch.ones_like(x)) - nought)[0].abs()
-        factor = factor.reshape(len(factor), -1).amax(1)
-        scale = None if known.scale is None else run(known.scale) - nought
-        return self._keep(result, name, run(known.point), known.energy * factor * WIDER, scale)
+        wider = roundings(result) * result.new_tensor([[-1.0], [1.0]]).repeat_interleave(len(one), 0).view(
+            -1, *(1,) * (x.ndim - 1)
+        )
+        ones, point = run(torch.ones_like(x)), run(known.point)
+        factor = halves((ones - nought).abs() + roundings(ones))[0]
+        factor = factor.reshape(len(factor), -1).amax(1) * WIDER
+        off = known.off * factor + lengths(halves(roundings(point))[0])
+        scale = None
+        if known.scale is not None:
+            scale = run(known.scale)
+            scale = (scale - nought).abs() + roundings(scale)
+        return self._keep(result + wider, name, point, known.energy * factor, off, scale)
 
     def _is_held(self, value: Any) -> bool:
         return isinstance(value, Tensor) and value in self.known
 
     def _keep(
-        self, result: Tensor, name: str, point: Tensor, energy: Tensor, scale: Tensor | None = None
+        self,
+        result: Tensor,
+        name: str,
+        point: Tensor,
+        energy: Tensor,
+        off: Tensor,
+        scale: Tensor | None = None,
     ) -> Tensor:
         if len(result) != len(self.start) or point.shape != result.shape:
             return self._lose(result, name)
-        energy = torch.minimum(energy, movement(halves(point)[0], *halves(result)))
-        self.known[result] = Known(point, energy, scale)
+        energy = torch.minimum(energy, movement(halves(point)[0], *halves(result)) + off)
+        self.known[result] = Known(point, energy, scale, off)
         return result
 
     def _lose(self, result: Any, name: str) -> Any:

@@ -20,9 +20,12 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.models.classifier import exact_float32
 from featgeom.pixels.bends import Bend
-from featgeom.pixels.ends import CONSTANTS, ROUNDING, WEIGHTED, WIDER, rounded, tensors
+from featgeom.pixels.counting import rounding_of
+from featgeom.pixels.ends import CONSTANTS, WIDER, tensors, terms_of
 from featgeom.pixels.operators import REGISTRY, find_bend
+from featgeom.pixels.rules import plain_name
 
+ROUNDING = 1e-11  # of the terms of an entry: float64 rounds by far less
 AT_ONCE = 8  # columns in one run of the network: more leave the cache
 LIVE = 4000  # bends that a ball may reach
 TRIES = 12  # radii
@@ -79,10 +82,11 @@ class Tangent(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if not any(t in self.derived for t in tensors((args, kwargs))) or func.__name__ in CONSTANTS:
             return func(*args, **kwargs)
-        name = func.__name__ if func.__name__ in REGISTRY else func.__name__.removesuffix("_")
-        if self.first and name in WEIGHTED:
-            self.rounding = max(self.rounding, rounded(*args, **kwargs))
+        name = plain_name(func.__name__)
         result = self._bent(func, name, args, kwargs) if name in REGISTRY else func(*args, **kwargs)
+        if self.first and name not in REGISTRY and isinstance(result, Tensor):
+            size, _ = terms_of(func, name, args, kwargs, result)
+            self.rounding = max(self.rounding, ROUNDING * size)
         for tensor in tensors(result):
             self.derived[tensor] = True
         return result
@@ -116,12 +120,21 @@ class Near:
         with torch.no_grad():
             logits = network(x)[0]
         first.run(network, x)
-        self.rounding = first.slack(logits)
         self.source, self.rivals = source, rivals
         self.lead = logits[source] - logits[rivals]
+        # what is rounded on the way may be multiplied later
+        self.rounding = first.slack(logits) + torch.cat(
+            [self._rounded(part) for part in rivals.split(AT_ONCE)]
+        )
         self.tangent = Tangent(first.met)
         self.lengths: list[Tensor] = []
         self.slope = torch.empty(0)
+
+    def _rounded(self, rivals: Tensor) -> Tensor:
+        """More than the lead over these was rounded by, at the image."""
+        rows = torch.arange(len(rivals))
+        x = self.x.expand(len(rivals), *self.x.shape[1:])
+        return rounding_of(self.network, x, lambda values: values[:, self.source] - values[rows, rivals])
 
     def prepare(self, until: float) -> bool:
         """Finds what each pixel does to each entry that bends, and to the lead; False where time is up."""

@@ -138,8 +138,11 @@ class PiecewisePass(TorchFunctionMode):
             args = (kwargs.pop("input"), *args)
         held = [t for t in tensors((args, kwargs)) if t in self.versions or t in self.lost]
         name = func.__name__
-        if not held or name in QUESTIONS:
+        if not held:
             return func(*args, **kwargs)
+        if name in QUESTIONS:
+            answer = func(*args, **kwargs)
+            return self._lose(answer, name) if isinstance(answer, Tensor) else answer
         if name in CONSTANTS:
             made = func(*args, **kwargs)
             same = held[0] in self.versions and len(made) == len(held[0])
@@ -204,7 +207,10 @@ class PiecewisePass(TorchFunctionMode):
         return x
 
     def _lose(self, result: Any, name: str) -> Any:
-        for tensor in tensors(result):
+        found = list(tensors(result))
+        if not found:  # a number or a truth told the network of its image, or a part of a tensor was set
+            raise _not_linear(name)
+        for tensor in found:
             self.versions.pop(tensor, None)
             self.lost[tensor] = name
         return result

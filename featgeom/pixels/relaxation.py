@@ -21,9 +21,11 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.errors import Unsupported
 from featgeom.models.classifier import exact_float32
-from featgeom.pixels.ends import CONSTANTS, WEIGHTED, Ends, rounded, tensors
+from featgeom.pixels.counting import count_rounding
+from featgeom.pixels.ends import CONSTANTS, Ends, tensors
 from featgeom.pixels.loose import Loose
 from featgeom.pixels.operators import REGISTRY
+from featgeom.pixels.rules import plain_name
 
 SLACK = 1e-9  # of the size of all terms of a bound: float64 rounds by far less
 MULTIPLIERS = 24
@@ -48,16 +50,17 @@ class Relaxed(TorchFunctionMode):
 
     ``loose`` holds what goes into each operation that bends, in order; ``lines`` what was chosen for it,
     filled in by the first pass where nothing was. ``error`` (rows,) is, after a backward pass, a lower bound
-    on what the lines leave out, ``left`` what each live entry has of it, and ``size`` the sum of the absolute
-    values of its parts; ``rounded`` is more than an affine layer rounds. The pass ends at the first operation
-    that bends of which ``loose`` says nothing.
+    on what the lines leave out, ``left`` what each live entry has of it, ``size`` the sum of the absolute
+    values of its parts, and ``rounded`` (rows,) more than all that float64 rounded in the values at the image
+    adds to what is picked of them: what each operation rounds, times its coefficients. The pass ends at the
+    first operation that bends of which ``loose`` says nothing.
     """
 
     def __init__(self, loose: Sequence[Loose], lines: list[Line] | None = None) -> None:
         super().__init__()
         self.loose = loose
         self.lines = lines or [Line() for _ in loose]
-        self.met, self.rounded = 0, 0.0
+        self.met = 0
         self.derived: Any = WeakTensorKeyDictionary()  # what depends on the image, as `IntervalPass` sees it
         self.clear()
 
@@ -65,6 +68,7 @@ class Relaxed(TorchFunctionMode):
         """Before another backward pass."""
         self.error: Any = 0.0
         self.size: Any = 0.0
+        self.rounded: Any = 0.0
         self.left: dict[int, Tensor] = {}
 
     def run(self, network: nn.Module, x: Tensor) -> Tensor:
@@ -137,11 +141,11 @@ class Relaxed(TorchFunctionMode):
         return result
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
-        name = func.__name__ if func.__name__ in REGISTRY else func.__name__.removesuffix("_")
-        if name in WEIGHTED:
-            self.rounded = max(self.rounded, rounded(*args, **kwargs))
+        name = plain_name(func.__name__)
         if name not in REGISTRY:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            count_rounding(func, args, kwargs, result, self._round)
+            return result
         x = args[0] if args else kwargs.pop("input")
         if self.met == len(self.loose):
             raise _Reached(x)
@@ -152,10 +156,13 @@ class Relaxed(TorchFunctionMode):
             return func(x, *args[1:], **kwargs)
         if here.takes != x.shape[1:]:
             raise Unsupported(DIFFERS)
-        result: Tensor = _Bend.apply(bend.windows(x), self.met - 1, self)  # type: ignore[no-untyped-call]
-        result = result.view(len(x), *here.gives)
+        bent: Tensor = _Bend.apply(bend.windows(x), self.met - 1, self)  # type: ignore[no-untyped-call]
+        bent = bent.view(len(x), *here.gives)
         inplace = kwargs.get("inplace") or func.__name__ != name
-        return x.copy_(result) if inplace and not bend.pools else result
+        return x.copy_(bent) if inplace and not bend.pools else bent
+
+    def _round(self, more: Tensor) -> None:
+        self.rounded = self.rounded + more
 
 
 class _Reached(Exception):

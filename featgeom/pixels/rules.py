@@ -60,6 +60,8 @@ def known_call(name: str, args: Any, kwargs: Any, known: Any) -> bool:
         dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
         dims = (dims,) if isinstance(dims, int) else dims
         return dims is not None and all(d % x.ndim for d in dims) and "dtype" not in kwargs
+    if name == "flip":  # of channels, as a network does whose images come in the reverse order
+        return x.ndim == 4 and not kwargs and args[1:] in {(1,), ((1,),)}
     if name == "__getitem__":
         index = args[1] if isinstance(args[1], tuple) else (args[1],)
         whole = index[0] == slice(None) if isinstance(index[0], slice) else False

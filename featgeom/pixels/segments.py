@@ -41,7 +41,7 @@ class ClassPath(Result):
 
 
 def class_paths(
-    classifier: Classifier, f: PixelFunction, a: Tensor, b: Tensor, looks: int
+    classifier: Classifier, f: PixelFunction, a: Tensor, b: Tensor, looks: int, progress: bool = False
 ) -> list[ClassPath]:
     """The sequence of classes on each segment a → b (n, m): exact where that is quick, else looked at.
 
@@ -50,7 +50,7 @@ def class_paths(
     """
     if len(a) and bending_units(classifier.network, f.images(a[:1]), f.device) <= UNITS:
         try:
-            way = pixel_crossings(classifier, f.images(a), f.images(b))
+            way = pixel_crossings(classifier, f.images(a), f.images(b), progress=progress)
         except Unsupported:
             pass
         else:

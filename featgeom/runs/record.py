@@ -108,6 +108,15 @@ class Table:
     def __repr__(self) -> str:
         return f"<Table {self.name}: {self.title}; {len(self.rows):,} rows, {len(self.columns)} columns>"
 
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows, each by the names of the columns.
+
+        >>> Table.of("t", "Two", {Column("a"): [1, 2], Column("b", "s"): [3, 4]}).to_dicts()
+        [{'a': 1, 'b': 3}, {'a': 2, 'b': 4}]
+        """
+        names = [column.name for column in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
     def to_frame(self) -> Any:
         """The table as a `pandas.DataFrame`, every digit kept, units in the headings.
 

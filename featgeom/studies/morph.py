@@ -43,7 +43,7 @@ def study(
     predicted = features.head.classify(points[order])
     like = _pairs_alike(order, predicted)[:alike]
     exact = crossings(features.head, points[like[:, 0]], points[like[:, 1]])
-    walked = _pixel_paths(classifier, images[like[:, 0]], images[like[:, 1]])
+    walked = _pixel_paths(classifier, images[like[:, 0]], images[like[:, 1]], progress)
     counted = np.array([len(path.changes) for path in walked], np.int64)
     how = (
         "computed at every point where the network bends"
@@ -107,12 +107,12 @@ def _pairs_alike(order: Ints, predicted: Ints) -> Ints:
     return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
 
-def _pixel_paths(classifier: Classifier, a: np.ndarray, b: np.ndarray) -> list[ClassPath]:
+def _pixel_paths(classifier: Classifier, a: np.ndarray, b: np.ndarray, progress: bool) -> list[ClassPath]:
     """The classes on each straight segment of pixel space."""
     if not len(a):
         return []
     f = pixel_function(classifier, a, "logits")
-    return class_paths(classifier, f, f.vectors(a, "images"), f.vectors(b, "images"), LOOKS)
+    return class_paths(classifier, f, f.vectors(a, "images"), f.vectors(b, "images"), LOOKS, progress)
 
 
 def _classes_of_frames(classifier: Classifier, features: np.ndarray) -> Ints:

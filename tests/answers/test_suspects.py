@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 import featgeom as fg
-from featgeom.answers.label_views import as_far_out, hull_distances, hull_ratio, label_margins, seen
+from featgeom.answers.label_views import (
+    as_far_out,
+    hull_distances,
+    hull_ratio,
+    label_margins,
+    neighbours,
+    seen,
+)
 from featgeom.answers.suspecting import _suggested, suspects
 from featgeom.answers.suspects_page import suspects_page
 from featgeom.certificates.guarantees import GuaranteedHull
@@ -175,6 +182,18 @@ def test_margins_take_blocks_and_no_table_of_all_rows(monkeypatch, rng):
     label_margins(rng.normal(size=(40, 512)), rng.integers(300, size=40), wide)
     assert tracemalloc.get_traced_memory()[1] < 20e6  # 300 · 300 · 512 numbers are 369 MB
     tracemalloc.stop()
+
+
+def test_neighbours_are_the_same_whatever_the_blocks(digits_run, monkeypatch):
+    training = seen(digits_run, "train")
+    for part in (training, seen(digits_run, "test")):
+        index, cosine = neighbours(training, part)
+        monkeypatch.setattr("featgeom.answers.label_views.ASKED", 100)
+        again = neighbours(training, part)
+        np.testing.assert_allclose(again[1], cosine, atol=1e-5)
+        assert (again[0] == index).mean() > 0.99  # but for equals and what rounding swaps
+        monkeypatch.undo()
+    assert cosine.shape == (500, 15)
 
 
 def test_features_of_zeros_are_near_duplicates_of_nothing(run_of):

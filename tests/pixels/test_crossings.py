@@ -225,3 +225,35 @@ def test_constants_with_rows_of_their_own_are_refused() -> None:
     clf = fg.load_classifier(Rowwise(), pixels=PIXELS)
     with pytest.raises(Unsupported, match="batches of another size"):
         fg.pixel_crossings(clf, *images(2))
+
+
+class Told(nn.Module):
+    """A network that does something by what a number, or a part of a tensor, tells it of its image."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.first, self.second, self.head = way, nn.Linear(72, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.second(self.first(x.flatten(1)).relu())
+        if self.way == "set":
+            x[:, 0] = x[:, 1].tanh() ** 2
+        if self.way == "set where":
+            x[x > 0.1] = 0.05
+        if self.way == "beside":
+            x.data.clamp_(0.0, 0.1)
+        if self.way == "asked" and bool(x.amax() > 1e6):
+            x = x**2
+        if self.way == "number" and float(x.amax()) > 1e6:
+            x = x**2
+        return self.head(x)
+
+
+@pytest.mark.parametrize("way", ["set", "set where", "beside", "asked", "number"])
+def test_what_a_network_is_told_of_its_image_is_seen(way: str) -> None:
+    torch.manual_seed(0)
+    clf, (a, b) = fg.load_classifier(Told(way), pixels=PIXELS), images(2)
+    with pytest.raises(Unsupported, match="not piecewise linear"):
+        fg.pixel_crossings(clf, a, b)
+    with pytest.raises(Unsupported, match="not piecewise linear"):
+        fg.slice_pixels(clf, *images(3), across=8, exact="regions")

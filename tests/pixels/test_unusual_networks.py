@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import featgeom as fg
 from featgeom.errors import Unsupported
 from featgeom.pixels.balls import Balls
 from featgeom.pixels.branching import Prover
@@ -153,3 +156,25 @@ def test_negative_averages_are_refused() -> None:
     balls = Balls(torch.full((1, 1, 2, 2), 0.5).double(), torch.tensor([0.1]).double(), (0.0, 1.0), 2)
     with pytest.raises(Unsupported, match="avg_pool2d"):
         balls.intervals(net)
+
+
+def test_channels_in_the_reverse_order_are_the_same_network() -> None:
+    """Bounds and segments of a network that reverses its channels are those of its first layer reversed."""
+    torch.manual_seed(2)
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(24, 4), nn.Linear(4, 3)
+    ).double()
+    turned = copy.deepcopy(net)
+    with torch.no_grad():
+        turned[0].weight.copy_(net[0].weight.flip(1))
+    shape = (3, 4, 4)
+    plain = fg.load_classifier(turned, pixels=fg.PixelSpec(shape))
+    reverse = fg.load_classifier(net, pixels=fg.PixelSpec(shape, reversed_channels=True))
+    x = np.random.default_rng(0).random((4, *shape))
+    bounds = [fg.pixel_lower_bounds(clf, x, units=64).lower_bound for clf in (plain, reverse)]
+    np.testing.assert_allclose(*bounds, rtol=1e-6)
+    assert (bounds[0] > 0).all()
+    ways = [fg.pixel_crossings(clf, x[:2], x[2:]) for clf in (plain, reverse)]
+    for one, other in zip(ways[0].bends, ways[1].bends, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-10)
+        assert len(one) > 3
