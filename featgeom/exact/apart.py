@@ -6,14 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from featgeom.arrays import Float64, Floats
+from featgeom.arrays import Float64, Floats, file_map, release
 from featgeom.exact.heads import gaps_above, least_margin_bounds
 from featgeom.exact.rounding import U
 
 
 def middles(groups: Sequence[Floats]) -> Float64:
     """The mean of the points of each group, in float64, (k, d)."""
-    return np.stack([group.mean(axis=0, dtype=np.float64) for group in groups])
+    return np.stack([_with_pages_back(group, group.mean(axis=0, dtype=np.float64)) for group in groups])
+
+
+def _with_pages_back(points: Floats, found: Float64) -> Float64:
+    """What was found, once the pages of points on disk are given back."""
+    release(file_map(points))
+    return found
 
 
 def apart_below(groups: Sequence[Floats], times: float = 1.0) -> Float64:
@@ -32,7 +38,10 @@ def apart_below(groups: Sequence[Floats], times: float = 1.0) -> Float64:
     rows = middles(groups)
     flat = np.zeros(len(rows))
     least = np.stack(
-        [least_margin_bounds(points, rows, flat, i, times)[0] for i, points in enumerate(groups)]
+        [
+            _with_pages_back(points, least_margin_bounds(points, rows, flat, i, times)[0])
+            for i, points in enumerate(groups)
+        ]
     )
     long = np.stack([gaps_above(rows, i) for i in range(len(rows))])
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

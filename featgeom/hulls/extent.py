@@ -6,6 +6,7 @@ A distance alone means nothing; these are the lengths of the same space to print
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -171,35 +172,68 @@ def _compare_pairs(
 ) -> tuple[float, Ints]:
     """The longest pair among rows ``order`` (by falling radius): float32 first, float64 where in doubt."""
     d = oracle.points.shape[1]
-    near = torch.cat(
-        [oracle.prepared(oracle.points[order[s : s + 65536]]) for s in range(0, len(order), 65536)]
-    )
-    sizes = (near * near).sum(dim=1)
+    near = _Near(oracle, order)
+    sizes = near.sizes()
     unit = 2.0**oracle.power
     error = 10 * gamma(d + 16, np.float32) * (oracle.radius * unit) ** 2
-    step = 1024
+    step, wide = min(1024, near.most), min(8192, near.most)
     for start in range(0, len(order), step):
         stop = int(np.searchsorted(-radii[order], -(best - radii[order[start]]) / (1 + 1e-12), side="right"))
         if stop <= start:
             break
-        values = torch.empty(min(step, len(order) - start), dtype=torch.float32)
-        for other in range(start, stop, 8192):
-            part = torch.addmm(
-                sizes[other : min(stop, other + 8192)],
-                near[start : start + step],
-                near[other : min(stop, other + 8192)].T,
-                alpha=-2,
-            ).amax(dim=1)
+        own = near.some(start, start + step)
+        values = torch.empty(len(own), dtype=torch.float32)
+        for other in range(start, stop, wide):
+            end = min(stop, other + wide)
+            part = torch.addmm(sizes[other:end], own, near.some(other, end).T, alpha=-2).amax(dim=1)
             values = part.cpu() if other == start else torch.maximum(values, part.cpu())
         squares = (values + sizes[start : start + step].cpu()).to(torch.float64).numpy() + error
         for i in start + np.flatnonzero(squares > (best * unit) ** 2):
-            partners = order[start:stop]
-            apart = oracle.points[partners].astype(np.float64) - oracle.points[order[i]]
-            lengths = np.sqrt(np.einsum("ij,ij->i", apart, apart))
-            far = int(lengths.argmax())
-            if lengths[far] > best:
-                best, rows = float(lengths[far]), np.array([order[i], partners[far]])
+            length, far = _farthest_from(oracle, int(order[i]), order[start:stop], near.most)
+            if length > best:
+                best, rows = length, np.array([order[i], far])
     return best, rows
+
+
+class _Near:
+    """Some rows of the points in float32: held where memory allows, else made again for each look."""
+
+    def __init__(self, oracle: Oracle, order: Ints) -> None:
+        d = oracle.points.shape[1]
+        self.oracle, self.order = oracle, order
+        self.most = int(np.clip(oracle.memory // (32 * d), 64, 65536))  # rows that are made at a time
+        self.held: torch.Tensor | None = None
+        if 4 * d * len(order) <= oracle.memory // 2:
+            self.held = torch.cat(list(self._parts()))
+
+    def sizes(self) -> torch.Tensor:
+        """The squared length of each row."""
+        return torch.cat([(part * part).sum(dim=1) for part in self._parts()])
+
+    def some(self, start: int, stop: int) -> torch.Tensor:
+        """The rows from start to stop."""
+        if self.held is not None:
+            return self.held[start:stop]
+        part = self.oracle.prepared(self.oracle.points[self.order[start:stop]])
+        self.oracle.release()
+        return part
+
+    def _parts(self) -> Iterator[torch.Tensor]:
+        return (self.some(first, first + self.most) for first in range(0, len(self.order), self.most))
+
+
+def _farthest_from(oracle: Oracle, row: int, partners: Ints, most: int) -> tuple[float, int]:
+    """The greatest distance of one point from some others, in float64, and which is so far."""
+    point, best, far = oracle.points[row].astype(np.float64), -1.0, row
+    for start in range(0, len(partners), most):
+        some = partners[start : start + most]
+        apart = oracle.points[some] - point
+        lengths = np.sqrt(np.einsum("ij,ij->i", apart, apart))
+        at = int(lengths.argmax())
+        if lengths[at] > best:
+            best, far = float(lengths[at]), int(some[at])
+    oracle.release()
+    return best, far
 
 
 def enclosing_ball(oracle: Oracle, rtol: float = 1e-9, max_passes: int = 1000) -> Ball:

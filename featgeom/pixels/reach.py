@@ -86,9 +86,10 @@ def reachable(
     if len(found.images) != len(z):
         raise BadArgument(f"found: expected an inversion of {len(z)} targets, got {len(found.images)}")
     exact = (classifier if classifier.device.type == "cpu" else classifier.to("cpu")).to(dtype=torch.float64)
-    f = pixel_function(exact, found.images, "features")
-    images = f.vectors(found.images, "found").clamp(f.low, f.high).view(-1, *f.shape)
-    reach = Reach.of(exact.backbone, f.shape, (f.low, f.high), seconds, UNITS)
+    f, own = (pixel_function(each, found.images, "features") for each in (exact, classifier))
+    low, high = min(f.low, own.low), max(f.high, own.high)  # float32 may round bounds to either side
+    images = f.vectors(found.images, "found").clamp(low, high).view(-1, *f.shape)
+    reach = Reach.of(exact.backbone, f.shape, (low, high), seconds, UNITS)
     goals = torch.from_numpy(z)
     lower = reach.box_distance(goals)
     distance = (f(images.flatten(1)) - goals).norm(dim=1)

@@ -18,6 +18,7 @@ import numpy as np
 
 from featgeom.errors import BadArgument
 from featgeom.files import read_document
+from featgeom.limits import memory_budget
 
 COSTS = Path(__file__).parent / "costs.json"
 MANY = 100  # classes, beyond which not all pairs of hulls are measured
@@ -55,6 +56,16 @@ def _counted(size: Size, points: float) -> float:
     """The work of finding the vertices of a hull of so many points, none where they are not counted."""
     work = points**2 * size.dimension
     return work if work <= MOST_WORK else 0.0
+
+
+def _evidence(size: Size) -> float:
+    """Bytes of the normals that prove what hulls say, held once as numbers and once as the file they go into.
+
+    One for each vertex of a class, where they are counted; one for each question to each of three hulls.
+    """
+    alone = size.samples / size.classes
+    vertices = size.samples if _counted(size, alone) or _counted(size, size.samples) else 0
+    return 2.0 * 8 * size.dimension * (vertices + 3 * size.questions)
 
 
 def _program(size: Size) -> float:
@@ -111,6 +122,7 @@ KNOWN = {  # products in float64 that are made at least, however little they wei
 SHARED = {
     "hulls": ("questions", "vertices", "class vertices", "pairs", "pair count")
 }  # by a cluster's workers
+BOUNDED = ("hulls",)  # studies that leave points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
 
 
@@ -147,18 +159,24 @@ def stored_costs() -> Costs:
     return read_document(COSTS, Costs)
 
 
-def predict(size: Size, speed: float, costs: Costs | None = None) -> list[Cost]:
+def predict(size: Size, speed: float, costs: Costs | None = None, budget: int | None = None) -> list[Cost]:
     """What each study of a run of that size takes on a core that multiplies ``speed``·1e9 numbers a second.
+
+    ``budget`` is the memory in bytes that may be held, if not that which is set: it bounds what hulls hold.
 
     >>> prices = Costs(1, {"overview": Study({"logits": 2.0, "start": 1.0}, {"features": 8e9})})
     >>> predict(Size(900, 100, 50, 20), 4.0, prices)
     [Cost(study='overview', seconds=0.2505, memory=400000.0, shared=0)]
     """
     known = costs or stored_costs()
+    bound = (memory_budget() if budget is None else budget) + _evidence(size)
 
     def cost(name: str, study: Study) -> Cost:
         seconds = {kind: price * WORK[kind](size) / speed for kind, price in study.seconds.items()}
-        memory = sum(price * WORK[kind](size) for kind, price in study.bytes.items())
+        held = {kind: price * WORK[kind](size) for kind, price in study.bytes.items()}
+        if name in BOUNDED and "features" in held:
+            held["features"] = min(held["features"], bound)
+        memory = sum(held.values())
         shared = sum(seconds.get(kind, 0.0) for kind in SHARED.get(name, ()))
         return Cost(name, sum(seconds.values()), memory, shared)
 

@@ -45,7 +45,7 @@ def bounds(found: Found, words: Sequence[str], times: float = 1.0) -> Float64:
         present = [c for c, of in enumerate(words) if found.count(of)]
         result = np.full((len(words),) * 2, np.inf)
         if present:
-            below = apart_below([found.subjects.points(words[c]) for c in present], times)
+            below = apart_below([found.subjects.kept(words[c]) for c in present], times)
             result[np.ix_(present, present)] = below
         return result
 

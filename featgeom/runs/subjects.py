@@ -32,6 +32,8 @@ from featgeom.errors import BadData
 from featgeom.exact.heads import exact_classes
 from featgeom.exact.numbers import integers, scaled
 from featgeom.features.features import FeatureSet
+from featgeom.remarks import caution
+from featgeom.runs.spool import Spool, is_too_large
 
 POINTS = re.compile(
     r"(?P<split>[^/ ]+)/(?P<name>[^/ ]+)"
@@ -144,10 +146,30 @@ class Subjects:
 
     def points(self, words: str) -> NDArray[Any]:
         """The rows that the words name, (n, d). Raises BadData for words that name nothing here."""
+        if ("kept", words) in self._made:
+            return self.kept(words)
         whole, rows = self._whole(words), self.rows(words)
         points = whole if rows is None else whole[rows]
         release(None if rows is None else file_map(whole))
         return points if points.ndim == 2 else points.reshape(len(points), -1)
+
+    def kept(self, words: str) -> NDArray[Any]:
+        """`points`, for who keeps them: in a file that lasts as long, where memory should not hold them.
+
+        That is so where the array is on disk, and twice its size is more than the memory that may be held.
+        """
+        if ("kept", words) not in self._made:
+            whole, rows = self._whole(words), self.rows(words)
+            if rows is None or " rows" in words or not is_too_large(whole):
+                return self.points(words)
+            try:
+                spool: Spool = self.once(("spool", self._parsed(words)["split"]), lambda: Spool(whole))
+                self._made["kept", words] = spool.rows(rows)
+            except OSError as error:
+                caution(f"no room beside the features for a copy of them ({error}): memory holds '{words}'")
+                return self.points(words)
+        found: NDArray[Any] = self._made["kept", words]
+        return found
 
     def labels(self, words: str) -> Ints:
         """The labels of features, numbered anew from 0 in rising order, as machines have them, (n,)."""

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.arrays import Ints
+from featgeom.arrays import Ints, file_map, release
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.hulls import HullDistance, HullVertices
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.separation import separate
+from featgeom.limits import memory_budget
 from featgeom.parallel import in_parallel
 from featgeom.proofs import hulls as proof
 from featgeom.proofs.headings import headed
@@ -27,6 +28,7 @@ from featgeom.runs.run import Run
 from featgeom.runs.sharing import in_parts, shared
 from featgeom.studies.neighbours import Pair, nearest_pairs
 
+LEAST = 1 << 20  # bytes, which a hull has at least to work in
 PAIRS = 16  # of hulls, that are measured at a time
 QUESTIONS = 1024  # to one hull, that a worker answers at a time
 
@@ -64,7 +66,14 @@ def hulls_of_class(
     for hull in hulls:
         more, outer = measured(run, hull, outer, device)
         claims |= more
+        give_back(run.subjects.kept(hull.of), run.subjects.kept(hull.asked))
     return claims
+
+
+def give_back(*arrays: NDArray[Any]) -> None:
+    """Give the pages of arrays on disk back to the system, which reads them again when needed."""
+    for array in arrays:
+        release(file_map(array))
 
 
 class Apart(NamedTuple):
@@ -87,13 +96,19 @@ def some_pairs(device: str, run: Run, pairs: Sequence[tuple[str, Hull, Hull]]) -
     """The same of few pairs, on all cores."""
     found: dict[str, Apart] = {}
     words = {hull.of for _, *both in pairs for hull in both}
-    hulls = {of: ConvexHull(np.ascontiguousarray(run.subjects.points(of)), device) for of in words}
+    points = {of: run.subjects.kept(of) for of in words}
+    share = None  # of memory for each hull, where all of them would not fit
+    if 2 * sum(some.nbytes for some in points.values()) > memory_budget():
+        share = max(LEAST, memory_budget() // len(words))
+    hulls = {of: ConvexHull(some, device, share) for of, some in points.items()}
 
     def measure(start: int, stop: int) -> None:
         for name, a, b in pairs[start:stop]:
             apart = separate(hulls[a.of], hulls[b.of])
             claim = apart.certificate.named(points_a=a.of, points_b=b.of)
             found[name] = Apart(claim, apart.distance)
+            if share is not None:
+                give_back(points[a.of], points[b.of])
 
     in_parallel(measure, len(pairs), 1)
     return {name: found[name] for name, _, _ in pairs}
@@ -110,7 +125,11 @@ def near_pairs(
         named = [(proof.pair_name(samples, a, b), of[a], of[b]) for a, b in pairs]
         return dict(zip(pairs, measured_pairs(run, named, device, progress).values(), strict=True))
 
-    means = {c: run.subjects.points(hull.of).mean(axis=0, dtype=np.float64) for c, hull in of.items()}
+    means = {}
+    for c, hull in of.items():
+        points = run.subjects.kept(hull.of)
+        means[c] = points.mean(axis=0, dtype=np.float64)
+        give_back(points)
     pairs = nearest_pairs(means, below, measure)
     named = {proof.pair_name(samples, a, b): apart for (a, b), apart in pairs.items()}
     return named, unmeasured(below, list(pairs)) * SLACK
@@ -176,12 +195,12 @@ def measured(
 @lru_cache(maxsize=1)
 def convex(run: Run, of: str, device: str) -> ConvexHull:
     """The hull of some points, made once for all that is asked of it in a row."""
-    return ConvexHull(np.ascontiguousarray(run.subjects.points(of)), device=device)
+    return ConvexHull(run.subjects.kept(of), device=device)
 
 
 def questioned(run: Run, hull: Hull, device: str, progress: bool) -> dict[str, Claim]:
     """The distances of all questions, and whether those lie in the hull that may."""
-    about, queries = {"points": hull.of, "queries": hull.asked}, run.subjects.points(hull.asked)
+    about, queries = {"points": hull.of, "queries": hull.asked}, run.subjects.kept(hull.asked)
     points = convex(run, hull.of, device)
     asking = partial(distances, hull, device)
     evidence = in_parts(run, asking, np.arange(hull.questions), QUESTIONS, "questions to a hull", progress)
@@ -197,7 +216,7 @@ def questioned(run: Run, hull: Hull, device: str, progress: bool) -> dict[str, C
 
 def distances(hull: Hull, device: str, run: Run, rows: Ints) -> dict[str, Any]:
     """What proves the distances of some of the questions."""
-    return convex(run, hull.of, device).project(run.subjects.points(hull.asked)[rows]).certificate.evidence
+    return convex(run, hull.of, device).project(run.subjects.kept(hull.asked)[rows]).certificate.evidence
 
 
 @dataclass(frozen=True, eq=False)

@@ -184,6 +184,23 @@ def test_small_networks_are_decided_between_the_ends_of_all_features() -> None:
     np.testing.assert_allclose(found.lower_bound[:2], true, rtol=0.1)  # the time given decides how near
 
 
+@pytest.mark.parametrize("bounds", [(0.1, 0.6), (0.7, 0.9)])
+def test_images_at_bounds_that_float32_rounds_outward_count(bounds: tuple[float, float]) -> None:
+    """The features of an image at the box's corner, small beside its pixels, in the network's own type."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 1), nn.Linear(1, 2))
+    for end in bounds:
+        with torch.no_grad():
+            net[1].weight.fill_(1.0)
+            net[1].bias.fill_(-16 * float(np.float32(end)) + 1e-6)
+        clf = fg.load_classifier(net, pixels=fg.PixelSpec(SHAPE, bounds=bounds))
+        corner = np.full((1, *SHAPE), np.float32(end))
+        z = np.asarray(clf.to(dtype=torch.float64).backbone(torch.from_numpy(corner).double()).detach())
+        start = fg.invert(clf, z, corner, steps=1, restarts=0)
+        found = fg.reachable(clf, z, start, seconds=0.0)
+        assert found.lower_bound[0] == 0
+        assert found.status[0] != fg.Status.UNREACHABLE
+
+
 def test_wrong_use_and_networks_without_bounds_are_named() -> None:
     clf = classifier("plain")
     z = np.asarray(clf.features(some_images(2, 0)), np.float64)

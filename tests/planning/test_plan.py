@@ -124,3 +124,25 @@ def test_what_workers_share_is_a_part_of_the_hulls_alone():
     (more,) = [cost for cost in plan(Size(5000, 5000, 64, 20), speed=5.0).costs if cost.shared]
     assert more.seconds - more.shared == pytest.approx(hulls.seconds - hulls.shared)
     assert more.shared > hulls.shared
+
+
+def test_the_memory_of_hulls_is_bounded_by_what_may_be_held_and_what_proves_them():
+    size = Size(1_280_000, 50_000, 2048, 1000)
+    points = 4.0 * size.samples * size.dimension
+    normals = 16.0 * size.dimension * (size.samples + 3 * size.questions)
+    held = [
+        next(cost.memory for cost in predict(size, 1.0, budget=budget) if cost.study == "hulls")
+        for budget in (1 << 30, 1 << 31)
+    ]
+    assert held[1] - held[0] == pytest.approx(1 << 30)
+    assert normals < held[0] < normals + (1 << 30) + points
+    uncounted = Size(1_280_000, 0, 2048, 2)
+    few = next(cost.memory for cost in predict(uncounted, 1.0, budget=1 << 30) if cost.study == "hulls")
+    assert few < points / 3
+
+
+def test_small_runs_are_predicted_as_they_were_measured():
+    size = Size(2000, 200, 32, 10)
+    held = stored_costs().studies["hulls"].bytes
+    found = next(cost.memory for cost in predict(size, 1.0, budget=1 << 30) if cost.study == "hulls")
+    assert found == pytest.approx(sum(price * WORK[kind](size) for kind, price in held.items()))
