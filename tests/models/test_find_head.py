@@ -15,6 +15,7 @@ import featgeom as fg
 from featgeom.errors import NoAffineHead, Unsupported
 from featgeom.models.self_check import check_head
 from featgeom.models.tape import tensors_returned
+from featgeom.remarks import heard
 
 D, C = 6, 4
 IMAGES = np.random.default_rng(1).random((300, 1, 8, 8)).astype(np.float32)
@@ -329,6 +330,22 @@ def test_a_network_that_is_no_function_of_the_image_is_refused() -> None:
     mixing = Mixing(nn.BatchNorm1d(D, track_running_stats=False), nn.Linear(D, C))
     with pytest.raises(Unsupported, match=r"beside it in the batch.*batch_norm in 'layers\.0' takes mean"):
         fg.load_classifier(mixing, probe=IMAGES)
+
+
+class BlownUp(PoolLinear):
+    """Logits that float32 moves by as much as they differ, by the number of images, as rounding does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        return y + 0.5 * len(x) if y.dtype == torch.float32 else y
+
+
+def test_rounding_alone_is_said_and_not_called_a_dependence() -> None:
+    lines: list[str] = []
+    with heard(lines.append, alone=True):
+        clf = fg.load_classifier(BlownUp(nn.Linear(D, C)).eval(), probe=IMAGES)
+    assert clf.head.dimension == D
+    assert any("rounding moves an image's logits by " in line for line in lines)
 
 
 class Small(PoolLinear):
