@@ -27,25 +27,18 @@ TOGETHER = 256  # segments that one thread walks in a row
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Crossings(Result):
-    """The cells along n segments, one after the other.
+class Paths(Result):
+    """The classes along n segments, one after the other.
 
     Segment i runs through the classes ``cells[first[i]:first[i + 1]]``; ``enter`` and ``leave``, aligned with
     ``cells``, are the parameters t in [0, 1] at which it enters and leaves each (0 at the start, 1 at the
-    end). Use `path` for one segment. The sequence is that of exact arithmetic, and each parameter is within
-    ``error`` (n,) of the crossing, as a fraction of the segment.
+    end). Use `path` for one segment.
     """
-
-    shows = ("changes", "error")
 
     cells: Ints
     enter: Float64
     leave: Float64
     first: Ints
-    error: Float64
-    status: StatusArray
-    certificate: SegmentCells
-    stats: Stats
 
     def path(self, i: int) -> tuple[Ints, Float64]:
         """The classes (m,) along segment i and the parameters (m − 1,) of the crossings between them."""
@@ -56,6 +49,22 @@ class Crossings(Result):
     def changes(self) -> Ints:
         """How many times each segment (n,) changes class."""
         return np.diff(self.first) - 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Crossings(Paths):
+    """`Paths` through the cells of feature space.
+
+    The sequence is that of exact arithmetic, and each parameter is within ``error`` (n,) of the crossing, as
+    a fraction of the segment.
+    """
+
+    shows = ("changes", "error")
+
+    error: Float64
+    status: StatusArray
+    certificate: SegmentCells
+    stats: Stats
 
 
 def crossings(head: AffineHead, z_a: ArrayLike, z_b: ArrayLike) -> Crossings:

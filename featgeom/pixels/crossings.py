@@ -13,48 +13,32 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from featgeom.arrays import Float64, Ints, as_numpy
+from featgeom.boundaries.crossings import Paths
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.lines import LinePieces
 from featgeom.pixels.piecewise import MOST, Largest, runs, together
 from featgeom.progress import bar
-from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PixelCrossings(Result):
-    """The classes along n segments of pixel space, one after the other, and the pieces the network has there.
+class PixelCrossings(Paths):
+    """`Paths` through the classes of pixel space, and the pieces on which the network is affine there.
 
-    Segment i runs through the classes ``cells[first[i]:first[i + 1]]``; ``enter`` and ``leave``, aligned with
-    ``cells``, are the parameters t in [0, 1] at which it enters and leaves each. ``bends[i]`` are the
-    parameters between 0 and 1 at which a ReLU changes its sign, or another entry of a pooling window becomes
-    the largest: between two of them the network is affine, so that ``pieces`` (n,) is one more than there
-    are. Of all this nothing is left out for being small, down to 1e-12 of the segment and of the largest
-    entry of a layer; it is computed in float64 with the network's weights, and not proved. Use `path` for one
-    segment.
+    ``bends[i]`` are the parameters between 0 and 1 at which a ReLU changes its sign on segment i, or another
+    entry of a pooling window becomes the largest: between two of them the network is affine, so that
+    ``pieces`` (n,) is one more than there are. Of all this nothing is left out for being small, down to 1e-12
+    of the segment and of the largest entry of a layer; it is computed in float64 with the network's weights,
+    and not proved.
     """
 
     shows = ("changes", "pieces")
     status: ClassVar[Status] = Status.COMPUTED
 
-    cells: Ints
-    enter: Float64
-    leave: Float64
-    first: Ints
     bends: list[Float64]
     stats: Stats
-
-    def path(self, i: int) -> tuple[Ints, Float64]:
-        """The classes (m,) along segment i and the parameters (m − 1,) of the crossings between them."""
-        part = slice(self.first[i], self.first[i + 1])
-        return self.cells[part], self.leave[part][:-1]
-
-    @property
-    def changes(self) -> Ints:
-        """How many times each segment (n,) changes class."""
-        return np.diff(self.first) - 1
 
     @property
     def pieces(self) -> Ints:
