@@ -92,9 +92,10 @@ def in_batches(
 
     A result is a dataclass of arrays with one row a question; its ``stats`` are those of the first part.
 
-    >>> from featgeom.pixels.segments import ClassPath
-    >>> in_batches(lambda rows: ClassPath(np.arange(5)[rows], np.ones(5)[rows]), 5, 2, "rows").classes
-    array([0, 1, 2, 3, 4])
+    >>> from dataclasses import make_dataclass
+    >>> Squares = make_dataclass("Squares", ["values"])
+    >>> in_batches(lambda rows: Squares(np.arange(5)[rows] ** 2), 5, 2, "rows").values
+    array([ 0,  1,  4,  9, 16])
     """
     starts = bar(range(0, count, size), desc=what, disable=not progress)
     return in_one([ask(slice(i, min(i + size, count))) for i in starts])

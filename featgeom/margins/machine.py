@@ -141,6 +141,10 @@ def _judge(
         # Where C is large, the rounding of tiny slacks weighs more than having none.
         soft, _ = primal_bound(x, y, weight, offset, c, regularised)
         upper, scaled = min(upper, soft), upper < soft
+        # Where no weights at all are best, those found come only as near as the root of their gap.
+        none, _ = primal_bound(x, y, 0 * weight, 0 * offset, c, regularised)
+        if none <= upper:
+            weight, offset, upper, scaled = 0 * weight, 0 * offset, none, False
     if scaled and least > 0:
         weight, offset = weight / least, offset / least
     whole = whole_multipliers(found.multipliers, y[found.rows], balanced=bias == "standard")

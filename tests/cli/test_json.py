@@ -77,7 +77,7 @@ def test_every_command_of_a_run(tmp_path):
     assert viewed["result"]["files"] == {"html": "view.html"}
     assert 0 < guarded["result"]["calibration"]["samples"] < guarded["result"]["calibration"]["of"]
     assert [one["image"] for one in explained["result"]] == ["test:3"]
-    assert len(suspected["result"]) == 4
+    assert len(suspected["result"]["suspects"]) == 4
     assert [row["network"] for row in beside["result"]["networks"]] == [
         "digits (run) [1]",
         "digits (run) [2]",

@@ -58,7 +58,10 @@ def test_every_command_of_feature_space_answers(command, one_part, capsys):
     ("words", "answer"),
     [
         (["explain", "RUN", "PART:0", "PART:5", "-o", "OUT/e.html"], lambda r: [len(r), r[1]["image"][-2:]]),
-        (["suspects", "RUN", "--most", "5", "-o", "OUT/s"], lambda r: [len(r), r[0]["sample"].count(":")]),
+        (
+            ["suspects", "RUN", "--most", "5", "-o", "OUT/s"],
+            lambda r: [len(r["suspects"]), r["suspects"][0]["sample"].count(":")],
+        ),
         (["guard", "RUN", "--false-alarm", "0.5"], lambda r: [r["false_alarm"], r["left"]]),
         (
             ["networks", "RUN", "RUN", "-o", "OUT/n"],

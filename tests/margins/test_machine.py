@@ -215,6 +215,16 @@ def test_constant_features(bias):
     assert constant.status == Status.NOT_SEPARABLE
 
 
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_where_no_weights_are_best_the_objective_is_that_of_none(classes, bias):
+    """Every point once in each class: by symmetry nothing is better than w = 0, with C Σ ξ = C n."""
+    x = np.repeat(np.random.default_rng(classes).normal(size=(6, 3)), classes, axis=0)
+    svm = fg.max_margin(x, np.tile(np.arange(classes), 6), C=0.1, bias=bias)
+    assert svm.status is Status.SOLVED
+    assert svm.objective == pytest.approx(0.1 * len(x), rel=1e-6)
+
+
 def test_a_class_without_samples_is_left_out():
     x, y = sample(39, 3)
     present = y != 1
