@@ -333,6 +333,14 @@ gives their logits.
 """
 
 
+def left_out(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Why networks take no part, and how many for each reason."""
+    short = (
+        re.sub(r":.*|one image.*", "", row["why"], flags=re.S) for row in rows if row["state"] == "left out"
+    )
+    return Counter(why or "take longer" for why in short).most_common()
+
+
 def table(rows: list[dict[str, Any]], names: list[str]) -> str:
     """docs/sweep.md."""
     total = Counter(name.partition(":")[0] for name in names)
@@ -350,12 +358,14 @@ def table(rows: list[dict[str, Any]], names: list[str]) -> str:
         lines.append(
             f"| {zoo} | {count:,} | {len(mine):,} | {states['left out']:,} | {states['passes']:,} | {share} |"
         )
+    said = f"Run are {len(rows):,} of {sum(total.values()):,} networks, of {len(families):,} of"
+    said += f" {len(set(map(family, names))):,} families, by successive states of this version."
     part = [row for row in rows if row["state"] != "left out"]
     passing = sum(row["state"] == "passes" for row in part)
     lines += [
         "",
-        f"Run so far are {len(rows):,} of {sum(total.values()):,} networks, of {len(families):,} of",
-        f"{len(set(map(family, names))):,} families, the smallest first; of the others nothing is known.",
+        said,
+        f"Left out: {', '.join(f'{why} ({count:,})' for why, count in left_out(rows))}.",
         f"Of those that take part {passing:,} of {len(part):,} pass.",
         "",
     ]
