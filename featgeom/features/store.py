@@ -33,6 +33,7 @@ from featgeom.features.shard import Layout
 from featgeom.files import digest_of, named, write_json
 from featgeom.head import AffineHead
 from featgeom.locks import owned
+from featgeom.models.own_files import as_recorded
 from featgeom.models.self_check import SelfCheck, check_head
 from featgeom.remarks import caution
 
@@ -277,6 +278,9 @@ def _fits(layout: Layout, n: int, classes: int) -> bool:
 def _refuse_other(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise BadData unless the store in ``folder`` was made from the same things."""
     there, here = ({k: record.get(k) for k in wanted} for record in (found, wanted))
+    networks = [record["made_from"].get("classifier") for record in (here, there)]
+    if None not in networks:
+        here["made_from"] = {**here["made_from"], "classifier": as_recorded(*networks)}
     different = _differences(there, here)
     if different:
         raise BadData(

@@ -8,6 +8,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import nn
 
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.models.cifar_resnet import of_depth
-from featgeom.models.own_code import imported, with_neighbours
+from featgeom.models.own_code import files_of, imported, with_neighbours
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.reference import REFERENCE
 from featgeom.models.trust import remember
@@ -26,13 +27,16 @@ from featgeom.models.zoos import split_source, zoo_factory
 class Architecture:
     """A way to build a network, the images it takes, and what code it is.
 
-    ``fingerprint`` is the SHA-256 of the user's file, a package with its version, or "built-in".
+    ``fingerprint`` is the SHA-256 of the user's file, a package with its version, or "built-in". ``files``
+    tells, once the network is built, the SHA-256 of the user's own files that this file imports, by their
+    places beside it; None of networks that no file of the user's makes.
     """
 
     name: str
     factory: Callable[..., nn.Module]
     pixels: PixelSpec
     fingerprint: str = "built-in"
+    files: Callable[[], dict[str, str] | None] = lambda: None
 
     @property
     def classes_option(self) -> str | None:
@@ -166,14 +170,17 @@ def _from_file(file: Path, function: str) -> Architecture:
     fingerprint = hashlib.sha256(file.read_bytes()).hexdigest()
     remember(file, fingerprint)
     module = imported(file, fingerprint)
+    files = partial(files_of, file, module)
     found = getattr(module, function, None)
     if isinstance(found, nn.Module):  # a network that the file makes itself
         made = found
-        return Architecture(f"{file.name}:{function}", lambda: copy.deepcopy(made), PixelSpec(), fingerprint)
+        return Architecture(
+            f"{file.name}:{function}", lambda: copy.deepcopy(made), PixelSpec(), fingerprint, files
+        )
     if not callable(found):
         here = [n for n, v in vars(module).items() if callable(v) and v.__module__ == module.__name__]
         raise BadArgument(
             f"{file} has no function, class or network '{function}'{nearest_name(function, here)}"
         )
     factory = with_neighbours(file, module, found)
-    return Architecture(f"{file.name}:{function}", factory, PixelSpec(), fingerprint)
+    return Architecture(f"{file.name}:{function}", factory, PixelSpec(), fingerprint, files)

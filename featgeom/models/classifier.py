@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Classifier:
         name: str,
         arch: str,
         arch_fingerprint: str,
+        arch_files: Mapping[str, str] | None = None,
     ) -> None:
         self.tapped = TappedNetwork(module, pixels, found.tap).requires_grad_(False).eval()
         self.backbone: nn.Module = Backbone(self.tapped).eval()
@@ -59,6 +60,7 @@ class Classifier:
         self.name = name
         self.arch = arch
         self.arch_fingerprint = arch_fingerprint
+        self.arch_files = arch_files
         self.weights_hash = hash_weights(module)
         self.source: dict[str, Any] | None = None
         self._found = found
@@ -157,6 +159,7 @@ class Classifier:
 
     def to_json(self) -> dict[str, Any]:
         """What it is, without where it came from: equal records mean equal features."""
+        files = {} if self.arch_files is None else {"arch_files": dict(self.arch_files)}
         return {
             "name": self.name,
             "arch": self.arch,
@@ -166,6 +169,7 @@ class Classifier:
             "head": self.tap.to_json(),
             "dimension": self.head.dimension,
             "classes": list(self.classes),
+            **files,
         }
 
     def __repr__(self) -> str:

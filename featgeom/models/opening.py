@@ -59,6 +59,7 @@ class Opened:
     name: str
     arch: str
     fingerprint: str
+    files: dict[str, str] | None = None  # see `Architecture`
 
 
 def open_source(source: str | Path | nn.Module, how: Opening) -> Opened:
@@ -104,7 +105,9 @@ def _from_weights(path: Path, checkpoint: Checkpoint, how: Opening) -> Opened:
         pixels = replace(pixels, mean=mean, std=std)
         remark(f"{path}: mean {mean} and std {std} are taken from the normaliser in the file")
     names = recipe.classes if recipe else None
-    return Opened(module, pixels, names, path.stem, architecture.name, architecture.fingerprint)
+    return Opened(
+        module, pixels, names, path.stem, architecture.name, architecture.fingerprint, architecture.files()
+    )
 
 
 def _published(source: str, arch: str | None) -> Opened:

@@ -76,7 +76,9 @@ def load_classifier(
     spec, found = _probed(module, spec, images, network.name, hints)
     given = tuple(classes) if classes is not None else network.classes
     named = _class_names(given, found.head.classes)
-    classifier = Classifier(module, spec, found, named, network.name, network.arch, network.fingerprint)
+    classifier = Classifier(
+        module, spec, found, named, network.name, network.arch, network.fingerprint, network.files
+    )
     for note in found.notes:
         remark(f"{network.name}: {note}")
     if not isinstance(source, nn.Module):

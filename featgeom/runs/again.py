@@ -35,7 +35,7 @@ def network_again(asked: dict[str, Any], folder: Path, arch: str | None, device:
         )
     chosen = arch or source["arch"]
     if chosen and ".py:" in chosen:
-        _require_trust(chosen, model["arch_sha256"], folder, arch is not None)
+        _require_trust(chosen, model, folder, arch is not None)
     elif arch and arch != source["arch"]:
         raise BadArgument(
             f"--arch {arch}: {folder} was made with {source['arch'] or 'no architecture named'}"
@@ -59,7 +59,8 @@ def network_again(asked: dict[str, Any], folder: Path, arch: str | None, device:
     return classifier
 
 
-def _require_trust(arch: str, digest: str | None, folder: Path, named_now: bool) -> None:
+def _require_trust(arch: str, model: dict[str, Any], folder: Path, named_now: bool) -> None:
+    from featgeom.models.own_files import changed_since
     from featgeom.models.trust import was_named
 
     file = Path(arch.rpartition(":")[0]).expanduser()
@@ -67,8 +68,13 @@ def _require_trust(arch: str, digest: str | None, folder: Path, named_now: bool)
         found = digest_of(file)
     except OSError as error:
         raise BadData(f"{file}: the architecture of {folder} cannot be read ({error.strerror})") from None
-    if found != digest:
-        raise BadData(f"{file}: has changed since {folder} was made; make the run again, or restore the file")
+    mend = "make the run again, or restore the file"
+    if found != model["arch_sha256"]:
+        raise BadData(f"{file}: has changed since {folder} was made; {mend}")
+    said = model.get("arch_files")  # None in runs of versions that did not record them
+    if said is not None and (other := changed_since(file, said)):
+        place = file.parent / other[0]
+        raise BadData(f"{place}: {file} imports it, and it has changed since {folder} was made; {mend}")
     if not named_now and not was_named(file, found):
         raise BadArgument(
             f"{folder}: builds its network by code in {file}, which you have not named; read it and, if you "

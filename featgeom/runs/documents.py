@@ -52,6 +52,7 @@ class ModelSaid(msgspec.Struct):
     dimension: Natural
     classes: Annotated[list[str], msgspec.Meta(min_length=1)]
     arch_sha256: str | None = None
+    arch_files: dict[str, Digest] | None = None
     weights_sha256: Digest | None = None
     notes: list[str] = []
     pixels: dict[str, Any] | None = None

@@ -29,6 +29,7 @@ from featgeom.files import NAME, digest_of, json_bytes, parsed, read_json
 from featgeom.locks import owned
 from featgeom.models.classifier import Classifier
 from featgeom.models.opening import Opening
+from featgeom.models.own_files import as_recorded, changed
 from featgeom.models.pixel_spec import PixelSpec
 from featgeom.models.sources import load_classifier
 from featgeom.options import checked_seed
@@ -276,6 +277,12 @@ def write_run(
             except BadData as error:
                 caution(f"{error}; written again")
             else:
+                if files := changed(run.asked["model"].get("arch_files"), model.get("arch_files")):
+                    raise BadData(
+                        f"{folder}: holds another run ({files[0]}, which its architecture imports, differs); "
+                        "choose another folder with -o"
+                    )
+                asked["model"] = as_recorded(asked["model"], run.asked["model"])
                 for key, value in asked.items():
                     if run.asked[key] != value:
                         raise BadData(

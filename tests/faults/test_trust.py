@@ -126,3 +126,102 @@ def test_pages_of_a_run_with_a_published_source_ask_no_network(copied, tmp_path,
         run.study(study)
     run.report()
     assert featgeom(["view", str(copied), "--html", str(tmp_path / "v.html"), "--quiet"]) == 0
+
+
+WITH_NEIGHBOUR = """
+from torch import nn
+from layers import Scaled
+def net():
+    return nn.Sequential(Scaled(), nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 10))
+"""
+LAYERS = """
+from pathlib import Path
+from torch import nn
+from constants.gain import GAIN
+Path({marker!r}).touch()
+class Scaled(nn.Module):
+    def forward(self, x):
+        return GAIN * x
+"""
+
+
+@pytest.fixture
+def with_neighbours(tmp_path):
+    """A run whose network is built by a file that imports one beside it, and that one of a package."""
+    folder, marker = tmp_path / "code", tmp_path / "ran"
+    (folder / "constants").mkdir(parents=True)
+    (folder / "arch.py").write_text(WITH_NEIGHBOUR)
+    (folder / "layers.py").write_text(LAYERS.format(marker=str(marker)))
+    (folder / "constants" / "gain.py").write_text("GAIN = 1.0\n")
+    net = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 10))
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    assert featgeom(analysis(tmp_path)) == 0
+    marker.unlink()
+    return tmp_path / "run", folder, marker
+
+
+def analysis(place):
+    words = ["extract", str(place / "net.pth"), "digits", "--arch", f"{place}/code/arch.py:net"]
+    return [*words, "--split", "test", "-o", str(place / "run"), "--quiet"]
+
+
+@pytest.mark.parametrize("which", ["layers.py", "constants/gain.py"])
+def test_a_neighbour_that_was_edited_is_not_run(which, with_neighbours, tmp_path, capsys):
+    run, folder, marker = with_neighbours
+    assert fg.open_run(run).classifier().head.dimension == 5
+    marker.unlink(missing_ok=True)
+    (folder / which).write_text((folder / which).read_text().replace("GAIN", "GAIN ") + "# edited\n")
+    for arch in (None, f"{folder}/arch.py:net"):
+        with pytest.raises(BadData, match=rf"{which}: .*arch\.py imports it, and it has changed since"):
+            fg.open_run(run, arch=arch).classifier()
+    assert featgeom(["flips", str(run)]) == 2
+    assert not marker.exists()
+    assert featgeom(analysis(tmp_path)) == 2  # nor are features of both joined
+    assert f"({which}, which its architecture imports, differs)" in capsys.readouterr().err
+
+
+def test_a_neighbour_that_is_gone_or_hides_another_is_told(with_neighbours):
+    run, folder, marker = with_neighbours
+    (folder / "torch.py").write_text("raise AssertionError\n")
+    with pytest.raises(BadData, match=r"torch\.py: .*arch\.py imports it"):
+        fg.open_run(run).classifier()
+    (folder / "torch.py").unlink()
+    (folder / "constants" / "gain.py").unlink()
+    with pytest.raises(BadData, match=r"constants/gain\.py: .*arch\.py imports it"):
+        fg.open_run(run).classifier()
+    assert not marker.exists()
+
+
+def test_files_that_nothing_imports_may_change(with_neighbours):
+    run, folder, _ = with_neighbours
+    (folder / "train.py").write_text("raise AssertionError\n")
+    assert fg.open_run(run).classifier().head.dimension == 5
+
+
+def test_runs_that_do_not_tell_of_neighbours_still_open_and_go_on(with_neighbours, tmp_path):
+    run, _, _ = with_neighbours
+    asked = json.loads((run / "run.json").read_text())
+    assert set(asked["model"].pop("arch_files")) == {"layers.py", "constants/gain.py"}
+    commit(run, "run", {"run.json": json_bytes(asked)})
+    manifest = run / "features" / "test" / "manifest.json"
+    kept = json.loads(manifest.read_text())
+    del kept["made_from"]["classifier"]["arch_files"]
+    manifest.write_text(json.dumps(kept))
+    assert fg.open_run(run).classifier().head.dimension == 5
+    assert featgeom(analysis(tmp_path)) == 0
+
+
+def test_features_of_code_that_has_changed_are_not_taken_for_those_of_the_new(with_neighbours, tmp_path):
+    _, folder, _ = with_neighbours
+    images, arch = fg.load_images("digits", split="test"), f"{folder}/arch.py:net"
+
+    def features():
+        clf = fg.load_classifier(tmp_path / "net.pth", arch=arch, pixels=fg.PixelSpec((1, 8, 8)))
+        return fg.extract(clf, images, store=tmp_path / "store"), clf
+
+    first, _ = features()
+    (folder / "constants" / "gain.py").write_text("GAIN = 3.0\n")
+    with pytest.raises(BadData, match=r"constants/gain\.py"):
+        features()
+    clf = fg.load_classifier(tmp_path / "net.pth", arch=arch, pixels=fg.PixelSpec((1, 8, 8)))
+    assert abs(clf.features(images.images).sum()) > 1.5 * abs(first.features.sum())  # in one process, too
