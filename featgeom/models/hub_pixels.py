@@ -27,7 +27,7 @@ def hub_pixels(transformers: ModuleType, name: str) -> PixelSpec:
     written, _ = transformers.ImageProcessingMixin.get_image_processor_dict(name)
     source = f"hf:{name}"
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(name)
+        processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
         config = json.loads(processor.to_json_string())
         preprocess = HubProcessor({**config, "image_processor_type": type(processor).__name__}, source)
         seen = _shades_seen(preprocess.processor)

@@ -94,6 +94,11 @@ def load_pretrained(source: str) -> Pretrained:
         raise
     except Exception as error:
         first = _first(error)
+        if "contains custom code" in str(error):  # without a word on it, transformers asks the terminal
+            raise Unsupported(
+                f"'{source}': brings code of its own, which is not run; build it in Python and give "
+                "the module to load_classifier, or write it by torch.export"
+            ) from error
         if "torchvision" in str(
             first
         ):  # transformers imports what it stands on only when asked for a network
@@ -178,7 +183,7 @@ def _torchvision_pixels(weights: Any) -> PixelSpec:
 
 
 def _transformers_pretrained(transformers: ModuleType, name: str) -> Pretrained:
-    module = transformers.AutoModelForImageClassification.from_pretrained(name)
+    module = transformers.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
     labels = module.config.id2label
     classes = tuple(labels[index] for index in range(len(labels)))
     try:

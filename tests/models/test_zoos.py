@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def test_a_torchvision_that_transformers_stumbles_over_is_told(monkeypatch: pyte
     """It imports torchvision only when a network is asked for, and then says nothing of why."""
     import transformers
 
-    def broken(name: str) -> Any:
+    def broken(name: str, **_: Any) -> Any:
         try:
             raise RuntimeError("operator torchvision::nms does not exist")
         except RuntimeError as error:
@@ -170,6 +171,32 @@ def test_published_weights_of_transformers(tmp_path: Path) -> None:
     assert clf.residual < 1e-5
 
 
+@pytest.mark.parametrize("part", ["config.json", "preprocessor_config.json"])
+def test_code_that_a_published_network_brings_is_not_run_whatever_the_terminal_says(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])
+    transformers.ResNetForImageClassification(config).save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"image_mean": [0.5, 0.4, 0.3], "image_std": [1, 1, 1]}'
+    )
+    said = json.loads((tmp_path / part).read_text())
+    said["auto_map"] = {"AutoModelForImageClassification": "own.Net", "AutoConfig": "own.Config"}
+    said["auto_map"] |= {"AutoImageProcessor": "own.Processor"}
+    said |= {"model_type": "own", "image_processor_type": "Processor"}
+    (tmp_path / part).write_text(json.dumps(said))
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    if part == "config.json":
+        with pytest.raises(Unsupported, match="brings code of its own, which is not run"):
+            fg.load_classifier(f"hf:{tmp_path}", probe=IMAGES)
+    else:
+        assert fg.load_classifier(f"hf:{tmp_path}", probe=IMAGES).pixels.mean == (0.5, 0.4, 0.3)
+    assert not (tmp_path / "ran").exists()
+
+
 PROCESSORS = (
     "Beit", "Bit", "CLIP", "ConvNext", "DeiT", "EfficientNet", "Levit", "MobileNetV2", "MobileViT", "PPLCNet",
     "Perceiver", "PoolFormer", "Pvt", "Segformer", "Siglip", "TextNet", "ViT",
@@ -218,7 +245,7 @@ def test_a_processor_of_another_kind_is_refused(tmp_path: Path, monkeypatch: pyt
 
     transformers.ViTImageProcessor().save_pretrained(tmp_path)
     transformers.ResNetConfig().save_pretrained(tmp_path)
-    monkeypatch.setattr(transformers.AutoImageProcessor, "from_pretrained", lambda name: Mirrored())
+    monkeypatch.setattr(transformers.AutoImageProcessor, "from_pretrained", lambda name, **_: Mirrored())
     monkeypatch.setattr(transformers, "Mirrored", Mirrored, raising=False)
     with pytest.raises(Unsupported, match="not its geometry and then its values"):
         hub_pixels(transformers, str(tmp_path))
