@@ -278,9 +278,9 @@ def _fits(layout: Layout, n: int, classes: int) -> bool:
 def _refuse_other(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise BadData unless the store in ``folder`` was made from the same things."""
     there, here = ({k: record.get(k) for k in wanted} for record in (found, wanted))
-    now, then = (record["made_from"].get("classifier") for record in (here, there))
-    if now and then:
-        here["made_from"] = {**here["made_from"], "classifier": as_recorded(now, then)}
+    now, then = wanted["made_from"], found["made_from"]
+    if "classifier" in now and "classifier" in then:
+        here["made_from"] = {**now, "classifier": as_recorded(now["classifier"], then["classifier"])}
     different = _differences(there, here)
     if different:
         raise BadData(
