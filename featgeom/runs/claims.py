@@ -9,18 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from featgeom.arrays import file_map, release
 from featgeom.certificates.claim import KINDS, Claim
 from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
 from featgeom.data.npz import packed, read_arrays
 from featgeom.errors import BadArgument, BadData, FeatgeomError
+from featgeom.exact.fields import specs
 from featgeom.files import json_bytes, read_json, write_whole
 from featgeom.runs.evidence import Arrays, restored, stored
 from featgeom.runs.subjects import Subjects
+from featgeom.shelf import Shelf
 
 FORMAT = 2
 
@@ -68,8 +72,13 @@ large a logit
     return Path(folder) / f"{name}.json"
 
 
-def claim_files(name: str, claims: Mapping[str, Claim], subjects: Subjects) -> dict[str, bytes | memoryview]:
-    """The files that `save_claims` writes, by name, that which is read first last."""
+def claim_files(
+    name: str, claims: Mapping[str, Claim], subjects: Subjects, folder: Path | None = None
+) -> dict[str, bytes | memoryview]:
+    """The files that `save_claims` writes, by name, that which is read first last.
+
+    What memory should not hold of them is put into a file without a name in ``folder``.
+    """
     arrays = Arrays()
     entries = []
     for label, claim in claims.items():
@@ -79,7 +88,7 @@ def claim_files(name: str, claims: Mapping[str, Claim], subjects: Subjects) -> d
         entry = {"name": label, "kind": claim.kind, "count": len(claim), "about": about, "fields": fields}
         entries.append(entry | {"sha256": _digest_of(entry)})
     return {
-        f"{name}.npz": packed(arrays),
+        f"{name}.npz": packed(arrays, folder),
         f"{name}.json": json_bytes({"format": FORMAT, "claims": entries}),
     }
 
@@ -123,6 +132,60 @@ def is_bare(claim: Claim) -> bool:
     return isinstance(claim, GuaranteedHull | BrokenHull) and len(claim.points) == 0
 
 
+def told(claim: Claim) -> Claim:
+    """What a claim says, of the same shapes, without what it is about and what only proves it.
+
+    So are held claims that were checked: where a proof tells of them, it needs no more. It proves nothing.
+    """
+    gone = [*(name for names in claim.subjects.values() for name in names), *claim.unsaid]
+    return replace(claim, **{name: _blank(getattr(claim, name)) for name in gone})
+
+
+def is_told(claim: Claim) -> bool:
+    """Whether a claim is only `told`."""
+    return any(is_blank(getattr(claim, name)) for names in claim.subjects.values() for name in names)
+
+
+def blank(shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array that takes no room, of what no claim may hold.
+
+    >>> blank((2, 1))
+    array([[nan],
+           [nan]])
+    """
+    return np.broadcast_to(np.float64(np.nan), shape)
+
+
+def is_blank(value: object) -> bool:
+    """Whether an array is `blank`."""
+    if not isinstance(value, np.ndarray) or value.size < 2 or any(value.strides):
+        return False
+    return value.dtype == np.float64 and bool(np.isnan(value.flat[0]))
+
+
+def _blank(value: Any) -> Any:
+    """The same without its content."""
+    return csr_array(value.shape) if isinstance(value, csr_array) else blank(np.shape(value))
+
+
+def give_back(claim: Claim) -> None:
+    """Give the pages of a claim's arrays on disk back to the system, which reads them again when needed."""
+    for name, _ in specs(claim):
+        value = getattr(claim, name)
+        for array in (value.data, value.indices) if isinstance(value, csr_array) else (value,):
+            release(file_map(array))
+
+
+def set_aside(claim: Claim, shelf: Shelf) -> Claim:
+    """The same claim with what only proves it on a shelf."""
+    on_disk = {name: shelf.put(value) for name in claim.unsaid if _is_array(value := getattr(claim, name))}
+    return replace(claim, **on_disk) if on_disk else claim
+
+
+def _is_array(value: object) -> TypeGuard[NDArray[Any]]:
+    return isinstance(value, np.ndarray)
+
+
 def load_claims(path: Path | str, subjects: Subjects) -> list[StoredClaim]:
     """`read_claims`, all at once."""
     return list(read_claims(path, subjects))
@@ -160,7 +223,7 @@ def read_claims(path: Path | str, subjects: Subjects) -> StoredClaims:
     if document.get("format") != FORMAT or not isinstance(document.get("claims"), list):
         raise BadData(f"{path}: not a list of claims in format {FORMAT}")
     try:
-        arrays = read_arrays(path.with_suffix(".npz"))
+        arrays = read_arrays(path.with_suffix(".npz"), folder=path.parent)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{path.with_suffix('.npz')}: damaged ({error})") from None
     return StoredClaims(document["claims"], arrays, subjects)
