@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from threading import Event
+from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featgeom.errors import BadArgument, FeatgeomError, Unsupported
@@ -78,7 +78,7 @@ def _local(workers: int) -> Iterator[Client]:
     environment = dict.fromkeys((VARIABLE, *LIBRARIES), each)
     environment |= {BUDGET: str(memory_budget() // workers), MOST: str(max_memory())}
     try:
-        with _uninterrupted():
+        with held_back(), _uninterrupted():
             made = LocalCluster(
                 n_workers=workers, threads_per_worker=1, memory_limit=0, env=environment, security=True,
                 dashboard_address="localhost:0", silence_logs=logging.CRITICAL,
@@ -104,6 +104,33 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Heed an interruption (Ctrl-C) that comes meanwhile afterwards, and the second of them at once.
+
+    Python drops what is raised while an object is cleared away, as the answers of dask are when they have
+    been read; and whoever is interrupted in the midst of reading one gets no other.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if current_thread() is not main_thread() or not callable(before):
+        yield
+        return
+    came: list[Any] = []
+
+    def note(*given: Any) -> None:
+        came.append(given)
+        if len(came) > 1:
+            before(*given)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
 
 
 @contextmanager
@@ -155,11 +182,14 @@ def in_order(task: Callable[[Given], Made], items: Sequence[Given]) -> Iterator[
     try:
         while True:
             room = AHEAD + 2 * sum(client.nthreads().values()) - len(waiting)
-            waiting += [client.submit(task, item, pure=False) for _, item in zip(range(room), todo)]
+            with held_back():
+                waiting += [client.submit(task, item, pure=False) for _, item in zip(range(room), todo)]
             if not waiting:
                 return
             _await(client, waiting[0])
-            yield waiting.popleft().result()
+            with held_back():
+                made = waiting.popleft().result()
+            yield made
     except KilledWorker:
         why = "several workers ended in the midst of the same task; they may lack memory (--memory)"
         raise FeatgeomError(why) from None

@@ -178,7 +178,9 @@ def give_back(claim: Claim) -> None:
 
 def set_aside(claim: Claim, shelf: Shelf) -> Claim:
     """The same claim with what only proves it on a shelf."""
-    on_disk = {name: shelf.put(value) for name in claim.unsaid if _is_array(value := getattr(claim, name))}
+    on_disk: dict[str, Any] = {
+        name: shelf.put(value) for name in claim.unsaid if _is_array(value := getattr(claim, name))
+    }
     return replace(claim, **on_disk) if on_disk else claim
 
 

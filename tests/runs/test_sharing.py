@@ -16,7 +16,7 @@ from featgeom.runs import sharing
 from featgeom.runs.claims import load_claims
 from featgeom.runs.letters import Letters, written
 from featgeom.studies import hulls, nearest_flips
-from featgeom.workers import _clients, in_order
+from featgeom.workers import _clients, held_back, in_order
 from featgeom_cli.main import run as featgeom_run
 
 pytest.importorskip("distributed")
@@ -280,6 +280,42 @@ def test_an_interruption_comes_to_this_process_alone(two):
     of_workers = two.run(signal.pthread_sigmask, signal.SIG_BLOCK, [])
     assert all(signal.SIGINT in held_back for held_back in of_workers.values())
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def interrupting(monkeypatch, name):
+    """Lets one interruption come while dask does something with an answer; how many have come."""
+    from distributed.client import Future
+
+    real, came = getattr(Future, name), []
+
+    def interrupted(self, *given):
+        if not came:
+            came.append(name)
+            signal.raise_signal(signal.SIGINT)
+        return real(self, *given)
+
+    monkeypatch.setattr(Future, name, interrupted)
+    return came
+
+
+@pytest.mark.parametrize("name", ["release", "result", "add_done_callback"])
+def test_an_interruption_is_never_lost_and_the_workers_can_be_asked_again(two, monkeypatch, name):
+    """As while an answer that was read is cleared away (``release``), where Python drops what is raised."""
+    came = interrupting(monkeypatch, name)
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(abs, range(-50, 0)))
+    assert came == [name]
+    assert list(in_order(abs, [-1, -2])) == [1, 2]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_second_interruption_is_heeded_at_once():
+    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it was not")
+    with held_back():
+        pass
 
 
 def test_processes_that_cannot_be_started_are_told_in_a_line(monkeypatch):
