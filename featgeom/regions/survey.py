@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -42,9 +43,17 @@ def survey(head: AffineHead, points: Floats) -> Survey:
 
     What float64 leaves open of a feature, or cannot hold, is decided as `margins` does.
     """
-    rows = max(1, BLOCK_ENTRIES // max(head.dimension, head.classes))
-    some = blocks(points, max(1, points[:1].nbytes) * rows)
-    parts = [_of_block(head, block, pair_norms(head)) for block in some] or [_none()]
+    some = blocks(points, max(1, points[:1].nbytes) * rows_at_once(head))
+    return joined_surveys([_of_block(head, block, pair_norms(head)) for block in some] or [_none()])
+
+
+def rows_at_once(head: AffineHead) -> int:
+    """How many features are surveyed at once: how theirs are rounded does not depend on those before them."""
+    return max(1, BLOCK_ENTRIES // max(head.dimension, head.classes))
+
+
+def joined_surveys(parts: Sequence[Survey]) -> Survey:
+    """What was found of some features after others, as one."""
     return Survey(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Survey)))
 
 

@@ -12,8 +12,10 @@ from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from featgeom.certificates.claim import Claim
-from featgeom.runs.claims import StoredClaim, about_of, bare, blank, is_bare, is_blank, is_told
+from featgeom.runs.claims import StoredClaim, about_of, blank, is_bare, is_blank, is_told
 from featgeom.runs.subjects import Subjects
 
 SUBJECTS = object()  # stands for what claims are about, in what is sent
@@ -64,8 +66,11 @@ def _again(
     known: Subjects,
 ) -> Claim:
     """A claim of its evidence and of what it is ``about``; ``without`` its points, where it had none."""
-    claim = kind(**evidence, **known.fields(kind, about), words=words)
-    return bare(claim) if without else claim
+    if without:
+        head = known.head.weight, known.head.bias
+        points = np.zeros((0, known.head.weight.shape[1]))
+        return kind(**evidence, points=points, weight=head[0], bias=head[1], words=words)
+    return kind(**evidence, **known.fields(kind, about), words=words)
 
 
 def _told_again(kind: type[Claim], values: dict[str, Any]) -> Claim:

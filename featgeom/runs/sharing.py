@@ -66,6 +66,16 @@ def shared(
     yield from bar(made, desc=what, total=len(items), disable=not progress)
 
 
+def together(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """The items in groups of ``size`` for the workers of a `cluster`, where one is in use; else one by one.
+
+    >>> together([1, 2, 3], 2)
+    [[1], [2], [3]]
+    """
+    step = size if in_use() else 1
+    return [items[start : start + step] for start in range(0, len(items), step)]
+
+
 def images_are_shared(run: Run) -> bool:
     """Whether a `cluster` is in use whose workers find network and images where run.json says.
 

@@ -106,14 +106,23 @@ class Subjects:
         made: Made = self._made[what]
         return made
 
+    def know(self, rows: Mapping[str, Ints], predicted: Mapping[str, Ints] | None = None) -> None:
+        """Take from who knows which rows some words name, and the ``predicted`` classes of some parts."""
+        self._rows |= rows
+        self._classes |= predicted or {}
+
     def predicted(self, split: str) -> Ints:
         """The class that the head gives each sample, exactly, (n,)."""
         if split not in self._classes:
             part = self._part(split)
             each = blocks(part.features, min(AT_ONCE, memory_budget() // 4))
-            found = [exact_classes(block, self.head.weight, self.head.bias) for block in each]
+            found = [self.classified(block) for block in each]
             self._classes[split] = np.concatenate(found) if found else np.zeros(0, np.int64)
         return self._classes[split]
+
+    def classified(self, points: Floats) -> Ints:
+        """The class that the head gives each of some points (n, d), exactly, (n,)."""
+        return exact_classes(points, self.head.weight, self.head.bias)
 
     def means(self, split: str) -> Float64:
         """The mean of the samples of each class that are predicted so, rounded once, (C, d); NaN of none."""
@@ -197,7 +206,12 @@ class Subjects:
             return np.zeros(d), np.full(d, np.inf)
         if not words.startswith(BOX):
             raise BadData(f"'{_short(words)}' is no domain")
-        ends = [(b.min(axis=0), b.max(axis=0)) for b in blocks(self.points(words.removeprefix(BOX)))]
+        of = words.removeprefix(BOX)
+        return self._ends(of) if of.startswith("record/") else self.once(words, lambda: self._ends(of))
+
+    def _ends(self, words: str) -> tuple[Float64, Float64]:
+        """The least and the greatest of every coordinate of the points that the words name."""
+        ends = [(b.min(axis=0), b.max(axis=0)) for b in blocks(self.points(words))]
         low, high = np.min([e[0] for e in ends], axis=0), np.max([e[1] for e in ends], axis=0)
         return low.astype(np.float64), high.astype(np.float64)
 

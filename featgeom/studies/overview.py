@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from featgeom.collapse import NeuralCollapse, neural_collapse
 from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
 from featgeom.limits import memory_budget
-from featgeom.progress import bar, doing
+from featgeom.progress import doing
 from featgeom.proofs import overview as proof
 from featgeom.proofs.headings import headed
 from featgeom.proofs.overview import QUANTILES, UNIT
@@ -24,14 +25,18 @@ from featgeom.proofs.proof import Found, proved
 from featgeom.regions.guarantee import guarantees
 from featgeom.regions.radius import surveyed_radius
 from featgeom.regions.running import AsRun, surveyed_run
-from featgeom.regions.survey import survey
+from featgeom.regions.survey import Survey, joined_surveys, rows_at_once, survey
 from featgeom.runs.claims import bare
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.runs.sharing import shared, together
 from featgeom.runs.subjects import of_class
 from featgeom.status import Status
+from featgeom.workers import in_use
 
 NEAREST_SHOWN = 12
+CLASSES = 16  # whose hulls a worker looks at at a time
+SURVEYED = 4096  # samples that a worker surveys at a time, about
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
@@ -41,7 +46,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     are radii of balls in which the head's class cannot change; they say nothing about pixels.
     """
     with doing("class and nearest boundary of all samples", disable=not progress):
-        parts = {split: Part.of(run, split) for split in run.splits}
+        parts = {split: Part.of(run, split, progress) for split in run.splits}
     reference, question = parts[run.reference_split], parts[run.question_split]
     guarantees, claims = guaranteed_hulls(run, progress)
     for split, part in parts.items():
@@ -119,11 +124,12 @@ class Part:
     as_run: AsRun
 
     @classmethod
-    def of(cls, run: Run, split: str) -> Part:
+    def of(cls, run: Run, split: str, progress: bool = False) -> Part:
         """Classify every sample exactly and measure its distance to the nearest boundary."""
-        features, predicted = run.features(split), run.subjects.predicted(split)
-        head, points, start = features.head, features.features, time.perf_counter()
-        seen = survey(head, points)
+        features, start = run.features(split), time.perf_counter()
+        head, points = features.head, features.features
+        seen = surveyed(run, split, progress)
+        predicted = run.subjects.predicted(split)
         radii = surveyed_radius(head, points, seen, start)
         correct = predicted == features.labels
         running = surveyed_run(head, points, features.predictions, seen)
@@ -133,6 +139,26 @@ class Part:
     def accuracy(self) -> float:
         """Share of samples whose predicted class is their label."""
         return float(self.correct.mean())
+
+
+def surveyed(run: Run, split: str, progress: bool) -> Survey:
+    """The survey of a part, some of it by each worker of a `cluster`; its classes are known then."""
+    head, n = run.subjects.head, len(run.features(split))
+    if not in_use() or not n:
+        return survey(head, run.features(split).features)
+    size = rows_at_once(head)
+    step = size * max(1, SURVEYED // size)
+    asked = [(split, start, start + step) for start in range(0, n, step)]
+    classes, found = zip(*shared(run, survey_of_some, asked, f"survey of {split}", progress), strict=True)
+    run.subjects.know({}, {split: np.concatenate(classes)})
+    return joined_surveys(found)
+
+
+def survey_of_some(run: Run, asked: tuple[str, int, int]) -> tuple[Ints, Survey]:
+    """The classes and the survey of consecutive samples of a part."""
+    split, start, stop = asked
+    points = run.features(split).features[start:stop]
+    return run.subjects.classified(points), survey(run.subjects.head, points)
 
 
 @dataclass(frozen=True)
@@ -155,19 +181,35 @@ class ClassGuarantee:
 
 def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], dict[str, Any]]:
     """The guarantee of each class's hull, of all its samples and of those that are predicted right."""
-    known, head = run.subjects, run.subjects.head
+    known, predicted = run.subjects, run.subjects.predicted(run.reference_split)
     large = 2 * run.features(run.reference_split).features.nbytes > memory_budget()
+    asked = [
+        (label, predicted[known.rows(of_class(run.reference_split, label))] == label)
+        for label in range(len(run.classes))
+    ]
     found, claims = [], {}
-    for label in bar(range(len(run.classes)), desc="hulls in their cells", disable=not progress):
+    work = partial(hulls_in_cells, large)
+    for some, made in shared(run, work, together(asked, CLASSES), "hulls in their cells", progress):
+        found += some
+        claims |= made
+    return found, claims
+
+
+def hulls_in_cells(
+    large: bool, run: Run, asked: Sequence[tuple[int, NDArray[np.bool_]]]
+) -> tuple[list[ClassGuarantee], dict[str, Any]]:
+    """The guarantees of some classes, given which samples of each are correct; where ``large``, bare."""
+    known, head = run.subjects, run.subjects.head
+    found, claims = [], {}
+    for label, correct in asked:
         whole, right = (of_class(run.reference_split, label, right) for right in (False, True))
-        points, rows = known.points(whole), known.rows(whole)
-        correct = known.predicted(run.reference_split)[rows] == label
+        points = known.points(whole)
         choices = {"all": np.ones(len(points), bool), "correct": correct}
-        asked = {samples: chosen for samples, chosen in choices.items() if chosen.any()}
+        chosen = {samples: mask for samples, mask in choices.items() if mask.any()}
         if correct.all():
-            asked.pop("correct", None)  # the hull is the same
-        found_here = guarantees(head, points, label, list(asked.values())) if asked else []
-        made = dict(zip(asked, found_here, strict=True))
+            chosen.pop("correct", None)  # the hull is the same
+        found_here = guarantees(head, points, label, list(chosen.values())) if chosen else []
+        made = dict(zip(chosen, found_here, strict=True))
         for samples, of in (("all", whole), ("correct", right)):
             if not choices[samples].any():
                 found.append(ClassGuarantee(label, samples, 0, Status.UNDECIDED, -np.inf, 0.0, 0, 0.0))

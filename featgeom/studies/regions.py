@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from featgeom.arrays import Floats, Ints, blocks
 from featgeom.certificates.claim import Claim
 from featgeom.hulls.hull import ConvexHull
-from featgeom.progress import bar, doing
+from featgeom.progress import doing
 from featgeom.proofs import regions as proof
 from featgeom.proofs.headings import headed
 from featgeom.proofs.proof import Found, proved
@@ -17,9 +21,11 @@ from featgeom.regions.domains import Box
 from featgeom.regions.shares import Shares
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.runs.sharing import shared, together
 from featgeom.status import Status
 
 SAMPLES = 100_000  # of the observed box, for the shares of the classes
+BALLS, CLASSES = 1, 16  # whose largest ball, and whose hull, a worker looks at at a time
 WITNESSES = 2_000  # features tried as evidence before a linear program is
 PROGRAM_WORK = 5e8  # of all linear programs of a kind, each of (classes times dimensions)^1.5
 
@@ -46,8 +52,10 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         met = meetings(head, cells.domain, pairs, reference.features[::step], allowed)
     degree = np.bincount(pairs[met.tie_rows >= 0].ravel(), minlength=len(classes))
     empty = {c: cells.is_empty(c) for c in np.flatnonzero(degree == 0).tolist()[:allowed]}
-    each = bar(range(len(classes)), desc="largest balls", disable=not progress)
-    balls = [boxed.chebyshev(c) for c in each] if proof.sought(Found.of(run, {})) else []
+    balls = dict[str, Claim]()
+    sought = list(range(len(classes))) if proof.sought(Found.of(run, {})) else []
+    for made in shared(run, largest_balls, together(sought, BALLS), "largest balls", progress):
+        balls |= made
     shares = boxed.shares(SAMPLES, seed=run.seed)
     margins = cells.margins(question.features)
 
@@ -56,9 +64,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         "no-ties": met.no_ties.named(domain=domain),
     }
     claims |= {f"empty-{c}": e.certificate.named(domain=domain) for c, e in empty.items() if e.certificate}
-    claims |= {
-        f"ball-{c}": b.certificate.named(domain=observed) for c, b in enumerate(balls) if b.certificate
-    }
+    claims |= balls
     claims[f"classes-{run.question_split}"] = margins.certificate.named(
         points=f"{run.question_split}/features"
     )
@@ -93,6 +99,16 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     )
 
 
+def largest_balls(run: Run, classes: Sequence[int]) -> dict[str, Claim]:
+    """The claims about the largest balls in the cells of some classes, in the observed box."""
+    observed = f"box of {run.reference_split}/features"
+    cells, claims = Cells(run.subjects.head, Box(*run.subjects.box(observed))), dict[str, Claim]()
+    for c in classes:
+        if (claim := cells.chebyshev(c).certificate) is not None:
+            claims[f"ball-{c}"] = claim.named(domain=observed)
+    return claims
+
+
 def every_pair(count: int) -> Ints:
     """Every two classes, (C(C − 1)/2, 2)."""
     return np.stack(np.triu_indices(count, 1), axis=1).astype(np.int64)
@@ -122,17 +138,32 @@ def border_counts(classes: Ints, rivals: Ints, count: int) -> Ints:
 
 def guaranteed_inside(run: Run, device: str, progress: bool) -> dict[str, Claim]:
     """For each class the guarantee of its hull, and which questions of that class lie in it."""
-    claims: dict[str, Claim] = {}
-    asked, cells = Found.of(run, {}), Cells(run.subjects.head)
-    for c in bar(range(len(run.classes)), desc="hulls in their cells", disable=not progress):
-        of, queries = proof.reference(asked, c), proof.question(asked, c)
-        hull = run.subjects.points(of)
+    found, known, claims = Found.of(run, {}), run.subjects, dict[str, Claim]()
+    asked = []
+    for c in range(len(run.classes)):
+        words = proof.reference(found, c), proof.question(found, c)
+        asked.append((c, *words, {name: known.rows(name) for name in words}))
+    work = partial(guarantee_and_inside, device)
+    for made in shared(run, work, together(asked, CLASSES), "hulls in their cells", progress):
+        claims |= made
+    return claims
+
+
+Asked = tuple[int, str, str, dict[str, Any]]  # a class, the words for its hull and its questions, their rows
+
+
+def guarantee_and_inside(device: str, run: Run, asked: Sequence[Asked]) -> dict[str, Claim]:
+    """The same of some classes."""
+    known, cells, claims = run.subjects, Cells(run.subjects.head), dict[str, Claim]()
+    for c, of, queries, rows in asked:
+        known.know(rows)
+        hull = known.points(of)
         if not len(hull):
             continue
         kept = cells.guarantee(hull, c)
         claims[f"guarantee-{c}"] = kept.certificate.named(points=of)
-        if kept.status is Status.GUARANTEED and asked.count(queries):
-            found = ConvexHull(hull, device=device).contains(run.subjects.points(queries))
+        if kept.status is Status.GUARANTEED and len(rows[queries]):
+            found = ConvexHull(hull, device=device).contains(known.points(queries))
             claims[f"inside-{c}"] = found.certificate.named(points=of, queries=queries)
     return claims
 

@@ -17,6 +17,7 @@ from featgeom.certificates.claim import Claim
 from featgeom.errors import BadArgument
 from featgeom.features.features import FeatureSet
 from featgeom.runs.run import Run
+from featgeom.runs.sharing import shared
 from featgeom.runs.subjects import of_class
 from featgeom.status import Status
 
@@ -43,6 +44,13 @@ def stored_slices(
     """
     drawn: list[dict[str, Any]] = []
     claims: dict[str, Claim] = {}
+    asked = [
+        (triple.points, of, run.subjects.rows(of))
+        for triple in triples
+        for of in (of_class(run.reference_split, c, True) for c in sorted(set(triple.classes)))
+        if traces
+    ]
+    made = shared(run, traced, asked, "traces of hulls")
     for number, triple in enumerate(triples):
         plane = Plane.through(*triple.points)
         window = plane.window(triple.points, margin=0.35)
@@ -50,15 +58,11 @@ def stored_slices(
         claims[f"slice-{number}"] = part.certificate
         found = {}
         for c in sorted(set(triple.classes)) if traces else ():
-            of = of_class(run.reference_split, c, True)
-            chosen = run.subjects.points(of)
-            if not len(chosen):
-                continue
-            trace = slice_hull(chosen, plane, rtol=TRACE_RTOL, pivots=TRACE_PIVOTS)
-            claims[f"trace-{number}-{c}"] = trace.certificate.named(points=of)
-            if trace.status is not Status.INFEASIBLE:
-                shapes = {side: _corners(getattr(trace, side)) for side in ("inner", "outer")}
-                found[str(c)] = {**shapes, "gap": trace.gap, "samples": len(chosen)}
+            claim, shapes = next(made)
+            if claim is not None:
+                claims[f"trace-{number}-{c}"] = claim
+            if shapes:
+                found[str(c)] = shapes
         drawn.append(
             {
                 "names": list(triple.names),
@@ -71,6 +75,24 @@ def stored_slices(
             }
         )
     return drawn, claims
+
+
+def traced(run: Run, asked: tuple[Float64, str, Any]) -> tuple[Claim | None, dict[str, Any]]:
+    """The trace of the hull of some samples, told by words and rows, on the plane through three points.
+
+    That is its claim, and what is drawn of it; None and nothing where there is none.
+    """
+    through, of, rows = asked
+    run.subjects.know({of: rows})
+    chosen = run.subjects.points(of)
+    if not len(chosen):
+        return None, {}
+    trace = slice_hull(chosen, Plane.through(*through), rtol=TRACE_RTOL, pivots=TRACE_PIVOTS)
+    claim = trace.certificate.named(points=of)
+    if trace.status is Status.INFEASIBLE:
+        return claim, {}
+    shapes = {side: _corners(getattr(trace, side)) for side in ("inner", "outer")}
+    return claim, {**shapes, "gap": trace.gap, "samples": len(chosen)}
 
 
 def decided_view(classes: tuple[int, ...], part: FeatureSet) -> dict[str, Any] | None:

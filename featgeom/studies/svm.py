@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from featgeom.proofs.machines import KINDS
 from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
+from featgeom.runs.sharing import shared
 from featgeom.status import Status
 
 MOST_PAIRS = 45
@@ -39,16 +41,14 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     right = run.subjects.predicted(run.reference_split) == features.labels
     x, y = run.subjects.points(samples), features.labels[right]
     with doing("machines of all classes", disable=not progress):
-        whole = whole_machines(head, x, y, run.seed)
+        whole = whole_machines(run, samples, x, y)
     pairs, left_out = chosen_pairs(head, x, y)
-    of_pairs = pair_machines(head, x, y, pairs, run.seed, progress)
+    of_pairs = pair_machines(run, pairs, progress)
     accuracy = float(right.mean())
     loss = float(cross_entropy(head, features.features, features.labels).mean())
-    claims = {f"machine-{kind}": svm.certificate.named(samples=samples) for kind, (svm, _) in whole.items()}
+    claims = {f"machine-{kind}": svm.certificate for kind, (svm, _) in whole.items()}
     claims |= {
-        f"pair-{a}-{b}-{kind}": svm.certificate.named(
-            samples=f"{run.reference_split}/features of classes {a}, {b} predicted as labelled"
-        )
+        f"pair-{a}-{b}-{kind}": svm.certificate
         for (a, b), found in of_pairs.items()
         for kind, (svm, _) in found.items()
     }
@@ -107,20 +107,55 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     )
 
 
-def whole_machines(head: AffineHead, x: Floats, y: Ints, seed: int) -> dict[str, Compared]:
+def whole_machines(run: Run, samples: str, x: Floats, y: Ints) -> dict[str, Compared]:
     """One machine of all classes for each kind of bias; empty where they would be too large."""
-    machines = machines_of(x, y, KINDS)
-    return {kind: (svm, compare_head(head, svm, x, y, seed=seed)) for kind, svm in machines.items()}
+    if not small_enough(x, y):
+        return {}
+    asked = [((kind,), samples, run.subjects.rows(samples)) for kind in KINDS]
+    machines = {
+        kind: one for made in shared(run, compared, asked, "machines of all") for kind, one in made.items()
+    }
+    solved = len(machines) == len(KINDS) and all(is_solved(svm) for svm, _ in machines.values())
+    return machines if solved else {}
+
+
+Asked = tuple[tuple[str, ...], str, Any]  # kinds of bias, the words for some samples, and their rows
+
+
+def compared(run: Run, asked: Asked) -> dict[str, Compared]:
+    """Machines on some samples of the reference, each compared with the head, by kind of bias.
+
+    Only those are compared whose objective is finite.
+    """
+    kinds, samples, rows = asked
+    run.subjects.know({samples: rows})
+    features, found = run.features(run.reference_split), dict[str, Compared]()
+    x, y = run.subjects.points(samples), np.asarray(features.labels)[rows]
+    for kind in kinds:
+        svm = max_margin(x, y, bias=kind)
+        svm = replace(svm, certificate=svm.certificate.named(samples=samples))
+        if np.isfinite(svm.objective):
+            found[kind] = svm, compare_head(features.head, svm, x, y, seed=run.seed)
+    return found
+
+
+def small_enough(x: Floats, y: Ints) -> bool:
+    """Whether there is a machine of all classes, and it is not too large."""
+    count = len(np.unique(y))
+    return count >= 2 and (count - 1) * (x.shape[1] + 1) <= MOST_UNKNOWNS
+
+
+def is_solved(svm: LinearSVM) -> bool:
+    """Whether a machine exists and was found."""
+    return svm.status in (Status.SOLVED, Status.PRECISION_LIMIT)
 
 
 def machines_of(x: Floats, y: Ints, kinds: tuple[str, ...], C: float = np.inf) -> dict[str, LinearSVM]:
     """Machines of all classes by kind of bias; none where they would be too large, or one does not exist."""
-    count = len(np.unique(y))
-    if count < 2 or (count - 1) * (x.shape[1] + 1) > MOST_UNKNOWNS:
+    if not small_enough(x, y):
         return {}
     machines = {kind: max_margin(x, y, C=C, bias=kind) for kind in kinds}
-    solved = all(svm.status in (Status.SOLVED, Status.PRECISION_LIMIT) for svm in machines.values())
-    return machines if solved else {}
+    return machines if all(map(is_solved, machines.values())) else {}
 
 
 def chosen_pairs(head: AffineHead, x: Floats, y: Ints) -> tuple[list[tuple[int, int]], int]:
@@ -138,21 +173,15 @@ def chosen_pairs(head: AffineHead, x: Floats, y: Ints) -> tuple[list[tuple[int, 
 
 
 def pair_machines(
-    head: AffineHead, x: Floats, y: Ints, pairs: list[tuple[int, int]], seed: int, progress: bool
+    run: Run, pairs: list[tuple[int, int]], progress: bool
 ) -> dict[tuple[int, int], dict[str, Compared]]:
-    """Both kinds of machine for every pair of classes."""
-    from featgeom.progress import bar
-
-    result = {}
-    for pair in bar(pairs, desc="machines of pairs", disable=not progress):
-        rows = np.isin(y, pair)
-        some, labels = x[rows], y[rows]
-        machines = {kind: max_margin(some, labels, bias=kind) for kind in KINDS}
-        if all(np.isfinite(svm.objective) for svm in machines.values()):
-            result[pair] = {
-                k: (svm, compare_head(head, svm, some, labels, seed=seed)) for k, svm in machines.items()
-            }
-    return result
+    """Both kinds of machine for every pair of classes, where both are found."""
+    asked: list[Asked] = []
+    for a, b in pairs:
+        words = f"{run.reference_split}/features of classes {a}, {b} predicted as labelled"
+        asked.append((KINDS, words, run.subjects.rows(words)))
+    made = zip(pairs, shared(run, compared, asked, "machines of pairs", progress), strict=True)
+    return {pair: found for pair, found in made if len(found) == len(KINDS)}
 
 
 def values_of(svm: LinearSVM, compared: HeadComparison) -> dict[str, Any]:
