@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from featgeom.certificates.claim import Claim
-from featgeom.runs.claims import StoredClaim, about_of, bare, blank, is_bare, is_blank, is_told
+from featgeom.runs.claims import StoredClaim, about_of, bare, is_bare
 from featgeom.runs.subjects import Subjects
+from featgeom.runs.told import blank, is_blank, is_told
 
 SUBJECTS = object()  # stands for what claims are about, in what is sent
 
