@@ -24,11 +24,12 @@ from featgeom.proofs.checking import check_declared, check_record, fallen, missi
 from featgeom.proofs.proof import Found
 from featgeom.proofs.studies import NONE, PROOFS
 from featgeom.runs.checks import SHOWN, Check, check_stored, total
-from featgeom.runs.claims import StoredClaim, StoredClaims, give_back, read_claims, told
+from featgeom.runs.claims import StoredClaim, StoredClaims, read_claims
 from featgeom.runs.documents import ResultSaid
 from featgeom.runs.record import Column, Record, Table
 from featgeom.runs.sharing import features_files, shared
 from featgeom.runs.subjects import Subjects
+from featgeom.runs.told import give_back, told
 from featgeom.status import Status
 from featgeom.workers import in_use
 

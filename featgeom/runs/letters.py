@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from featgeom.certificates.claim import Claim
-from featgeom.runs.claims import StoredClaim, about_of, blank, is_bare, is_blank, is_told
+from featgeom.runs.claims import StoredClaim, about_of, is_bare
 from featgeom.runs.subjects import Subjects
+from featgeom.runs.told import blank, is_blank, is_told
 
 SUBJECTS = object()  # stands for what claims are about, in what is sent
 

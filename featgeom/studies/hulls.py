@@ -23,10 +23,10 @@ from featgeom.proofs.headings import headed
 from featgeom.proofs.hulls import SAMPLES, Hull
 from featgeom.proofs.neighbours import FIRST, MOST_ASKED, SLACK, TIMES, unmeasured
 from featgeom.proofs.proof import Found, proved
-from featgeom.runs.claims import set_aside
 from featgeom.runs.record import Finding, Record
 from featgeom.runs.run import Run
 from featgeom.runs.sharing import in_parts, shared
+from featgeom.runs.told import set_aside
 from featgeom.shelf import Shelf, held_at_once
 from featgeom.studies.neighbours import Pair, nearest_pairs
 

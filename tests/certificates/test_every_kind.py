@@ -13,7 +13,8 @@ from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.exact.fields import specs
 from featgeom.exact.rounding import rounded_up
 from featgeom.runs.checks import check_claim, verify_claims
-from featgeom.runs.claims import is_told, load_claims, save_claims, told
+from featgeom.runs.claims import load_claims, save_claims
+from featgeom.runs.told import is_told, told
 from featgeom.status import Status
 
 

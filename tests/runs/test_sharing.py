@@ -298,6 +298,15 @@ def interrupting(monkeypatch, name):
     return came
 
 
+@pytest.fixture
+def interruptible():
+    """As in a terminal: a process that a shell starts in the background has interruptions ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("name", ["release", "result", "add_done_callback"])
 def test_an_interruption_is_never_lost_and_the_workers_can_be_asked_again(two, monkeypatch, name):
     """As while an answer that was read is cleared away (``release``), where Python drops what is raised."""
@@ -309,6 +318,7 @@ def test_an_interruption_is_never_lost_and_the_workers_can_be_asked_again(two, m
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_the_second_interruption_is_heeded_at_once():
     with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)

@@ -20,6 +20,7 @@ from truths import TRUTHS
 
 from featgeom import open_run
 from featgeom.certificates.classes import ClassBall
+from featgeom.certificates.hulls import HullVertices
 from featgeom.exact.fields import specs
 from featgeom.exact.heads import ExactHead
 from featgeom.runs.claims import load_claims
@@ -307,6 +308,25 @@ def test_who_is_a_vertex_of_a_hull_of_one_point():
     fields = {"points": np.ones((1, 2)), "rows": rows, "inside": rows < 0, "normal": np.zeros((3, 2))}
     fields["support"] = [(np.zeros(0, int), np.zeros(0))] * 3
     assert list(Claim("hull-vertices", fields).verdicts()) == ["proved", "refuted", "refuted"]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.float32, np.float64])
+def test_a_normal_may_be_whole_numbers_and_what_it_proves_is_the_same(kind):
+    points = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
+    normal = np.array([[1, 1], [-1, 0], [0, -1], [-1, -1]]).astype(kind)
+    fields = {"points": points, "rows": np.arange(4), "inside": np.zeros(4, bool), "normal": normal}
+    fields["support"] = [(np.zeros(0, int), np.zeros(0))] * 4
+    assert list(Claim("hull-vertices", fields).verdicts()) == ["proved"] * 3 + ["refuted"]
+    claim = HullVertices(points, np.arange(4), np.zeros(4, bool), csr_array((4, 4)), normal)
+    assert [status.name for status in claim.check().status] == ["PROVED"] * 3 + ["REFUTED"]
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.bool_, np.float16])
+def test_other_numbers_are_no_normal(kind):
+    fields = {"points": np.ones((2, 2)), "rows": np.arange(2), "inside": np.zeros(2, bool)}
+    fields |= {"normal": np.ones((2, 2), kind), "support": [(np.zeros(0, int), np.zeros(0))] * 2}
+    with pytest.raises(ValueError, match="normal is of a wrong type"):
+        Claim("hull-vertices", fields)
 
 
 def test_a_run_in_which_nothing_is_decided_is_no_success(run, capsys):
