@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ PATIENCE = 20  # seconds in which a scheduler has to answer
 SOON = 5  # seconds after which it is said that no worker is there
 AHEAD = 4  # tasks that wait beside those that workers have, so that what comes back does not fill memory
 _clients: list[Client] = []
+_dropped = Event()  # an interruption
 
 
 @contextmanager
@@ -60,7 +62,11 @@ def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterato
     if importlib.util.find_spec("distributed") is None:
         needs = "workers and schedulers need dask.distributed"
         raise Unsupported(f"{needs}: python -m pip install 'featgeom[cluster]'")
-    with _silent(), _local(workers) if workers is not None else _elsewhere(str(scheduler)) as client:
+    with (
+        _silent(),
+        _noting(),
+        _local(workers) if workers is not None else _elsewhere(str(scheduler)) as client,
+    ):
         _clients.append(client)
         try:
             yield
@@ -134,6 +140,32 @@ def held_back() -> Iterator[None]:
 
 
 @contextmanager
+def _noting() -> Iterator[None]:
+    """Note an interruption that Python drops all the same, as while it collects garbage at another time."""
+    before = sys.unraisablehook
+
+    def note(dropped: sys.UnraisableHookArgs) -> None:
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            _dropped.set()
+        else:
+            before(dropped)
+
+    _dropped.clear()
+    sys.unraisablehook = note
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _heed() -> None:
+    """Raise an interruption that was dropped."""
+    if _dropped.is_set():
+        _dropped.clear()
+        raise KeyboardInterrupt
+
+
+@contextmanager
 def _elsewhere(scheduler: str) -> Iterator[Client]:
     """The workers of a scheduler that somebody else started, and stops."""
     from distributed import Client
@@ -181,6 +213,7 @@ def in_order(task: Callable[[Given], Made], items: Sequence[Given]) -> Iterator[
     waiting: deque[Any] = deque()
     try:
         while True:
+            _heed()
             room = AHEAD + 2 * sum(client.nthreads().values()) - len(waiting)
             with held_back():
                 waiting += [client.submit(task, item, pure=False) for _, item in zip(range(room), todo)]
@@ -189,6 +222,7 @@ def in_order(task: Callable[[Given], Made], items: Sequence[Given]) -> Iterator[
             _await(client, waiting[0])
             with held_back():
                 made = waiting.popleft().result()
+            _heed()
             yield made
     except KilledWorker:
         why = "several workers ended in the midst of the same task; they may lack memory (--memory)"

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -298,6 +299,14 @@ def interrupting(monkeypatch, name):
     return came
 
 
+@pytest.fixture(scope="module")
+def one_worker():
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", memory_limit=0) as started:
+        yield started
+
+
 @pytest.fixture
 def interruptible():
     """As in a terminal: a process that a shell starts in the background has interruptions ignored."""
@@ -308,14 +317,37 @@ def interruptible():
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("name", ["release", "result", "add_done_callback"])
-def test_an_interruption_is_never_lost_and_the_workers_can_be_asked_again(two, monkeypatch, name):
+def test_an_interruption_is_never_lost_and_the_workers_can_be_asked_again(one_worker, monkeypatch, name):
     """As while an answer that was read is cleared away (``release``), where Python drops what is raised."""
-    came = interrupting(monkeypatch, name)
-    with pytest.raises(KeyboardInterrupt):
-        list(in_order(abs, range(-50, 0)))
-    assert came == [name]
-    assert list(in_order(abs, [-1, -2])) == [1, 2]
+    with cluster(scheduler=one_worker.scheduler_address):
+        came = interrupting(monkeypatch, name)
+        with pytest.raises(KeyboardInterrupt):
+            list(in_order(abs, range(-50, 0)))
+        assert came == [name]
+        assert list(in_order(abs, [-1, -2])) == [1, 2]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Cleared:
+    """Interrupts who clears it away."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_that_python_drops_at_any_time_is_heeded(one_worker, capfd):
+    """As where a round of the garbage collector clears something away."""
+    hook = sys.unraisablehook
+    with cluster(scheduler=one_worker.scheduler_address):
+        answers = in_order(abs, range(-50, 0))
+        assert next(answers) == 50
+        Cleared()
+        with pytest.raises(KeyboardInterrupt):
+            list(answers)
+        assert list(in_order(abs, [-1, -2])) == [1, 2]
+    assert sys.unraisablehook is hook
+    assert not capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("interruptible")
