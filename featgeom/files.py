@@ -42,7 +42,7 @@ def write_whole(path: Path, content: bytes | memoryview, called: Path | None = N
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with named(called or path), open(temporary, "wb") as file:
-            _write(file, memoryview(content))
+            _write(file, memoryview(content).cast("B"))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

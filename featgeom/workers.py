@@ -40,8 +40,8 @@ _dropped = Event()  # an interruption
 def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterator[None]:
     """Share work among ``workers`` processes of this machine, or those of the ``scheduler`` at an address.
 
-    What is shared: extraction, hulls and their pairs, flips in feature and in pixel space, verification.
-    Workers open run, images and checkpoint by their paths, which must be theirs, too. The processes here
+    What is shared: extraction, surveys and guarantees, hulls and their pairs, machines, flips in feature and
+    in pixel space, traces of hulls, verification. Workers open run, images and checkpoint by their paths, which must be theirs, too. The processes here
     share this one's threads and memory and speak by TLS with keys of their own; whoever reaches a scheduler
     elsewhere can run code on its workers. A worker that is lost costs the time of its tasks. With neither of
     the two nothing is shared.

@@ -122,9 +122,12 @@ KNOWN = {  # products in float64 that are made at least, however little they wei
     "regions": {"drawn": 1.0},
     "collapse": {"logits": 2.0},
 }
-SHARED = {
-    "hulls": ("questions", "vertices", "class vertices", "pairs", "pair count")
-}  # by a cluster's workers
+SHARED = {  # by a cluster's workers
+    "overview": ("logits",),
+    "hulls": ("questions", "vertices", "class vertices", "pairs", "pair count"),
+    "regions": ("balls",),
+    "svm": ("pair machines", "pair systems"),
+}
 BOUNDED = ("hulls",)  # studies that leave points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
 

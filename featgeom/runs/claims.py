@@ -18,7 +18,7 @@ from featgeom.certificates.claim import KINDS, Claim
 from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
 from featgeom.data.npz import packed, read_arrays
 from featgeom.errors import BadArgument, BadData, FeatgeomError
-from featgeom.files import json_bytes, read_json, write_whole
+from featgeom.files import read_json, write_whole
 from featgeom.runs.evidence import Arrays, restored, stored
 from featgeom.runs.subjects import Subjects
 
@@ -85,8 +85,14 @@ def claim_files(
         entries.append(entry | {"sha256": _digest_of(entry)})
     return {
         f"{name}.npz": packed(arrays, folder),
-        f"{name}.json": json_bytes({"format": FORMAT, "claims": entries}),
+        f"{name}.json": _document(entries),
     }
+
+
+def _document(entries: Sequence[Mapping[str, Any]]) -> bytes:
+    """The document of claims, one a line: of thousands that is written much faster than indented."""
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries)
+    return f'{{"format": {FORMAT}, "claims": [\n{lines}\n]}}\n'.encode()
 
 
 def about_of(claim: Claim) -> dict[str, str]:
