@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from featgeom.arrays import Float64, Ints, as_numpy
+from featgeom.arrays import Float64, Floats, Ints, as_numpy
 from featgeom.certificates.pixel_balls import PixelBall
 from featgeom.errors import BadArgument
 from featgeom.exact.images import Ball
 from featgeom.exact.layers import Layer, read_network
 from featgeom.exact.relaxing import Relaxation, leads
-from featgeom.exact.rounding import gamma
+from featgeom.exact.rounding import gamma, lengths_above, rounded_up
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.lowering import Lowered, lower
@@ -32,6 +33,7 @@ AHEAD = (
 CLOSE = 0.02  # relatively, between a radius that holds and one that does not
 WIDER = 1.3  # times what holds uncut: the greatest radius that is tried with cuts, at first
 HALVINGS = 4
+EACH = ("radius", "classes", "parts", "status")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +53,24 @@ class ProvedBalls(Result):
     status: StatusArray
     certificate: PixelBall
     stats: Stats
+
+
+def joined(parts: Sequence[ProvedBalls]) -> ProvedBalls:
+    """Balls around several images of one network, asked for one after the other."""
+    claims = [part.certificate for part in parts]
+    names = ("images", "features", "own", "radius", "off", "cut")
+    together: dict[str, Any] = {n: np.concatenate([getattr(claim, n) for claim in claims]) for n in names}
+    lengths = np.concatenate([np.diff(claim.first) for claim in claims])
+    claim = replace(claims[0], first=np.cumsum([0, *lengths]), **together)
+    each = {name: np.concatenate([getattr(part, name) for part in parts]) for name in EACH}
+    seconds = sum(part.stats.seconds for part in parts)
+    return replace(parts[0], certificate=claim, stats=Stats(len(each["radius"]), 0, seconds), **each)
+
+
+def beside(claim: PixelBall, features: Floats) -> PixelBall:
+    """The same claim about features (n, d) of these images that were computed in other batches."""
+    moved = np.asarray(features, np.float64) - np.asarray(claim.features, np.float64)
+    return replace(claim, features=features, off=claim.off + rounded_up(lengths_above(moved), moved.shape[1]))
 
 
 @on_enough_threads

@@ -22,7 +22,8 @@ from featgeom.exact.rounding import rounded_up
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.flips import PixelFlips, pixel_flips
 from featgeom.pixels.lower_bounds import pixel_lower_bounds
-from featgeom.progress import in_batches, in_one
+from featgeom.pixels.proving import ProvedBalls, beside, joined, prove_pixel_balls
+from featgeom.progress import bar, in_one
 from featgeom.proofs import pixels as proof
 from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table, shown
@@ -37,7 +38,7 @@ Answer = TypeVar("Answer")
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int) -> Record:
+def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int, proved: int = 0) -> Record:
     """The closest class changes found in pixel space, beside the exact ones in feature space.
 
     Asked of a seeded draw of the question split. A pixel distance is an upper bound, verified by running the
@@ -53,6 +54,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     asked = Asked(run, device, classifier, rows, images, progress)
     pixels = asked.answers(pixel_flips, "pixel flips")
     lower, refused = _lower_bounds(asked)
+    balls, no_proof = _proved_balls(asked, min(proved, len(rows)))
     exact = flip_points(features.head, points)
     found, distance = pixels.status == Status.SOLVED, rounded_up(pixels.distance, images[0].size)
     landed = np.asarray(classifier.features(pixels.images), np.float64)
@@ -77,6 +79,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         "median_feature": _median(exact.distance),
         "lower": None if lower is None else _interval(lower, distance),
         "lower_refused": refused,
+        "proved_asked": min(proved, len(rows)),
+        "proof_refused": no_proof,
         "directions": {name: _spectrum_values(spectrum) for name, spectrum in spectra.items()},
         "bounds": list(classifier.pixels.bounds),
         "drawn": _spread(distance),
@@ -90,12 +94,22 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         claims["images"] = moved.named(
             **{name: rows_of(f"record/{name}", np.flatnonzero(found)) for name in ("start", "images")}
         )
+    radius, own = np.zeros(len(rows)), run.subjects.predicted(run.question_split)[rows]
+    kept = [i for i, ball in enumerate(balls) if ball.radius[0] > 0 and ball.classes[0] == own[i]]
+    if kept:
+        found_balls = joined([balls[i] for i in kept])
+        radius[kept] = found_balls.radius
+        named = {"images": rows_of("record/start", kept)}
+        named["features"] = rows_of(f"{run.question_split}/features", rows[kept])
+        claim = beside(found_balls.certificate, np.asarray(features.features[rows[kept]]))
+        claims["pixel-balls"] = claim.named(**named)
     if len(exact.certificate_empty):
         claims["no-flip"] = exact.certificate_empty.named(domain="space")
     arrays = {
         "rows": rows,
         "pixel_distance": distance,
         **({} if lower is None else {"pixel_lower_bound": lower}),
+        **({"pixel_proved": radius} if balls else {}),
         "pixel_classes": pixels.classes,
         "feature_distance": exact.distance,
         "feature_classes": exact.classes,
@@ -111,12 +125,12 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         tuple(_findings(values, Found.of(run, claims).beside(arrays))),
         values,
         (
-            _distance_table(run.question_split, pixels, lower, exact, travelled),
+            _distance_table(run.question_split, pixels, lower, radius, exact, travelled),
             _direction_table(spectra, images[0].size, points.shape[1]),
         ),
         arrays,
         claims,
-        {"samples": len(rows), "seed": run.seed},
+        {"samples": len(rows), "seed": run.seed, "proved": min(proved, len(rows))},
     )
 
 
@@ -136,13 +150,18 @@ class Asked:
 
     def answers(self, ask: Callable[[Classifier, NDArray[Any]], Answer], what: str) -> Answer:
         """What ``ask``, a function of a module, makes of all images."""
+        return in_one(self.parts(ask, what, len(self.rows), AT_ONCE))
+
+    def parts(
+        self, ask: Callable[[Classifier, NDArray[Any]], Answer], what: str, count: int, size: int
+    ) -> list[Answer]:
+        """What it makes of the first ``count`` images, ``size`` at a time."""
+        parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
         if not images_are_shared(self.run):
-            return in_batches(
-                lambda part: ask(self.classifier, self.images[part]),
-                len(self.rows), AT_ONCE, what, self.progress,
-            )  # fmt: skip
-        parts = [self.rows[start : start + AT_ONCE] for start in range(0, len(self.rows), AT_ONCE)]
-        return in_one(list(shared(self.run, partial(_answer, ask, self.device), parts, what, self.progress)))
+            shown = bar(parts, desc=what, disable=not self.progress)
+            return [ask(self.classifier, self.images[part]) for part in shown]
+        rows = [self.rows[part] for part in parts]
+        return list(shared(self.run, partial(_answer, ask, self.device), rows, what, self.progress))
 
 
 def _answer(ask: Callable[[Classifier, NDArray[Any]], Answer], device: str, run: Run, rows: Ints) -> Answer:
@@ -157,6 +176,14 @@ def _lower_bounds(asked: Asked) -> tuple[Float64 | None, str | None]:
     except Unsupported as error:
         return None, str(error).removeprefix("no bounds: ")
     return found.lower_bound, None
+
+
+def _proved_balls(asked: Asked, count: int) -> tuple[list[ProvedBalls], str | None]:
+    """Balls of one class around the first images, one by one, or why there are none."""
+    try:
+        return asked.parts(prove_pixel_balls, "proved balls", count, 1), None
+    except Unsupported as error:
+        return [], str(error).removeprefix("no proof: ")
 
 
 def _interval(lower: Float64, upper: Float64) -> dict[str, Any]:
@@ -216,6 +243,9 @@ def _findings(values: dict[str, Any], said: Found) -> list[Finding]:
     findings = [Finding(text + ".")]
     findings += proved(said, proof.flipped_images)
     findings.append(Finding(_lower_text(values)))
+    findings += proved(said, proof.proved_balls)
+    if values["proof_refused"]:
+        findings.append(Finding(f"No ball in pixel space is proved: {values['proof_refused']}."))
     if values["rank_correlation"] is not None:
         findings.append(
             Finding(
@@ -253,10 +283,16 @@ def _lower_text(values: dict[str, Any]) -> str:
 
 
 def _distance_table(
-    split: str, pixels: PixelFlips, lower: Float64 | None, exact: FlipPoints, travelled: Float64
+    split: str,
+    pixels: PixelFlips,
+    lower: Float64 | None,
+    radius: Float64,
+    exact: FlipPoints,
+    travelled: Float64,
 ) -> Table:
     named = {
         **({} if lower is None else {"pixel space, lower bound": lower}),
+        **({"pixel space, proved": radius[radius > 0]} if radius.any() else {}),
         "pixel space, found": pixels.distance,
         "feature space, exact": exact.distance,
         "feature space, travelled by the pixel flip": travelled,
