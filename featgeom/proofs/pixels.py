@@ -84,8 +84,8 @@ def proved_balls(found: Found) -> Iterator[str]:
     yield (
         f"Of {len(claim):,} samples it is proved that no image inside {box} within a radius in pixel space "
         f"has another class: the least radius is {least}, the greatest {most}. This is so of the network that "
-        f"the claim tells, a function of real numbers; it makes of these samples the run's features, "
-        f"to {alike} of their length."
+        f"the claim tells, a function of real numbers; it makes of these samples the run's "
+        f"features, to {alike} of their length."
     )
 
 
