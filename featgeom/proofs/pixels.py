@@ -83,8 +83,8 @@ def proved_balls(found: Found) -> Iterator[str]:
     alike = no_less(float((claim.off / lengths).max()), 2)
     yield (
         f"Of {len(claim):,} samples it is proved that no image inside {box} within a radius in pixel space "
-        f"has another class: the least radius is {least}, the greatest {most}. This is so of the network that "
-        f"the claim tells, a function of real numbers; it makes of these samples the run's "
+        f"has another class: the least radius is {least}, the greatest {most}. This is so of the network "
+        f"that the claim tells, a function of real numbers; it makes of these samples the run's "
         f"features, to {alike} of their length."
     )
 
