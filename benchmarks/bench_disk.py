@@ -3,10 +3,10 @@
     python benchmarks/bench_disk.py [--train 1280] [--classes 1000] [--dimension 2048] [--folder DIR]
 
 By default 1,280,000 + 10,000 samples in 2,048 dimensions, 1,000 classes: 16 GB of disk, written to
-``--folder`` and kept there, or to a temporary one (TMPDIR names another place). Each question is asked in a process of its
-own, with the file read from the disk however often it is looked at, and told beside one pass: a float32
-product of all features with the head and one read of them; of the hulls, the products of the questions with
-the points of their class. Run it with OMP_NUM_THREADS=1 and FEATGEOM_THREADS=1 for one core.
+``--folder`` and kept there, or to a temporary one (TMPDIR names another place). Each question is asked in a
+process of its own, with the file read from the disk however often it is looked at, and told beside one pass:
+a float32 product of all features with the head and one read of them; of the hulls, the products of the
+questions with the points of their class. Run it with OMP_NUM_THREADS=1 and FEATGEOM_THREADS=1 for one core.
 """
 
 from __future__ import annotations
