@@ -17,6 +17,7 @@ Float64 = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BLOCK_BYTES = 1 << 26  # how much of a memory-mapped array is looked at in one step
+SMALL = 1 << 28  # bytes of an array whose pages the system is likely to hold
 
 
 def as_numpy(value: ArrayLike, name: str) -> NDArray[Any]:
@@ -162,13 +163,14 @@ def release(mapped: mmap.mmap | None) -> None:
 
 
 def read_rows(array: NDArray[Any], rows: Ints) -> NDArray[Any]:
-    """Some rows of an array, copied; of one on disk many are asked for before the first is waited for.
+    """Some rows of an array, copied; of a large one on disk many are asked for before the first is waited for.
 
     Else the system reads them one by one, and around each megabytes of the file that nobody asked for.
     """
     mapped, plain = file_map(array), np.asarray(array)
     found: NDArray[Any]
-    if mapped is None or not hasattr(mmap, "MADV_RANDOM") or not plain.flags.c_contiguous:
+    small = plain.nbytes <= SMALL or not plain.flags.c_contiguous
+    if mapped is None or small or not hasattr(mmap, "MADV_RANDOM"):
         found = plain[rows]
         release(mapped)
         return found

@@ -14,6 +14,7 @@ from featgeom.arrays import read_rows
 @pytest.mark.parametrize("part", [slice(None), slice(100, None), slice(None, None, 2)])
 def test_rows_of_a_file_are_those_of_memory(tmp_path, rng, monkeypatch, rows, offset, part):
     monkeypatch.setattr(arrays, "BLOCK_BYTES", 5000)  # four at a time
+    monkeypatch.setattr(arrays, "SMALL", 0)
     held = rng.normal(size=(2000, 300)).astype(np.float32)
     (tmp_path / "file").write_bytes(bytes(offset) + held.tobytes())
     mapped = np.memmap(tmp_path / "file", np.float32, "r", offset, held.shape)
@@ -33,6 +34,7 @@ def test_all_rows_are_asked_for_at_once(tmp_path, monkeypatch):
 
     np.save(tmp_path / "file.npy", held)
     monkeypatch.setattr(mmap, "mmap", Told)
+    monkeypatch.setattr(arrays, "SMALL", 0)
     mapped = np.load(tmp_path / "file.npy", mmap_mode="r")
     read_rows(mapped, np.array([1, 40]))
     options = [option for option, *_ in asked]
