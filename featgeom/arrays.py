@@ -163,7 +163,7 @@ def release(mapped: mmap.mmap | None) -> None:
 
 
 def read_rows(array: NDArray[Any], rows: Ints) -> NDArray[Any]:
-    """Some rows of an array, copied; of a large one on disk many are asked for before the first is waited for.
+    """Some rows of an array, copied; of a large one on disk many are asked for before one is waited for.
 
     Else the system reads them one by one, and around each megabytes of the file that nobody asked for.
     """
