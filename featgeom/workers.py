@@ -41,10 +41,10 @@ def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterato
     """Share work among ``workers`` processes of this machine, or those of the ``scheduler`` at an address.
 
     What is shared: extraction, surveys and guarantees, hulls and their pairs, machines, flips in feature and
-    in pixel space, traces of hulls, verification. Workers open run, images and checkpoint by their paths, which must be theirs, too. The processes here
-    share this one's threads and memory and speak by TLS with keys of their own; whoever reaches a scheduler
-    elsewhere can run code on its workers. A worker that is lost costs the time of its tasks. With neither of
-    the two nothing is shared.
+    in pixel space, traces of hulls, verification. Workers open run, images and checkpoint by their paths,
+    which must be theirs, too. The processes here share this one's threads and memory and speak by TLS with
+    keys of their own; whoever reaches a scheduler elsewhere can run code on its workers. A worker that is
+    lost costs the time of its tasks. With neither of the two nothing is shared.
 
     Raises BadArgument where both are given or nobody answers, and Unsupported without the extra ``cluster``.
     A script that asks for ``workers`` must guard its main part by ``if __name__ == "__main__"``, as for every

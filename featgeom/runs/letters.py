@@ -68,9 +68,9 @@ def _again(
 ) -> Claim:
     """A claim of its evidence and of what it is ``about``; ``without`` its points, where it had none."""
     if without:
-        head = known.head.weight, known.head.bias
-        points = np.zeros((0, known.head.weight.shape[1]))
-        return kind(**evidence, points=points, weight=head[0], bias=head[1], words=words)
+        subjects: dict[str, Any] = {"weight": known.head.weight, "bias": known.head.bias}
+        subjects["points"] = np.zeros((0, known.head.weight.shape[1]))
+        return kind(**evidence, **subjects, words=words)
     return kind(**evidence, **known.fields(kind, about), words=words)
 
 

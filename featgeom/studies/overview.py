@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.arrays import Float64, Floats, Ints, blocks
+from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import Claim
-from featgeom.collapse import NeuralCollapse, neural_collapse
+from featgeom.collapse import ClassSums, NeuralCollapse, neural_collapse
 from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
 from featgeom.limits import memory_budget
@@ -25,7 +25,7 @@ from featgeom.proofs.proof import Found, proved
 from featgeom.regions.guarantee import guarantees
 from featgeom.regions.radius import surveyed_radius
 from featgeom.regions.running import AsRun, surveyed_run
-from featgeom.regions.survey import Survey, joined_surveys, rows_at_once, survey
+from featgeom.regions.survey import Survey, blocks_of, joined_surveys, rows_at_once, survey
 from featgeom.runs.claims import bare
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
@@ -46,15 +46,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     are radii of balls in which the head's class cannot change; they say nothing about pixels.
     """
     with doing("class and nearest boundary of all samples", disable=not progress):
-        parts = {split: Part.of(run, split, progress) for split in run.splits}
+        looks = {split: Look(run.features(split), len(run.classes)) for split in run.splits}
+        parts = {split: Part.of(run, split, looks[split], progress) for split in run.splits}
     reference, question = parts[run.reference_split], parts[run.question_split]
     guarantees, claims = guaranteed_hulls(run, progress)
     for split, part in parts.items():
         claims[f"balls-{split}"] = part.certificate.named(points=f"{split}/features", domain="space")
         claims[f"float32-{split}"] = part.as_run.certificate.named(points=f"{split}/features")
-    features = reference.set
-    collapse = neural_collapse(features.features, features.labels, features.head, reference.predicted)
-    domain = feature_domain(features.features)
+    features, look = reference.set, looks[run.reference_split]
+    with doing("neural collapse", disable=not progress):
+        known = reference.predicted, look.sums.means()
+        collapse = neural_collapse(features.features, features.labels, features.head, *known)
+    domain = look.domain()
 
     findings = [
         Finding(f"Accuracy is {part.accuracy:.4f} on {split} ({part.correct.sum():,} of {len(part.set):,}).")
@@ -124,11 +127,11 @@ class Part:
     as_run: AsRun
 
     @classmethod
-    def of(cls, run: Run, split: str, progress: bool = False) -> Part:
+    def of(cls, run: Run, split: str, look: Look, progress: bool = False) -> Part:
         """Classify every sample exactly and measure its distance to the nearest boundary."""
         features, start = run.features(split), time.perf_counter()
         head, points = features.head, features.features
-        seen = surveyed(run, split, progress)
+        seen = surveyed(run, split, look, progress)
         predicted = run.subjects.predicted(split)
         radii = surveyed_radius(head, points, seen, start)
         correct = predicted == features.labels
@@ -141,11 +144,13 @@ class Part:
         return float(self.correct.mean())
 
 
-def surveyed(run: Run, split: str, progress: bool) -> Survey:
+def surveyed(run: Run, split: str, look: Look, progress: bool) -> Survey:
     """The survey of a part, some of it by each worker of a `cluster`; its classes are known then."""
-    head, n = run.subjects.head, len(run.features(split))
+    head, points, n = run.subjects.head, run.features(split).features, len(run.features(split))
     if not in_use() or not n:
-        return survey(head, run.features(split).features)
+        return survey(head, points, look.see)
+    for block in blocks_of(head, points):
+        look.see(block)
     size = rows_at_once(head)
     step = size * max(1, SURVEYED // size)
     asked = [(split, start, start + step) for start in range(0, n, step)]
@@ -187,7 +192,7 @@ def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], di
         (label, predicted[known.rows(of_class(run.reference_split, label))] == label)
         for label in range(len(run.classes))
     ]
-    found, claims = [], {}
+    found, claims = list[ClassGuarantee](), dict[str, Any]()
     work = partial(hulls_in_cells, large)
     for some, made in shared(run, work, together(asked, CLASSES), "hulls in their cells", progress):
         found += some
@@ -200,7 +205,7 @@ def hulls_in_cells(
 ) -> tuple[list[ClassGuarantee], dict[str, Any]]:
     """The guarantees of some classes, given which samples of each are correct; where ``large``, bare."""
     known, head = run.subjects, run.subjects.head
-    found, claims = [], {}
+    found, claims = list[ClassGuarantee](), dict[str, Any]()
     for label, correct in asked:
         whole, right = (of_class(run.reference_split, label, right) for right in (False, True))
         points = known.points(whole)
@@ -237,26 +242,36 @@ def guarantee_table(guarantees: list[ClassGuarantee], found: Found) -> Table:
     return headed("overview", "guarantees", found, {**proof.guarantee_columns(found), **computed})
 
 
-def feature_domain(features: Floats) -> dict[str, Any]:
-    """Observed bounds of the features, share of exact zeros, and whether all are at least 0 (the orthant)."""
-    low = np.full(features.shape[1], np.inf)
-    high, zeros, squares = -low, np.zeros(features.shape[1]), 0.0
-    for block in blocks(features):
-        low = np.minimum(low, block.min(axis=0))
-        high = np.maximum(high, block.max(axis=0))
-        zeros += (block == 0).sum(axis=0)
-        squares += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
-    n, d = features.shape
-    return {
-        "least": float(low.min()),
-        "greatest": float(high.max()),
-        "orthant": bool(low.min() >= 0),
-        "share_of_zeros": float(zeros.sum() / (n * d)),
-        "constant_features": int((low == high).sum()),
-        "root_mean_square_norm": float(np.sqrt(squares / n)),
-        "low": low,
-        "high": high,
-    }
+class Look:
+    """What is seen of the features of a split in the one reading that the survey takes, block by block."""
+
+    def __init__(self, features: FeatureSet, classes: int) -> None:
+        self._size = features.features.shape
+        self.sums = ClassSums(np.asarray(features.labels), classes, features.dimension)
+        self._low = np.full(features.dimension, np.inf)
+        self._high, self._zeros, self._squares = -self._low, np.zeros(features.dimension), 0.0
+
+    def see(self, block: Floats) -> None:
+        """The next features."""
+        self.sums.add(block)
+        self._low = np.minimum(self._low, block.min(axis=0))
+        self._high = np.maximum(self._high, block.max(axis=0))
+        self._zeros += (block == 0).sum(axis=0)
+        self._squares += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+
+    def domain(self) -> dict[str, Any]:
+        """Observed bounds of the features, share of exact zeros, and whether all are at least 0 (orthant)."""
+        (n, d), low, high = self._size, self._low, self._high
+        return {
+            "least": float(low.min()),
+            "greatest": float(high.max()),
+            "orthant": bool(low.min() >= 0),
+            "share_of_zeros": float(self._zeros.sum() / (n * d)),
+            "constant_features": int((low == high).sum()),
+            "root_mean_square_norm": float(np.sqrt(self._squares / n)),
+            "low": low,
+            "high": high,
+        }
 
 
 def domain_finding(domain: dict[str, Any], split: str) -> Finding:
