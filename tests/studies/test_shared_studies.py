@@ -20,6 +20,15 @@ OPTIONS = {"boundaries": {"slices": (), "traces": True, "norm": "2"}}
 STUDIES = ("overview", "regions", "svm", "boundaries")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_at_a_time():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("featgeom.regions.survey.BLOCK_ENTRIES", 7 * 256)
+        for name in ("CLASSES", "SURVEYED"):
+            patch.setattr(overview, name, 2)
+        yield
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     rng = np.random.default_rng(0)
@@ -43,13 +52,6 @@ def alone(file, tmp_path_factory):
 def two():
     with cluster(workers=2):
         yield _clients[-1]
-
-
-@pytest.fixture(autouse=True)
-def few_at_a_time(monkeypatch):
-    monkeypatch.setattr("featgeom.regions.survey.BLOCK_ENTRIES", 7 * 256)
-    for name in ("CLASSES", "SURVEYED"):
-        monkeypatch.setattr(overview, name, 2)
 
 
 def studied(folder):
