@@ -145,7 +145,7 @@ def by_rows(values: Tensor, like: Tensor) -> Tensor:
 
 def lengths(values: Tensor) -> Tensor:
     """No less than the Euclidean length of each row, whatever squares lose to underflow."""
-    rows = values.flatten(1)
+    rows = values.reshape(len(values), values[:1].numel())
     return rows.norm(dim=1) * WIDER + math.sqrt(rows.shape[1] * TINY)
 
 
