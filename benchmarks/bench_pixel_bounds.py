@@ -130,7 +130,7 @@ def row(record: dict[str, Any]) -> str:
     lower, found, before = (np.array(record[key]) for key in ("lower", "found", "intervals"))
     shares = lower / found
     exact = record.get("exact")
-    meets = f"; {np.median(lower / exact):.3f} of the exact distance" if exact else ""
+    meets = f"; {np.nanmedian(lower / exact):.3f} of the exact distance" if exact else ""
     broken_ = ", ".join(record["broken"]) or f"none of {record['attacks']} succeeds"
     return (
         f"| {TITLES[record['network']]} | {record['norm']} | {len(lower)} | {record['spent']:.0f} | "

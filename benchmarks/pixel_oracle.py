@@ -7,6 +7,9 @@ tolerances: it proves nothing, and is what proved radii are measured by.
 
 from __future__ import annotations
 
+import copy
+from functools import partial
+
 import numpy as np
 import torch
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -21,18 +24,22 @@ LIMIT = 60.0  # seconds on the wall for one rival
 
 
 def exact_distance(classifier: fg.Classifier, image: Float64, own: int, top: float) -> float:
-    """The least largest change of a pixel that changes the class, if it is below ``top``, which is one."""
+    """The least largest change of a pixel that changes the class, below ``top``; NaN where time was up.
+
+    ``top`` is a change at which one does.
+    """
     network = classifier.to(dtype=torch.float64).network
     x = torch.from_numpy(image)[None]
     ball = Balls(x, torch.tensor([top], dtype=torch.float64), (0.0, 1.0), np.inf)
-    (lower, upper), bent = ball.intervals(network)
+    narrow = partial(ball.narrowed, copy.deepcopy(network), 1 << 10, np.inf)
+    (lower, upper), bent = ball.intervals(network, narrow)
     ends = [(here.lower[0].numpy(), here.upper[0].numpy()) for here in bent]
     layers = [part for part in network.modules() if isinstance(part, nn.Linear)]
     best = top
     for rival in range(classifier.head.classes):
         if rival != own and not float(lower[0, own]) > float(upper[0, rival]):
-            best = min(best, _least(layers, ends, image.ravel(), (own, rival), best))
-    return best
+            best = np.minimum(best, _least(layers, ends, image.ravel(), (own, rival), best))
+    return float(best)
 
 
 def _least(
@@ -80,6 +87,6 @@ def _least(
         constraints=LinearConstraint(csr_array(np.array(rows)), least),
         options={"time_limit": LIMIT},
     )
-    if found.status == 1:  # out of time: what is known is a bound from below
-        return float(found.mip_dual_bound) if found.mip_dual_bound is not None else 0.0
+    if found.status == 1:  # out of time
+        return np.nan
     return float(found.fun) if found.status == 0 else top
