@@ -29,7 +29,7 @@ STUDIES = "hulls,flips"
 @pytest.fixture(scope="module", autouse=True)
 def few_images_at_once():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("featgeom.studies.flips.AT_ONCE", 2)
+        patch.setattr("featgeom.studies.asking.AT_ONCE", 2)
         yield
 
 
