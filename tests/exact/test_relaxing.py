@@ -223,5 +223,5 @@ def test_no_table_takes_more_memory_than_it_may():
     table = Table(1 << 14)
     table.conv(0, np.ones((64, 1, 8, 8)), None, 128, 128)
     rows = np.tile(table.arrays[0], (2, 1))
-    with pytest.raises(Misread, match="too much|more entries"):
+    with pytest.raises(Misread, match=r"too much|more entries"):
         read_layers(rows, *table.arrays[1:], 1 << 14)
