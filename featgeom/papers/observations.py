@@ -76,8 +76,8 @@ def _table(name: str, title: str, part: tuple[Observation, ...], answers: dict[s
         tuple(rows),
         "Of the paper its abstract and the author's related papers were at hand. (p): proved, and checked "
         "again by featgeom verify where it is about features. Diameter: of the hull of the training samples "
-        "drawn, in the same space. A pixel distance to a flip is the best found. Lower bounds on it, and what is "
-        "out of reach, are computed in float64 and not proved.",
+        "drawn, in the same space. A pixel distance to a flip is the best found. Lower bounds on it and what "
+        "is out of reach are computed in float64 and not proved.",
     )
 
 
