@@ -23,6 +23,7 @@ class Square(nn.Module):
 
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "identity": nn.Identity,
     "leaky_relu": nn.LeakyReLU,
     "relu": nn.ReLU,
     "selu": nn.SELU,

@@ -18,6 +18,7 @@ COUNTS = {
     "measured": (0, MANY),
     "cycle": (0, 1_000_000_000),
     "shift": (0, 1000),
+    "sift": (0, 1_000_000_000),
     "threads": (1, 1024),
 }
 WIDEST = 1_000_000  # of a network's own numbers
@@ -36,9 +37,10 @@ class Recipe:
     last layer is kept, and only that layer trained. In the first ``cycle`` steps the rate rises to ``rate``
     and falls to ``settled``, and images are shifted by up to ``shift`` pixels and, with ``flip``, mirrored;
     after them the rate stays at ``settled``, the images are as they are, and batch normalisation keeps the
-    statistics that it has. ``until`` ends the training at the first checkpoint at which no training sample
-    that is measured has a greater loss (0: never). ``full`` are the fields in which the first paper's own
-    size differs.
+    statistics that it has. From then on the losses of all training samples are looked at every ``sift`` steps
+    (0: never), and half of each batch drawn from those above the mean. ``until`` ends the training at the
+    first checkpoint at which no training sample that is measured has a greater loss, or where ``sift`` looks
+    and none has (0: never). ``full`` are the fields in which the first paper's own size differs.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Recipe:
     settled: float = 0.001
     shift: int = 0
     flip: bool = False
+    sift: int = 0
     until: float = 0.0
     full: dict[str, Any] = field(default_factory=dict)
 
