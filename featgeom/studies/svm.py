@@ -43,7 +43,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     pairs, left_out = chosen_pairs(head, x, y)
     of_pairs = pair_machines(head, x, y, pairs, run.seed, progress)
     accuracy = float(right.mean())
-    loss = float(cross_entropy(head, features.features, features.labels).mean())
+    losses = cross_entropy(head, features.features, features.labels)
+    loss, at_origin = float(losses.mean()), int((~np.any(features.features, axis=1)).sum())
     claims = {f"machine-{kind}": svm.certificate.named(samples=samples) for kind, (svm, _) in whole.items()}
     claims |= {
         f"pair-{a}-{b}-{kind}": svm.certificate.named(
@@ -59,6 +60,10 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
             f"predicts correctly (accuracy {accuracy:.4f}, loss {loss:.3g}); machines are fitted to these."
         )
     ]
+    if at_origin:
+        findings.append(
+            Finding(f"Of {at_origin:,} samples all features are 0: the network does not tell these apart.")
+        )
     findings += [*proved(said, proof.of_all), *whole_findings(whole), *pair_findings(of_pairs, run.classes)]
     findings += proved(said, proof.closest)
     if not whole:
@@ -88,6 +93,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
             "samples": len(x),
             "accuracy": {split: part.accuracy if part.labelled else None for split, part in parts.items()},
             "loss": loss,
+            "largest_loss": float(losses.max()),
+            "at_origin": at_origin,
             "machines": {kind: values_of(*found) for kind, found in whole.items()},
             "pairs": [
                 {"classes": [int(a), int(b)], **{k: values_of(*found) for k, found in kinds.items()}}

@@ -203,3 +203,25 @@ for _name, _title, _changes, _full in (
             }
         )
     )
+# Two units that let every gradient through, so that no sample is lost; the hard ones are seen more often.
+LIMIT: dict[str, Any] = {
+    **CYCLE, "arch": "small_resnet", "batch": 128, "sift": 150, "per_decade": 8, "steps": 8_000,
+}  # fmt: skip
+LINEAR: dict[str, Any] = {"features": 2, "activation": "identity"}
+for _name, _changes in {
+    "mnist_two": {"cycle": 400, "options": {**LINEAR, "stride": 2}},
+    "mnist_three": {"cycle": 800, "options": {**LINEAR, "stride": 2}},
+    "cifar10_two": {
+        "cycle": 3_000, "options": {**LINEAR, "width": 24, "stride": 2}, "settled": 0.0005, "sift": 240,
+    },
+}.items():  # fmt: skip
+    _known = RECIPES[_name]
+    add_recipe(
+        replace(
+            _known,
+            name=f"{_name}_limit",
+            summary=f"{_known.summary} until the loss of every sample is below 1e-4",
+            full={},
+            **{**LIMIT, **_changes},
+        )
+    )
