@@ -1,13 +1,15 @@
 """Every study of feature space as the classes grow, beside one pass, with the slope on log scales.
 
     python benchmarks/bench_classes.py [--classes 10 30 100 300 1000] [--studies overview ...] [--verify]
+        [--dimension D] [--report]
 
 Runs are those of `thousand.py`: 50 training and 5 test samples of each class, in 64 dimensions up to 100
-classes and in 512 at 1,000. A pass is one float32 product of all features with the head's weights and one
+classes and in 512 at 1,000; with ``--dimension`` in so many at all sizes, so that samples alone grow with
+the classes. A pass is one float32 product of all features with the head's weights and one
 read of them. Each study is timed with its claims stored, in a process that has imported everything;
 ``--verify`` adds the check of the whole run. Rows are processor time, which says more than the wall where
 others use the machine too; both are printed as they are found. The slope is that of the time between the last
-two sizes.
+two sizes. ``--report`` adds the making of the report, whose size is printed.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ def one_pass(arrays: dict[str, np.ndarray]) -> float:
     return product + clocked(lambda: [part.max() for part in parts], 3)[2]
 
 
-def seconds_of(classes: int, studies: list[str], verify: bool) -> tuple[float, dict[str, float]]:
+def seconds_of(classes: int, asked: argparse.Namespace) -> tuple[float, dict[str, float]]:
     """The pass, and the seconds of every study of one run."""
-    arrays = arrays_of_a_run(classes, dimension_of(classes), 50, 5)
+    arrays = arrays_of_a_run(classes, asked.dimension or dimension_of(classes), 50, 5)
     found: dict[str, float] = {}
 
     def measured(name: str, work: Callable[[], Any]) -> Any:
@@ -55,10 +57,13 @@ def seconds_of(classes: int, studies: list[str], verify: bool) -> tuple[float, d
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "features.npz", **arrays)
         run = open_run(arrays_run(Path(folder) / "run", Path(folder) / "features.npz").folder)
-        for study in studies:
+        for study in asked.studies:
             measured(study, partial(run.study, study))
-        if verify:
+        if asked.verify:
             print(f"  holds: {measured('verify', run.verify).holds}", flush=True)
+        if asked.report:
+            size = Path(measured("report", run.report)).stat().st_size
+            print(f"  the report has {size / 1e6:.1f} MB", flush=True)
     return one_pass(arrays), found
 
 
@@ -70,9 +75,11 @@ def main() -> None:
     parser.add_argument("--classes", type=int, nargs="+", default=[10, 30, 100, 300, 1000])
     parser.add_argument("--studies", nargs="+", default=list(STUDIES))
     parser.add_argument("--verify", action="store_true")
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--dimension", type=int)
     asked = parser.parse_args()
-    seconds_of(10, asked.studies, asked.verify)  # everything is imported and compiled
-    passes, times = zip(*(seconds_of(c, asked.studies, asked.verify) for c in asked.classes), strict=True)
+    seconds_of(10, asked)  # everything is imported and compiled
+    passes, times = zip(*(seconds_of(c, asked) for c in asked.classes), strict=True)
     print("study       " + "".join(f"{c:>10,d}" for c in asked.classes) + "   slope   passes")
     for study in times[0]:
         row = [found[study] for found in times]

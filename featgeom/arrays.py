@@ -17,6 +17,7 @@ Float64 = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BLOCK_BYTES = 1 << 26  # how much of a memory-mapped array is looked at in one step
+SMALL = 1 << 28  # bytes of an array whose pages the system is likely to hold
 
 
 def as_numpy(value: ArrayLike, name: str) -> NDArray[Any]:
@@ -37,13 +38,17 @@ def as_numpy(value: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def as_points(
-    value: ArrayLike, name: str = "points", dimension: int | None = None, allow_empty: bool = False
+    value: ArrayLike,
+    name: str = "points",
+    dimension: int | None = None,
+    allow_empty: bool = False,
+    checked: bool = False,
 ) -> Floats:
     """Points as a finite C-contiguous array of shape (n, d), float32 or float64.
 
     float32 and float64 keep their precision and are not copied when already contiguous (a memory map
     stays one); every other type is converted to float64, which holds it exactly (integers beyond 2^53
-    are refused).
+    are refused). Those that are ``checked`` are known to be finite, and not looked at again.
 
     Raises BadArgument for another shape, another dimension than ``dimension``, NaN, infinity, or no
     points at all.
@@ -67,7 +72,7 @@ def as_points(
     if array.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         array = array.astype(np.float64)
     array = np.ascontiguousarray(array)
-    for block in blocks(array):
+    for block in () if checked else blocks(array):
         if not np.isfinite(block).all():
             raise BadArgument(f"{name}: contains NaN or infinity")
     return array
@@ -155,6 +160,38 @@ def release(mapped: mmap.mmap | None) -> None:
     """Give the pages of a memory-mapped file back to the system, which reads them again when needed."""
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def read_rows(array: NDArray[Any], rows: Ints) -> NDArray[Any]:
+    """Some rows of an array, copied; of a large one on disk many are asked for before one is waited for.
+
+    Else the system reads them one by one, and around each megabytes of the file that nobody asked for.
+    """
+    mapped, plain = file_map(array), np.asarray(array)
+    found: NDArray[Any]
+    small = plain.nbytes <= SMALL or not plain.flags.c_contiguous
+    if mapped is None or small or not hasattr(mmap, "MADV_RANDOM"):
+        found = plain[rows]
+        release(mapped)
+        return found
+    each, start = plain[:1].nbytes, _address(plain) - _address(np.frombuffer(mapped, np.uint8))
+    found, step = np.empty((len(rows), *plain.shape[1:]), plain.dtype), max(1, BLOCK_BYTES // max(1, each))
+    mapped.madvise(mmap.MADV_RANDOM)
+    for first in range(0, len(rows), step):
+        some = rows[first : first + step]
+        for row in some.tolist():
+            place = start + row * each
+            page = place - place % mmap.PAGESIZE
+            mapped.madvise(mmap.MADV_WILLNEED, page, place + each - page)
+        found[first : first + step] = plain[some]
+        release(mapped)
+    mapped.madvise(mmap.MADV_NORMAL)
+    return found
+
+
+def _address(array: NDArray[Any]) -> int:
+    """Where the numbers of an array begin."""
+    return int(array.__array_interface__["data"][0])
 
 
 def read_only(array: Any) -> Any:

@@ -310,13 +310,17 @@ PIXELS = (
         """The closest changes of class in pixel space, beside the exact ones in feature space.
 
         Each change found is verified by running the network on both sides of the boundary; its distance is
-        an upper bound, and a lower bound is computed where the network allows it. Images, distances, classes
-        and directions are stored in the run.""",
+        an upper bound, and a lower bound is computed where the network allows it. With --proved a ball around
+        a sample is proved to hold no image of another class, where the network is made of affine layers,
+        ReLU, pooling and additions. Images, distances, classes and directions are stored in the run.""",
         "studies.flips",
         "figures.flips",
         "images",
-        (Count("samples", 64, "Samples to flip, a seeded draw."),),
-        ("RUN", "RUN --samples 1000 --device cuda"),
+        (
+            Count("samples", 64, "Samples to flip, a seeded draw."),
+            Count("proved", 0, "The first of them, so many, to prove a ball around that has one class.", 0),
+        ),
+        ("RUN", "RUN --proved 8", "RUN --samples 1000 --device cuda"),
     ),
     Study(
         "morph",

@@ -56,12 +56,17 @@ class NeuralCollapse(Result):
 
 
 def neural_collapse(
-    x: ArrayLike, y: ArrayLike, head: AffineHead, predicted: ArrayLike | None = None
+    x: ArrayLike,
+    y: ArrayLike,
+    head: AffineHead,
+    predicted: ArrayLike | None = None,
+    means: Float64 | None = None,
 ) -> NeuralCollapse:
     """Measures NC1 to NC4 of Papyan, Han and Donoho (2020, arXiv 2008.08186, section 2).
 
     x: features (n, d), float32 or float64, memory maps included (read twice, in blocks). y: labels (n,).
-    predicted: the class that the head gives each sample (n,), where that is known already.
+    predicted: the class that the head gives each sample (n,), where that is known already; means: the means
+    of the head's classes (C, d) as `class_means` gives them, which spares a reading.
 
     NC1 is tr(Σ_W Σ_B⁺)/C with Σ_W the mean of the classes' covariances and Σ_B the covariance of the class
     means, every class of equal weight; NC2 the deviation from equal norms and equal angles; NC3
@@ -76,17 +81,20 @@ def neural_collapse(
     (0.0, SimplexDeviation(norms=0.0, angles=0.0), 0.0)
     """
     started = time.perf_counter()
-    points = as_points(x, "x", head.dimension)
-    labels = as_labels(y, "y", len(points), head.classes)
+    labels = as_labels(y, "y", None, head.classes)
     classes, slot, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    means = class_means(points, slot, len(classes))
+    given = None if means is None else means[classes]
+    finite = given is not None and bool(np.isfinite(given).all())  # which they are of finite points alone
+    points = as_points(x, "x", head.dimension, checked=finite)
+    as_labels(labels, "y", len(points))
+    means = class_means(points, slot, len(classes)) if given is None or not finite else given
     centre = means.mean(axis=0)
     centred = means - centre
     noise = _rounding_noise(means)
     centred[np.linalg.norm(centred, axis=1) <= noise] = 0
     basis, spread = _span(centred, noise)
-    given = None if predicted is None else as_labels(predicted, "predicted", len(points), head.classes)
-    nc1, nc4 = _within(points, slot, counts, centre, centred, basis, spread, head, classes, given)
+    decided = None if predicted is None else as_labels(predicted, "predicted", len(points), head.classes)
+    nc1, nc4 = _within(points, slot, counts, centre, centred, basis, spread, head, classes, decided)
     return NeuralCollapse(
         nc1=nc1,
         nc2=simplex_deviation(centred),
@@ -209,16 +217,33 @@ def class_means(points: Floats, labels: Ints, classes: int) -> Float64:
     array([[2.],
            [5.]])
     """
-    sums, counts = np.zeros((classes, points.shape[1])), np.zeros(classes, dtype=np.int64)
-    start = 0
+    found = ClassSums(labels, classes, points.shape[1])
     for block in blocks(points):
-        mine = labels[start : start + len(block)]
-        start += len(block)
+        found.add(block)
+    return found.means()
+
+
+class ClassSums:
+    """The sums of the points of each class, of ``labels`` (n,), as blocks of the points come one by one."""
+
+    def __init__(self, labels: Ints, classes: int, dimension: int) -> None:
+        self._labels, self._start = labels, 0
+        self._sums, self._counts = np.zeros((classes, dimension)), np.zeros(classes, dtype=np.int64)
+
+    def add(self, block: Floats) -> None:
+        """The next points (m, d)."""
+        mine, classes = self._labels[self._start : self._start + len(block)], len(self._counts)
+        self._start += len(block)
         rows = np.flatnonzero(mine >= 0)
-        member = csr_array((np.ones(len(rows)), (mine[rows], rows)), (classes, len(block)))
-        sums += np.asarray(member @ block.astype(np.float64, copy=False))
-        counts += np.bincount(mine[rows], minlength=classes)
-    return np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], np.nan)
+        here, slot = np.unique(mine[rows], return_inverse=True)
+        member = csr_array((np.ones(len(rows)), (slot, rows)), (len(here), len(block)))
+        self._sums[here] += np.asarray(member @ block.astype(np.float64, copy=False))
+        self._counts += np.bincount(mine[rows], minlength=classes)
+
+    def means(self) -> Float64:
+        """As `class_means` gives them."""
+        some = self._counts[:, None]
+        return np.where(some > 0, self._sums / np.maximum(some, 1), np.nan)
 
 
 def simplex_deviation(vectors: ArrayLike) -> SimplexDeviation:

@@ -72,8 +72,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    """A JSON document as the bytes of a file."""
-    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """A JSON document as the bytes of a file, indented.
+
+    The bytes are those of `json.dumps` with an indent, which encodes that in Python, four times slower.
+    """
+    said = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return msgspec.json.format(said, indent=2) + b"\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:

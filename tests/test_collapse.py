@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import nnls
 
 import featgeom as fg
-from featgeom.collapse import generalised_collapse
+from featgeom.collapse import class_means, generalised_collapse
 from featgeom.errors import BadArgument
 
 
@@ -232,3 +232,15 @@ def test_classes_that_are_known_already_are_not_asked_for_again(rng, monkeypatch
     monkeypatch.setattr(fg.AffineHead, "logits", None)
     assert fg.neural_collapse(x, y, head, known).nc4 == found.nc4 > 0
     assert fg.neural_collapse(x, y, head, y).nc4 != found.nc4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_means_that_are_known_change_nothing(dtype):
+    x, y, head = sample(4)
+    x, y = x.astype(dtype), np.where(y == 1, 0, y)  # one class has no sample
+    means = class_means(x, y, head.classes)
+    plain, found = fg.neural_collapse(x, y, head), fg.neural_collapse(x, y, head, means=means)
+    assert [found.nc1, found.nc3, found.nc4] == [plain.nc1, plain.nc3, plain.nc4]
+    x[5] = np.nan
+    with pytest.raises(BadArgument, match="x: contains NaN"):
+        fg.neural_collapse(x, y, head, means=class_means(x, y, head.classes))

@@ -20,6 +20,7 @@ from featgeom.exact.fields import floats, sparse, stored, truths, whole
 from featgeom.exact.float32 import float32_needs
 from featgeom.exact.heads import ExactHead, gaps_above, row_blocks, screened_margins
 from featgeom.exact.numbers import at_least, fraction, square
+from featgeom.exact.rounding import lengths_above
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +64,10 @@ class ClassMargin(_OfFeatures):
 
     def screened(self) -> NDArray[np.bool_]:
         """Margins beyond what is claimed and, where claimed, beyond what float32 can change."""
-        proved = np.zeros(len(self), dtype=bool)
+        proved, lengths = np.zeros(len(self), dtype=bool), lengths_above(self.weight)
         for block in row_blocks(len(self), max(self.weight.shape)):
             points, own, rows = self.points[block], self.own[block], np.arange(len(self.own[block]))
-            margins, error = screened_margins(points, self.weight, self.bias, own)
+            margins, error = screened_margins(points, self.weight, self.bias, own, lengths)
             lower = margins - error
             lower[rows, own] = np.inf
             needs = float32_needs(points, self.weight, self.bias, own)
@@ -123,11 +124,11 @@ class ClassBall(_OfFeatures):
 
     def screened(self) -> NDArray[np.bool_]:
         """Margins that suffice in all of feature space."""
-        proved = np.zeros(len(self), dtype=bool)
+        proved, lengths = np.zeros(len(self), dtype=bool), lengths_above(self.weight)
         gaps = np.stack([gaps_above(self.weight, c) for c in range(len(self.weight))])
         for block in row_blocks(len(self), max(self.weight.shape)):
             own = self.own[block]
-            margins, error = screened_margins(self.points[block], self.weight, self.bias, own)
+            margins, error = screened_margins(self.points[block], self.weight, self.bias, own, lengths)
             with np.errstate(over="ignore", invalid="ignore"):
                 need = np.nextafter(self.radius[block][:, None] * gaps[own], np.inf)
             fine = (margins - error >= need) & (margins - error > 0)  # NaN, of an infinite radius, is not

@@ -78,8 +78,9 @@ class GuaranteedHull(_OfAHull):
         With the least margin m and the centre's c inside their bounds, c + t (m − c) = t m + (1 − t) c is at
         least t m⁻ + (1 − t) c⁻ (c⁺ for t > 1): two products, a difference and a sum are rounded.
         """
-        low, _ = least_margin_bounds(self.points, self.weight, self.bias, self.own)
-        centre_low, centre_high = least_margin_bounds(self.centre[None], self.weight, self.bias, self.own)
+        about, lengths = (self.weight, self.bias, self.own), lengths_above(self.weight)
+        low, _ = least_margin_bounds(self.points, *about, lengths=lengths)
+        centre_low, centre_high = least_margin_bounds(self.centre[None], *about, lengths=lengths)
         t = self.inflation
         with np.errstate(over="ignore", invalid="ignore"):
             if t == np.inf:

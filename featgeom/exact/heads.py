@@ -9,7 +9,6 @@ import numpy as np
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.exact.numbers import Integers, integers, scaled
 from featgeom.exact.rounding import U, lengths_above, product_error
-from featgeom.exact.screens import lowest
 
 BLOCK_ENTRIES = 1 << 18  # so few that a block stays in the cache of a core
 
@@ -75,18 +74,23 @@ def row_blocks(n: int, width: int) -> list[slice]:
     return [slice(start, min(n, start + step)) for start in range(0, n, step)]
 
 
-def screened_margins(points: Floats, weight: Float64, bias: Float64, own: Ints) -> tuple[Float64, Float64]:
-    """Margins l_own(z) − l_k(z) of every row and class (n, C), and a bound on what rounding did to each.
+def screened_logits(
+    points: Floats, weight: Float64, bias: Float64, lengths: Float64 | None = None
+) -> tuple[Float64, Float64]:
+    """Logits (n, C), and a bound on what rounding did to each, not finite where float64 overflows.
 
-    A logit is off by `product_error` and by u times its size for the bias, a margin by both logits' errors
-    and u times its own size; these bounds are themselves rounded, by less than the factor 1.001 allows. Where
-    float64 overflows, the bound is infinite.
+    ``lengths`` (C,) are `lengths_above` of the head's rows, where they are known.
     """
-    rows = np.arange(len(points))
     with np.errstate(over="ignore", invalid="ignore"):
         z = points.astype(np.float64)
         logits = z @ weight.T + bias
-        error = product_error(z, weight, np.float64) + U * np.abs(logits)
+        return logits, product_error(z, weight, np.float64, lengths) + U * np.abs(logits)
+
+
+def screened_leads(logits: Float64, error: Float64, own: Ints) -> tuple[Float64, Float64]:
+    """The margins of `screened_margins`, of logits whose errors are bounded."""
+    rows = np.arange(len(logits))
+    with np.errstate(over="ignore", invalid="ignore"):
         margins = logits[rows, own][:, None] - logits
         error = error[rows, own][:, None] + error + U * np.abs(margins)
         error = np.where(np.isfinite(error) & np.isfinite(margins), 1.001 * error, np.inf)
@@ -95,22 +99,35 @@ def screened_margins(points: Floats, weight: Float64, bias: Float64, own: Ints) 
     return margins, error
 
 
+def screened_margins(
+    points: Floats, weight: Float64, bias: Float64, own: Ints, lengths: Float64 | None = None
+) -> tuple[Float64, Float64]:
+    """Margins l_own(z) − l_k(z) of every row and class (n, C), and a bound on what rounding did to each.
+
+    A logit is off by `product_error` and by u times its size for the bias, a margin by both logits' errors
+    and u times its own size; these bounds are themselves rounded, by less than the factor 1.001 allows. Where
+    float64 overflows, the bound is infinite. ``lengths`` are as in `screened_logits`.
+    """
+    return screened_leads(*screened_logits(points, weight, bias, lengths), own)
+
+
 def exact_classes(points: Floats, weight: Float64, bias: Float64) -> Ints:
     """The class of largest logit of each point (n, d), in exact arithmetic; the lowest where several tie.
 
     >>> exact_classes(np.array([[3.0, 1.0], [2.0, 2.0]]), np.eye(2)[::-1], np.zeros(2))
     array([1, 0])
     """
-    head = ExactHead(weight, bias)
+    head, lengths = None, lengths_above(weight)
     found = np.zeros(len(points), dtype=np.int64)
     for block in row_blocks(len(points), max(weight.shape)):
         some = points[block]
-        with np.errstate(over="ignore", invalid="ignore"):
-            own = np.nan_to_num(some.astype(np.float64) @ weight.T + bias).argmax(axis=1)
-        margins, error = screened_margins(some, weight, bias, own)
+        logits, error = screened_logits(some, weight, bias, lengths)
+        own = np.nan_to_num(logits).argmax(axis=1)
+        margins, error = screened_leads(logits, error, own)
         clear = margins - error > 0
         clear[np.arange(len(own)), own] = True
         for i in np.flatnonzero(~clear.all(axis=1)):
+            head = head or ExactHead(weight, bias)
             behind = head.leads(some[i], 0)
             own[i] = behind.index(min(behind))
         found[block] = own
@@ -125,21 +142,27 @@ def gaps_above(weight: Float64, own: int) -> Float64:
 
 
 def least_margin_bounds(
-    points: Floats, weight: Float64, bias: Float64, own: int, times: float = 1.0
+    points: Floats,
+    weight: Float64,
+    bias: Float64,
+    own: int,
+    times: float = 1.0,
+    lengths: Float64 | None = None,
 ) -> tuple[Float64, Float64]:
     """Bounds below and above on the least of l_own − l_k over points, for every class k, (C,) each.
 
     They come from `screened_margins`, block by block, and cost one float64 product of points and head; what
-    that may be off by is taken off ``times`` over, at least once.
+    that may be off by is taken off ``times`` over, at least once. ``lengths`` are as in `screened_logits`.
 
     >>> low, high = least_margin_bounds(np.array([[1.0], [3.0]]), np.eye(2)[:, :1], np.array([0.0, 0.5]), 1)
     >>> bool(low[0] <= -2.5 <= high[0] < -2.49)
     True
     """
     low, high = np.full(len(weight), np.inf), np.full(len(weight), np.inf)
+    known = lengths_above(weight) if lengths is None else lengths
     for block in row_blocks(len(points), max(weight.shape)):
         some = points[block]
-        margins, error = screened_margins(some, weight, bias, np.full(len(some), own))
+        margins, error = screened_margins(some, weight, bias, np.full(len(some), own), known)
         low = np.minimum(low, (margins - times * error).min(axis=0))
         high = np.minimum(high, (margins + times * error).min(axis=0))
     low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
@@ -157,14 +180,33 @@ def least_margins(
     >>> least_margins(np.array([[1.0], [3.0]]), np.array([[1.0], [0.0]]), np.array([0.0, 0.5]), 0)
     [Fraction(0, 1), Fraction(1, 2)]
     """
-    # (z, −z, 1, −1)·(w_own, w_k, b_own, b_k) needs no difference of rows, which would be rounded.
     asked = np.arange(len(weight)) if rivals is None else np.asarray(rivals)
-    others = asked[asked != own]
-    mine = np.broadcast_to(np.append(weight[own], bias[own]), (len(others), weight.shape[1] + 1))
-    directions = np.hstack([mine, weight[others], bias[others, None]])
-    parts = []
-    for block in row_blocks(len(points), directions.shape[1]):
-        z = np.hstack([points[block].astype(np.float64), np.ones((block.stop - block.start, 1))])
-        parts.append(lowest(np.hstack([z, -z]), directions))
-    least = dict(zip(others.tolist(), (min(values) for values in zip(*parts, strict=True)), strict=True))
-    return [least.get(k, Fraction(0)) for k in asked.tolist()]
+    chosen = [own, *asked[asked != own].tolist()]
+    exact = ExactHead(weight[chosen], bias[chosen])
+    rows, columns = _may_be_least(points, weight[chosen], bias[chosen])
+    used, place = np.unique(rows, return_inverse=True)
+    whole, power = integers(points[used])
+    low = min(power, 0)
+    least = {own: Fraction(0)}
+    for i, k in enumerate(chosen[1:], 1):
+        slope, offset = exact.weight[0] - exact.weight[i], exact.bias[0] - exact.bias[i]
+        lead = min(np.dot(whole[place[columns == i]], slope))
+        least[k] = scaled((int(lead) << (power - low)) + (int(offset) << -low), exact.exponent + low)
+    return [least[k] for k in asked.tolist()]
+
+
+def _may_be_least(points: Floats, weight: Float64, bias: Float64) -> tuple[Ints, Ints]:
+    """The points at which float64 does not exclude that l_0 − l_k is least, by k: rows and columns."""
+    best, lengths, kept = np.full(len(weight), np.inf), lengths_above(weight), []
+    for block in row_blocks(len(points), max(weight.shape)):
+        own = np.zeros(block.stop - block.start, np.int64)
+        margins, error = screened_margins(points[block], weight, bias, own, lengths)
+        with np.errstate(over="ignore"):
+            low, high = np.nextafter(margins - error, -np.inf), np.nextafter(margins + error, np.inf)
+        low[:, 0] = np.inf  # a class is no rival of itself
+        best = np.minimum(best, high.min(axis=0))
+        row, column = np.nonzero(low <= best)
+        kept.append((row + block.start, column, low[row, column]))
+    rows, columns, bounds = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    still = (bounds <= best[columns]) & (columns > 0)
+    return rows[still], columns[still]

@@ -76,11 +76,12 @@ def lengths_above(rows: Floats) -> Float64:
         return np.sqrt(squares) * (1 + gamma(d + 4, np.float64)) + np.sqrt(d * TINY)
 
 
-def product_error(left: Floats, right: Floats, dtype: DTypeLike) -> Float64:
+def product_error(left: Floats, right: Floats, dtype: DTypeLike, lengths: Float64 | None = None) -> Float64:
     """A bound on |fl(left @ right.T) − left @ right.T| when the product is computed in ``dtype``.
 
     Shapes: left (n, d), right (m, d), result (n, 1) * (1, m) broadcast to (n, m). By Cauchy-Schwarz the
     bound is γ_d ‖left_i‖ ‖right_j‖, which costs no second product. Underflow is covered by an absolute term.
+    ``lengths`` (m,) are `lengths_above` of ``right``, for who has many products with it.
 
     >>> a = np.full((1, 4), 0.1); b = np.full((1, 4), 3.0)
     >>> bool(abs((a @ b.T)[0, 0] - 1.2) <= product_error(a, b, "float64")[0, 0] + 1e-16)
@@ -88,5 +89,6 @@ def product_error(left: Floats, right: Floats, dtype: DTypeLike) -> Float64:
     """
     d = left.shape[1]
     with np.errstate(over="ignore"):
-        sizes = lengths_above(left)[:, None] * lengths_above(right)[None, :]
+        others = lengths_above(right) if lengths is None else lengths
+        sizes = lengths_above(left)[:, None] * others[None, :]
         return gamma(d + 1, dtype) * sizes + d * float(np.finfo(np.dtype(dtype)).tiny)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points
+from featgeom.arrays import Float64, Floats, Ints, as_labels, as_points, blocks
 from featgeom.errors import BadArgument
 from featgeom.head import AffineHead
 from featgeom.margins.machine import LinearSVM
@@ -18,6 +18,7 @@ from featgeom.statistics import proportion_interval
 from featgeom.status import Stats, Status
 
 AGREEMENT_POINTS = 30_000  # as in the first paper
+ENTRIES = 1 << 22  # of features or logits that are held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,13 +171,20 @@ def cross_entropy(head: AffineHead, x: ArrayLike, y: ArrayLike) -> Float64:
     >>> np.log(loss).round(6).tolist()
     [-50.0, -0.366513]
     """
-    logits = head.logits(as_points(x, "x", head.dimension))
-    rows, labels = np.arange(len(logits)), as_labels(y, "y", len(logits), head.classes)
-    rivals = logits - logits[rows, labels][:, None]
-    rivals[rows, labels] = -np.inf
-    top = rivals.max(axis=1)
-    behind = top + np.log(np.exp(rivals - top[:, None]).sum(axis=1))  # log Σ over rivals of e^(l_k − l_y)
-    return np.logaddexp(0, behind)
+    points = as_points(x, "x", head.dimension)
+    labels, start = as_labels(y, "y", len(points), head.classes), 0
+    found = np.empty(len(points))
+    each = max(1, points[:1].nbytes) * max(1, ENTRIES // max(head.weight.shape))
+    for block in blocks(points, each):
+        here, rows = slice(start, start + len(block)), np.arange(len(block))
+        start, own, logits = here.stop, labels[here], head.logits(block)
+        rivals = logits - logits[rows, own][:, None]
+        rivals[rows, own] = -np.inf
+        top = rivals.max(axis=1)
+        # log Σ over rivals of e^(l_k − l_y)
+        behind = top + np.log(np.exp(rivals - top[:, None]).sum(axis=1))
+        found[here] = np.logaddexp(0, behind)
+    return found
 
 
 def _flat(head: AffineHead) -> Float64:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from featgeom.pixels.balls import Balls, rows_at_once
-from featgeom.pixels.ends import Bent, Ends
+from featgeom.pixels.ends import Bent, Ends, lengths
 from featgeom.pixels.interval import IntervalPass
 from featgeom.pixels.learning import GAIN, learned
 from featgeom.pixels.loose import Loose
@@ -60,8 +60,7 @@ class Reach:
         narrow = partial(balls.narrowed, again, units, thread_time() + seconds) if seconds else None
         run = IntervalPass(balls.low, balls.high, grey, balls.euclid, narrow)
         lower, upper = (end.flatten(1) for end in run.run(network))
-        far = torch.full_like(balls.euclid, math.inf)  # the movement is not from grey, but from any image
-        loose = [Loose.of(here if here.bend is None else replace(here, energy=far)) for here in run.bent]
+        loose = [Loose.of(here if here.bend is None else _from_any(here)) for here in run.bent]
         return cls(network, (balls.low, balls.high), (lower, upper), loose, run.made)
 
     def box_distance(self, z: Tensor) -> Tensor:
@@ -181,6 +180,11 @@ class Keeper:
         low, high = ((end - self.x).to(dtype).expand_as(x) for end in self.reach.room)
         loose = [here.to(dtype) for here in parts.loose[:-1]]
         return Pass(network, x, loose, (low, high), x.new_full((n,), math.inf), lines[:-1])
+
+
+def _from_any(here: Bent) -> Bent:
+    """With a bound on the movement that is not from grey, but from any image."""
+    return replace(here, energy=lengths(here.upper - here.lower).nan_to_num(math.inf, posinf=math.inf))
 
 
 def numbered(parts: Parts) -> Parts:

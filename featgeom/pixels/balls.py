@@ -18,6 +18,7 @@ from featgeom.pixels.loose import Loose
 from featgeom.pixels.movement import movements
 from featgeom.pixels.relaxation import bounded_below, entry
 
+OUTWARD = -math.inf, math.inf
 ENTRIES = 1 << 22  # inputs of what bends in one forward and backward pass
 
 Pick = Callable[[Tensor], Tensor]
@@ -34,7 +35,9 @@ class Balls:
         reach = radius.view(-1, 1, 1, 1)
         self.x = x
         self.euclid = radius if norm == 2 else torch.full_like(radius, math.inf)
-        self.low, self.high = (x - reach).clamp_min(bounds[0]), (x + reach).clamp_max(bounds[1])
+        ends = x - reach, x + reach  # rounded, by half of the way to the next number at most
+        low, high = (end.nextafter(torch.full_like(end, e)) for end, e in zip(ends, OUTWARD, strict=True))
+        self.low, self.high = low.clamp_min(bounds[0]), high.clamp_max(bounds[1])
 
     @property
     def room(self) -> Ends:

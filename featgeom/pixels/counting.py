@@ -1,4 +1,4 @@
-"""How far float64 rounds what a network computes at an image: by operation, times its effect."""
+"""How far float64 rounds what a network computes, and what a backward pass through it computes."""
 
 from __future__ import annotations
 
@@ -6,69 +6,42 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch import Tensor
 
-from featgeom.exact.rounding import gamma
-from featgeom.models.classifier import exact_float32
-from featgeom.pixels.ends import CONSTANTS, tensors, terms_of
-from featgeom.pixels.operators import REGISTRY
-from featgeom.pixels.rules import plain_name
+from featgeom.exact.rounding import TINY, gamma
+from featgeom.pixels.bends import Bend
+from featgeom.pixels.stretches import FEW, terms_of
+
+Told = Callable[[Tensor], object]
 
 
-def count_rounding(func: Any, args: Any, kwargs: Any, result: Any, told: Callable[[Tensor], object]) -> None:
-    """Have each backward pass tell (rows,) more than what this operation rounded adds to what is picked.
+def count_rounding(
+    func: Any, name: str, args: Any, kwargs: Any, result: Any, moved: Tensor | None, told: Told
+) -> None:
+    """Have each backward pass tell (rows,) more than what is rounded at this operation adds to its bound.
 
-    Nothing is told of float32, which decides nothing.
+    Forward its terms are rounded; backward the coefficients of what goes in, by a share of those of what
+    comes out, which counts times the movement ``moved`` (rows,) of that. Nothing is told of float32, which
+    decides nothing.
     """
-    if not (isinstance(result, Tensor) and result.requires_grad and result.dtype == torch.float64):
-        return
-    size, roundings = terms_of(func, plain_name(func.__name__), args, kwargs, result)
-    if size and result.ndim:
-        each = gamma(roundings, "float64") * size
-        result.register_hook(lambda c: told(each * c.detach().abs().flatten(1).sum(1)))
+    if moved is not None and isinstance(result, Tensor) and result.requires_grad:
+        size, roundings = terms_of(func, name, args, kwargs, result)
+        _tell(result, gamma(roundings, "float64") * (size + moved) + roundings * TINY, told)
 
 
-class Counting(TorchFunctionMode):
-    """Runs a network as it is; a backward pass then leaves in ``total`` what was rounded on the way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total: Any = 0.0
-        self.derived: Any = WeakTensorKeyDictionary()
-
-    def run(self, network: nn.Module, x: Tensor) -> Tensor:
-        """The values at x (rows, c, h, w)."""
-        start = x.clone()
-        self.derived[start] = True
-        with exact_float32(), self:
-            values: Tensor = network(start)
-        return values
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """One operation of the network, whose own `no_grad` is not heeded."""
-        kwargs = dict(kwargs or {})
-        if not any(t in self.derived for t in tensors((args, kwargs))) or func.__name__ in CONSTANTS:
-            return func(*args, **kwargs)
-        with torch.enable_grad():
-            result = func(*args, **kwargs)
-            if plain_name(func.__name__) not in REGISTRY:
-                count_rounding(func, args, kwargs, result, self._tell)
-        for tensor in tensors(result):
-            self.derived[tensor] = True
-        return result
-
-    def _tell(self, more: Tensor) -> None:
-        self.total = self.total + more
+def count_bend(bend: Bend, z: Tensor, result: Tensor, moved: Tensor | None, told: Told) -> None:
+    """The same of something that bends, of which z went in, and moves by ``moved`` (rows,)."""
+    if moved is not None and result.requires_grad:
+        with torch.no_grad():
+            size = bend.rounding(z.nan_to_num(neginf=0.0)).abs().amax() if z.numel() else 0.0
+        _tell(result, size + gamma(FEW, "float64") * moved + TINY, told)
 
 
-def rounding_of(network: nn.Module, x: Tensor, pick: Callable[[Tensor], Tensor]) -> Tensor:
-    """More than pick(values) (rows,) was rounded by at x (rows, c, h, w), as far as slopes at x tell."""
-    mode = Counting()
-    leaf = x.detach().clone().requires_grad_(True)
-    with torch.enable_grad():
-        picked = pick(mode.run(network, leaf))
-    torch.autograd.grad(picked.sum(), leaf)
-    total: Tensor = mode.total + torch.zeros_like(picked.detach())
-    return total
+def _tell(result: Tensor, each: Tensor, told: Told) -> None:
+    """``each`` (rows,) of it counts times the absolute coefficients; what has none may be without end."""
+
+    def hook(c: Tensor) -> None:
+        total = c.detach().abs().flatten(1).sum(1)
+        told(torch.where(total > 0, each * total, 0.0))
+
+    result.register_hook(hook)

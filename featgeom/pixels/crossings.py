@@ -12,13 +12,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from featgeom.arrays import Float64, Ints, as_numpy
+from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.crossings import Paths
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
-from featgeom.pixels.derivatives import on_enough_threads, pixel_function
+from featgeom.pixels.derivatives import as_given, on_enough_threads, segment_ends
 from featgeom.pixels.lines import LinePieces
 from featgeom.pixels.piecewise import MOST, Largest, runs, together
+from featgeom.pixels.plain import require_plain
 from featgeom.progress import bar
 from featgeom.status import Stats, Status
 
@@ -86,17 +87,12 @@ def pixel_crossings(
     ((array([1, 0]), array([0.75])), [array([0.5])])
     """
     begun = perf_counter()
-    ends = [as_numpy(getattr(x, "images", x), "images") for x in (a, b)]
-    ends = [x[None] if x.ndim == 3 else x for x in ends]
-    if ends[0].shape != ends[1].shape:
-        raise BadArgument(f"b: expected images of shape {ends[0].shape}, got {ends[1].shape}")
     if most < 1:
         raise BadArgument(f"most: expected at least 1, got {most}")
-    f = pixel_function(classifier, ends[0], "logits")
-    start, end = (
-        pixel_function(classifier, x, "logits").vectors(x, "images").cpu().view(-1, *f.shape) for x in ends
-    )
+    start, end = (as_given(classifier, x, "images").cpu() for x in segment_ends(a, b))
     network = classifier.to("cpu", torch.float64).network.requires_grad_(False)
+    if len(start):
+        require_plain(network, start[:1], derivatives=False)
     found = []
     with bar(desc="segments", total=float(len(start)), disable=not progress) as told:
         for one, other in zip(start, end, strict=True):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from featgeom.pixels.ends import WIDER, Bent, Ends
 from featgeom.pixels.fields import Field, owners, spacing
 from featgeom.pixels.loose import Loose
-from featgeom.pixels.relaxation import SLACK, Pass, least_change
+from featgeom.pixels.relaxation import LOST, SLACK, Pass, least_change
 
 LESS = 0.7  # rows, of one for each entry, where crowds are worth while
 
@@ -132,7 +132,7 @@ def below_crowd(
         seen, low, high = (_seen(t.view(-1, *shape), crowd) for t in (slope, *room))
         change, _ = least_change(seen, low, high, radius.expand(len(crowd.unit)))
         size = (found.size() + value.abs())[crowd.row] - change
-        return bound + change - SLACK * size
+        return bound + change - SLACK * size - LOST
 
 
 def _energies(here: Loose, owner: Tensor, crowd: Crowd) -> Tensor:

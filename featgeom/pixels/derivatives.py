@@ -150,6 +150,26 @@ def pixel_function(
     )
 
 
+def as_given(classifier: Classifier, images: ArrayLike, name: str) -> Tensor:
+    """Images (n, c, h, w) in float64, with all their digits; of bytes what the network's own type holds.
+
+    Raises what `pixel_function` does.
+    """
+    array = as_numpy(getattr(images, "images", images), name)
+    floats = classifier if array.dtype == np.uint8 else classifier.to(dtype=torch.float64)
+    f = pixel_function(floats, array, "logits")
+    return f.vectors(array, name).view(-1, *f.shape)
+
+
+def segment_ends(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Two batches (n, c, h, w) of as many images, or two images as batches. Raises BadArgument otherwise."""
+    one, other = (as_numpy(getattr(x, "images", x), "images") for x in (a, b))
+    one, other = (x[None] if x.ndim == 3 else x for x in (one, other))
+    if one.shape != other.shape:
+        raise BadArgument(f"b: expected images of shape {one.shape}, got {other.shape}")
+    return one, other
+
+
 def on_enough_threads(
     function: Callable[Concatenate[Classifier, P], R],
 ) -> Callable[Concatenate[Classifier, P], R]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from featgeom.errors import Unsupported
-from featgeom.exact.rounding import gamma
+from featgeom.exact.rounding import TINY, gamma
 from featgeom.pixels.bends import Bend
 from featgeom.pixels.fields import Field
 from featgeom.pixels.operators import REGISTRY
 
 Ends = tuple[Tensor, Tensor]
-ROUNDINGS = 4096  # more than there are in one entry of any operation without weights
 
 QUESTIONS = {
     "size",
@@ -39,6 +38,7 @@ AVERAGE = {"avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"}
 BY_CONSTANTS = {"add", "sub", "mul", "div", "neg", "__rsub__", "batch_norm"}
 WEIGHTED = {"conv2d", "linear"}
 IN_PLACE = {"add_": "add", "sub_": "sub", "mul_": "mul", "div_": "div"}
+SQUARED = 1e-290  # added to squares, of which many may underflow
 WIDER = 1 + 1e-9  # of lengths: float64 rounds by far less
 
 
@@ -126,9 +126,14 @@ def halves(x: Tensor) -> Ends:
     return lower, upper
 
 
-def outward(ends: Tensor, size: Tensor) -> Tensor:
-    """Both ends moved apart by more than rounding, for values of that size."""
-    lower, upper = halves(gamma(ROUNDINGS, "float64") * size)
+def rounded_by(size: Tensor, roundings: int) -> Tensor:
+    """More than entries are rounded by whose terms are that large, added up, in so many roundings."""
+    return gamma(roundings, "float64") * size + roundings * TINY
+
+
+def outward(ends: Tensor, error: Tensor) -> Tensor:
+    """Both ends moved apart by more than rounding (both halves)."""
+    lower, upper = halves(error)
     low, high = halves(ends)
     return torch.cat([low - lower, high + upper])
 
@@ -139,74 +144,11 @@ def by_rows(values: Tensor, like: Tensor) -> Tensor:
 
 
 def lengths(values: Tensor) -> Tensor:
-    """No less than the Euclidean length of each row."""
-    return values.reshape(len(values), -1).norm(dim=1) * WIDER
+    """No less than the Euclidean length of each row, whatever squares lose to underflow."""
+    rows = values.reshape(len(values), values[:1].numel())
+    return rows.norm(dim=1) * WIDER + math.sqrt(rows.shape[1] * TINY)
 
 
 def movement(point: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     """A bound (n,) on the Euclidean distance from the point to anything between these ends."""
     return lengths(torch.maximum(upper - point, point - lower))
-
-
-@torch.no_grad()
-def terms_of(func: Any, name: str, args: Any, kwargs: Any, result: Tensor) -> tuple[float, int]:
-    """No less than the absolute terms of any entry of what an operation without bends returned, added up.
-
-    And into how many roundings they go, at most.
-    """
-    if name in REARRANGE | DROPOUT or name == "cat" or not result.numel():
-        return 0.0, 0
-    if name in WEIGHTED:
-        given = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
-        weight, bias = given["weight"], given.get("bias")
-        size = given["input"].abs().amax() * weight.abs().flatten(1).sum(1).amax()
-        size = size if bias is None else size + bias.abs().amax()
-        return float(size), weight[0].numel() + 64
-    sizes = func(args[0].abs(), *args[1:], **kwargs) if name in AVERAGE else result.abs()
-    size = sizes.amax() + (terms_of_norm(func, args, kwargs).amax() if name == "batch_norm" else 0.0)
-    return float(size), ROUNDINGS
-
-
-def terms_of_norm(func: Any, args: Any, kwargs: Any) -> Tensor:
-    """The absolute values of what `batch_norm` adds to its scaled input, added up, for one row.
-
-    A mean and a bias that cancel each other round by their own size.
-    """
-    x = torch.zeros_like(args[0][:1])
-    names = ["running_mean", "running_var", "weight", "bias"]
-    if func is not functional.batch_norm:  # torch.batch_norm, whose arguments come in another order
-        names = names[2:] + names[:2]
-    given = dict(zip(names, args[1:5], strict=False)) | {n: t for n, t in kwargs.items() if n in names}
-    eps = kwargs.get("eps", args[7] if len(args) > 7 else 1e-5)
-    mean, weight, bias = (given.get(n) for n in ("running_mean", "weight", "bias"))
-    result: Tensor = functional.batch_norm(
-        x,
-        None if mean is None else -mean.abs(),
-        given.get("running_var"),
-        None if weight is None else weight.abs(),
-        None if bias is None else bias.abs(),
-        False,
-        0.0,
-        eps,
-    )
-    return result
-
-
-def averaging_norm(func: Any, args: Any, kwargs: Any) -> float:
-    """Of a map without negative weights: √(largest row sum · largest column sum) is no less than its norm."""
-    rows, columns = _sums(func, args, kwargs)
-    return float((rows.max() * columns.max()).sqrt())
-
-
-def most_copies(func: Any, args: Any, kwargs: Any) -> int:
-    """How often one entry stands, at most, in what a map that only rearranges entries returns."""
-    return round(float(_sums(func, args, kwargs)[1].max()))
-
-
-def _sums(func: Any, args: Any, kwargs: Any) -> Ends:
-    """The sums of a linear map's rows and columns, for one image."""
-    with torch.enable_grad():
-        one = torch.ones_like(args[0][:1]).requires_grad_(True)
-        rows = func(one, *args[1:], **kwargs)
-        (columns,) = torch.autograd.grad(rows.sum(), one)
-    return rows.detach(), columns

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from featgeom.exact.rounding import gamma
+from featgeom.exact.rounding import TINY, gamma
 
 POWERS = 5  # of two: the Gram matrix is raised to the 32nd power
 LARGE = 1024  # rows and columns of a matrix whose Gram matrix is not formed
@@ -26,6 +26,14 @@ def matrix_norm(matrices: Tensor) -> Tensor:
     3.0000000...
     """
     m = matrices.to(torch.complex128 if matrices.is_complex() else torch.float64)
+    if not m.numel():
+        return _norm(m)
+    top = m.abs().amax().clamp_min(TINY)  # so that squares do not underflow
+    return top * (_norm(m / top) + 1e-150)
+
+
+def _norm(m: Tensor) -> Tensor:
+    """Of matrices whose largest entry is 1."""
     size = torch.linalg.matrix_norm(m)
     if min(m.shape[-2:]) > LARGE:
         return size * (1 + 1e-9)
@@ -77,18 +85,22 @@ def convolution_norm(
     return torch.stack(norms).max() * (1 + 1e-9)
 
 
-def weight_norm(name: str, shape: torch.Size, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """No less than the spectral norm of this call of conv2d or linear, on inputs of that shape."""
-    key = (name, tuple(shape[1:]), str(args), str(kwargs))
+def weight_norm(
+    name: str, shape: torch.Size, weight: Tensor, *args: Any, sizes: bool = False, **kwargs: Any
+) -> Tensor:
+    """No less than the spectral norm of this call of conv2d or linear, on inputs of that shape.
+
+    With ``sizes`` that of the same call with absolute values of the weights.
+    """
+    key = (name, tuple(shape[1:]), str(args), str(kwargs), sizes)
     with torch.no_grad():
         before, known = KNOWN.get(weight, (None, {}))
         if before is None or not torch.equal(before, weight):  # weights may be changed in place
             known = {}
             KNOWN[weight] = weight.detach().clone(), known
         if key not in known:
-            known[key] = (
-                matrix_norm(weight) if name == "linear" else _convolution(shape, weight, *args, **kwargs)
-            )
+            w = weight.abs() if sizes else weight
+            known[key] = matrix_norm(w) if name == "linear" else _convolution(shape, w, *args, **kwargs)
     norm: Tensor = known[key]
     return norm
 

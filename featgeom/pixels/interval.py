@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.errors import Unsupported
-from featgeom.exact.rounding import gamma
 from featgeom.models.classifier import exact_float32
 from featgeom.pixels.ends import (
     AVERAGE,
@@ -26,28 +25,29 @@ from featgeom.pixels.ends import (
     IN_ORDER,
     QUESTIONS,
     REARRANGE,
-    ROUNDINGS,
+    SQUARED,
     WEIGHTED,
     WIDER,
     Bent,
     Ends,
     Known,
     Narrow,
-    averaging_norm,
     by_rows,
     halves,
     lengths,
-    most_copies,
     movement,
     outward,
+    rounded_by,
     tensors,
-    terms_of_norm,
     unsupported,
 )  # fmt: skip
 from featgeom.pixels.energy import weight_norm
 from featgeom.pixels.fields import Field, field_after
 from featgeom.pixels.operators import REGISTRY, find_bend
 from featgeom.pixels.rules import known_call, plain_name
+from featgeom.pixels.stretches import FEW, most_copies, stretched, summands, terms_of_norm
+
+LOST = 1e-150  # more than products of lengths lose to underflow
 
 
 class IntervalPass(TorchFunctionMode):
@@ -202,19 +202,18 @@ class IntervalPass(TorchFunctionMode):
         """|W| takes the radii, and the movement of all entries the lengths of the rows of W."""
         lower, upper = halves(x)
         centre, radius = (lower + upper) / 2, (upper - lower) / 2
-        rounding = gamma(weight[0].numel() + 16, "float64")
-        known = self.known[x]
+        terms, known = weight[0].numel(), self.known[x]
         largest = torch.maximum(centre.abs() + radius, halves(known.point)[0].abs())
         size = func(largest, weight.abs(), None if bias is None else bias.abs(), *rest, **kw)
-        middle, error = func(centre, weight, bias, *rest, **kw), rounding * size
+        middle, error = func(centre, weight, bias, *rest, **kw), rounded_by(size, terms + FEW)
         spread = func(radius, weight.abs(), None, *rest, **kw) + error
         low, high = middle - spread, middle + spread
         squares, each = torch.ones_like(lower), known.energy
-        row = func(squares, weight.square(), None, *rest, **kw).clamp_min(0).sqrt() * WIDER
+        row = func(squares, weight.square() + SQUARED, None, *rest, **kw).clamp_min(0).sqrt() * WIDER
         reach = row * by_rows(known.off, row) + error  # of the centre's own rounding
         if known.scale is not None:
-            squares, each = halves(known.scale)[0].square(), self.reach
-            row = func(squares, weight.square(), None, *rest, **kw).clamp_min(0).sqrt() * WIDER
+            squares, each = halves(known.scale)[0].square() + SQUARED, self.reach
+            row = func(squares, weight.square() + SQUARED, None, *rest, **kw).clamp_min(0).sqrt() * WIDER
         reach = reach + row * by_rows(each, row)
         point = func(known.point, weight, bias, *rest, **kw)
         value = halves(point)[0]
@@ -228,27 +227,27 @@ class IntervalPass(TorchFunctionMode):
         result = func(*args, **kwargs)
         held = [self.known[t] for t in tensors(args)]
         points = iter([known.point for known in held])
-        energy = torch.stack([known.energy for known in held])
-        off = torch.stack([known.off for known in held])
+        energy, off = (
+            stretched(func, name, args, kwargs, self.known, [getattr(known, what) for known in held], result)
+            for what in ("energy", "off")
+        )
         if name == "cat":
             point = func([next(points) for _ in held], *args[1:], **kwargs)
-            return self._keep(result, name, point, energy.norm(dim=0) * WIDER, off.norm(dim=0) * WIDER)
+            return self._keep(result, name, point, energy, off)
         at = [halves(known.point)[0].abs() for known in held]
         size = [t.abs() if isinstance(t, Tensor) else t for t in args]
         point = func(*[next(points) if self._is_held(t) else t for t in args], **kwargs)
         if name in {"add", "sub"}:
-            copies = energy.new_tensor([[result.numel() / t.numel()] for t in tensors(args)]).sqrt()
-            energy, off = ((each * copies).sum(0) * WIDER for each in (energy, off))
-            off = off + lengths(gamma(ROUNDINGS, "float64") * (at[0] + at[1]))
-            if name == "add":
-                return self._keep(outward(result, func(*size, **kwargs)), name, point, energy, off)
-            lower, upper = halves(args[1])
-            result = args[0] - torch.cat([upper, lower])
-            return self._keep(outward(result, size[0] + size[1]), name, point, energy, off)
-        norm = averaging_norm(func, args, kwargs) * WIDER
-        off = off[0] * norm + lengths(gamma(ROUNDINGS, "float64") * func(at[0], *args[1:], **kwargs))
-        result = outward(result, func(*size, **kwargs))
-        return self._keep(result, name, point, energy[0] * norm, off)
+            off = off + lengths(rounded_by(at[0] + at[1], FEW))
+            if name == "sub":
+                lower, upper = halves(args[1])
+                result = args[0] - torch.cat([upper, lower])
+            result = outward(result, rounded_by(size[0] + size[1], FEW))
+            return self._keep(result, name, point, energy, off)
+        roundings = summands(name, args, kwargs, result) + FEW
+        off = off + lengths(rounded_by(func(at[0], *args[1:], **kwargs), roundings))
+        result = outward(result, rounded_by(func(*size, **kwargs), roundings))
+        return self._keep(result, name, point, energy, off)
 
     def _by_constants(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
         """Each entry by itself, rising or falling."""
@@ -260,7 +259,7 @@ class IntervalPass(TorchFunctionMode):
 
         def roundings(t: Tensor) -> Tensor:
             """More than are in run(t), and in its difference from run(0)."""
-            return gamma(ROUNDINGS, "float64") * (t.abs() + 2 * nought.abs() + added)
+            return rounded_by(t.abs() + 2 * nought.abs() + added, FEW)
 
         nought, known = run(torch.zeros_like(x)), self.known[x]
         added = terms_of_norm(func, args, kwargs) if name == "batch_norm" else 0.0
@@ -295,8 +294,8 @@ class IntervalPass(TorchFunctionMode):
     ) -> Tensor:
         if len(result) != len(self.start) or point.shape != result.shape:
             return self._lose(result, name)
-        energy = torch.minimum(energy, movement(halves(point)[0], *halves(result)) + off)
-        self.known[result] = Known(point, energy, scale, off)
+        energy = torch.minimum(energy, movement(halves(point)[0], *halves(result)) + off) + LOST
+        self.known[result] = Known(point, energy, scale, off + LOST)
         return result
 
     def _lose(self, result: Any, name: str) -> Any:

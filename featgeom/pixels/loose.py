@@ -18,8 +18,9 @@ class Loose:
     """An operation's entries, of which those at ``live`` can bend and the others have the slopes ``sure``.
 
     ``lower`` and ``upper`` (rows, live) and, of pooling, (rows, window, live) are the ends of the live ones,
-    ``energy`` (rows,) a bound on the length of their movement; ``sure`` is (rows or 1, all) or (rows or 1,
-    window, all). ``takes`` and ``gives`` are the shapes of what goes in and comes out, without rows.
+    ``energy`` (rows,) a bound on the length of their movement, ``moves`` (rows,) on that of all entries that
+    count; ``sure`` is (rows or 1, all) or (rows or 1, window, all). ``takes`` and ``gives`` are the shapes of
+    what goes in and comes out, without rows.
     """
 
     bend: Bend | None
@@ -27,6 +28,7 @@ class Loose:
     lower: Tensor
     upper: Tensor
     energy: Tensor
+    moves: Tensor
     sure: Tensor
     takes: tuple[int, ...]
     gives: tuple[int, ...]
@@ -37,13 +39,15 @@ class Loose:
         """What is not settled for all rows."""
         bend, empty = bent.bend, torch.empty(0)
         if bend is None:
-            return cls(None, empty, empty, empty, empty, empty, (), ())
+            return cls(None, empty, empty, empty, empty, empty, empty, (), ())
         lower, upper = bend.windows(bent.lower), bend.windows(bent.upper)
         settled, sure = bend.settled(lower, upper)
         live = torch.nonzero(~settled.all(0))[:, 0]
         lower, upper = lower[..., live], upper[..., live]
         takes, gives = bent.lower.shape[1:], bend.value(bent.lower[:1]).shape[1:]
-        found = cls(bend, live, lower, upper, bent.energy, sure, tuple(takes), tuple(gives), bent.after)
+        found = cls(
+            bend, live, lower, upper, bent.energy, bent.energy, sure, tuple(takes), tuple(gives), bent.after
+        )
         energy = torch.minimum(bent.energy, found.far.sum(1).sqrt() * WIDER)
         return replace(found, energy=energy if bent.tight is None else torch.minimum(energy, bent.tight))
 
@@ -68,11 +72,10 @@ class Loose:
         if self.bend is None:
             return self
         sure = self.sure if len(self.sure) == 1 else self.sure[rows]
-        return replace(
-            self, lower=self.lower[rows], upper=self.upper[rows], energy=self.energy[rows], sure=sure
-        )
+        ends = {name: getattr(self, name)[rows] for name in ("lower", "upper", "energy", "moves")}
+        return replace(self, **ends, sure=sure)
 
     def to(self, dtype: torch.dtype) -> Loose:
         """In another type."""
-        ends = {name: getattr(self, name).to(dtype) for name in ("lower", "upper", "energy", "sure")}
+        ends = {name: getattr(self, name).to(dtype) for name in ("lower", "upper", "energy", "moves", "sure")}
         return replace(self, **ends)

@@ -17,9 +17,10 @@ from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.balls import Balls, lead, rows_at_once
 from featgeom.pixels.branching import Prover
-from featgeom.pixels.derivatives import on_enough_threads, pixel_function
+from featgeom.pixels.derivatives import as_given, on_enough_threads, pixel_function
 from featgeom.pixels.flips import named_targets
 from featgeom.pixels.loose import Loose
+from featgeom.pixels.plain import require_plain
 from featgeom.pixels.radii import largest_radius
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
@@ -110,16 +111,21 @@ def pixel_lower_bounds(
     if norm not in (2, math.inf):
         raise BadArgument(f"norm: expected 2 or inf, got {norm}")
     units = (UNITS if seconds else 0) if units is None else units
-    start = f.vectors(array, "images").clamp(f.low, f.high)
-    logits = f(start)
+    low, high = (
+        end(e, own) for end, e, own in zip((min, max), classifier.pixels.bounds, (f.low, f.high), strict=True)
+    )
+    start = as_given(classifier, array, "images").clamp(low, high)
+    logits = f(f.vectors(array, "images").clamp(f.low, f.high))
     source = logits.argmax(1)
     goals = named_targets(target, source, classifier.head.classes)
     ranked = logits.scatter(1, source[:, None], torch.inf).argsort(1, descending=True)
     rivals = ranked[:, 1:] if goals is None else goals[:, None]
     network = classifier.to(dtype=torch.float64).network
-    search = _Search(network, start.view(-1, *f.shape), source, rivals, (f.low, f.high), norm)
+    if len(start):
+        require_plain(network, start[:1])
+    search = _Search(network, start, source, rivals, (low, high), norm)
 
-    greatest = f.diameter if norm == 2 else f.high - f.low
+    greatest = (high - low) * (f.size**0.5 if norm == 2 else 1) * (1 + 1e-12)  # no image is beyond
     whole = torch.full((len(start),), greatest, dtype=torch.float64, device=start.device)
     best = search.search(torch.zeros_like(whole), FIRST * whole, whole, 0, steps)
     if units and not seconds:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from featgeom.arrays import Float64, Ints, as_numpy
+from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.crossings import crossings
 from featgeom.certificates.crossings import SegmentCells
 from featgeom.errors import BadArgument
 from featgeom.models.classifier import Classifier
-from featgeom.pixels.derivatives import on_enough_threads, pixel_function
+from featgeom.pixels.derivatives import on_enough_threads, pixel_function, segment_ends
 from featgeom.pixels.inversion import invert
 from featgeom.pixels.segments import ClassPath, class_paths
 from featgeom.results import Result
@@ -71,10 +71,7 @@ def morph(
     ((1, 5, 1, 8, 8), True)
     """
     begun = perf_counter()
-    ends = [as_numpy(getattr(x, "images", x), "images") for x in (a, b)]
-    ends = [x[None] if x.ndim == 3 else x for x in ends]
-    if ends[0].shape != ends[1].shape:
-        raise BadArgument(f"b: expected images of shape {ends[0].shape}, got {ends[1].shape}")
+    ends = segment_ends(a, b)
     if steps < 1:
         raise BadArgument(f"steps: expected at least 1, got {steps}")
     pixel_function(classifier, ends[1], "logits")

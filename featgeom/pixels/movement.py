@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from featgeom.pixels.ends import WIDER, Ends
 from featgeom.pixels.energy import matrix_norm
 from featgeom.pixels.loose import Loose
-from featgeom.pixels.relaxation import Pass, Relaxed, entry
+from featgeom.pixels.relaxation import LOST, Pass, Relaxed, entry
 
 
 class Averaged(Relaxed):
@@ -55,7 +55,7 @@ def movements(
     ``x`` is one image (1, c, h, w), ``loose`` what bends before that layer (1 row each). None where the clock
     of `thread_time` says ``until`` too soon.
     """
-    slopes, coefficients = [], []
+    slopes, coefficients, rounded = [], [], []
     for part in unit.split(at_once):
         if thread_time() > until:
             return None
@@ -73,10 +73,11 @@ def movements(
             slopes.append(found.line(partial(entry, part, 1.0))[1])
         assert isinstance(found.mode, Averaged)
         coefficients.append(found.mode.met_by)
-    slope = torch.cat(slopes)
+        rounded.append(found.mode.rounded + torch.zeros(len(part), dtype=x.dtype))
+    slope, off = torch.cat(slopes), torch.cat(rounded)
     result = []
     for group in groups:
-        length = matrix_norm(slope[group]) * radius[0]
+        length = matrix_norm(slope[group]) * radius[0] + off[group].norm()
         for at in coefficients[0]:
             here = loose[at]
             assert here.bend is not None
@@ -84,5 +85,5 @@ def movements(
             if len(here.live):
                 met = torch.cat([part[at] for part in coefficients])[group]
                 length = length + matrix_norm(met) * share * here.energy[0]
-        result.append(length * WIDER)
+        result.append(length * WIDER + LOST)
     return result

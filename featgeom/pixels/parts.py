@@ -37,12 +37,14 @@ def halved(parts: Parts, left: list[Tensor]) -> Parts:
     The first rows are the parts themselves, on the side where that kink's input is not negative.
     """
     n = len(parts.rivals)
-    losses = []
+    losses: list[Tensor] = []
     for here, line, loss in zip(parts.loose, parts.lines, left, strict=True):
         if here.kinks and here.bend is not None and line.slope is not None:
             losses.append(torch.where(here.bend.asked(here.lower, here.upper), loss - 1e-30, 0.0))
         else:
             losses.append(loss.new_zeros(n, 1))
+    if not losses:
+        return parts
     least, layer = torch.stack([loss.amin(1) for loss in losses]).min(0)
     split = torch.nonzero(least < 0)[:, 0]
     twin = torch.zeros(n, dtype=torch.int64).scatter(0, split, n + torch.arange(len(split)))
@@ -69,6 +71,7 @@ def joined(one: Parts, other: Parts) -> Parts:
             lower=torch.cat([a.lower, b.lower]),
             upper=torch.cat([a.upper, b.upper]),
             energy=torch.cat([a.energy, b.energy]),
+            moves=torch.cat([a.moves, b.moves]),
         )
         if a.bend is not None
         else a

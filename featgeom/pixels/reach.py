@@ -9,16 +9,19 @@ from time import perf_counter, thread_time
 
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from featgeom.arrays import Float64, as_float64
-from featgeom.errors import BadArgument
+from featgeom.errors import BadArgument, FeatgeomError
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.apart import Keeper, Reach
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.inversion import Inversion, invert
+from featgeom.pixels.plain import require_plain
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
+CLOSE = 1e-6  # relatively: of a bound and the distance of an image that meets it
 UNITS = 2048  # in a layer, whose ends are narrowed by linear functions
 
 
@@ -88,6 +91,8 @@ def reachable(
     exact = (classifier if classifier.device.type == "cpu" else classifier.to("cpu")).to(dtype=torch.float64)
     f, own = (pixel_function(each, found.images, "features") for each in (exact, classifier))
     low, high = min(f.low, own.low), max(f.high, own.high)  # float32 may round bounds to either side
+    if len(z):
+        require_plain(exact.backbone, torch.full((1, *f.shape), (low + high) / 2, dtype=torch.float64))
     images = f.vectors(found.images, "found").clamp(low, high).view(-1, *f.shape)
     reach = Reach.of(exact.backbone, f.shape, (low, high), seconds, UNITS)
     goals = torch.from_numpy(z)
@@ -98,13 +103,25 @@ def reachable(
     for i in torch.nonzero(distance > tolerance * scale)[:, 0].tolist() if seconds else ():
         keeper = Keeper(reach, rough, goals[i], images[i : i + 1])
         lower[i] = keeper.distance(float(lower[i]), thread_time() + seconds)
+    _require_consistent(lower, distance)
     status = status_array(len(z))
     status[(lower > tolerance * scale).numpy()] = Status.UNREACHABLE
     status[(distance <= tolerance * scale).numpy()] = Status.SOLVED
     return Reachability(
-        lower.minimum(distance).numpy(),
+        lower.minimum(distance).numpy(),  # but for the last digits, which are rounded
         distance.numpy(),
         status,
         found,
         Stats(len(z), 0, perf_counter() - begun),
     )
+
+
+def _require_consistent(lower: Tensor, distance: Tensor) -> None:
+    """Raise FeatgeomError where a bound is beyond an image by more than both are rounded by."""
+    wrong = torch.nonzero(lower > distance * (1 + CLOSE))[:, 0]
+    if len(wrong):
+        i = int(wrong[0])
+        raise FeatgeomError(
+            f"target {i}: an image found is at distance {float(distance[i]):g}, but a bound keeps all at "
+            f"{float(lower[i]):g}: one of the two is wrong, and nothing is said"
+        )

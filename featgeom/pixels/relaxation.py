@@ -21,13 +21,15 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.errors import Unsupported
 from featgeom.models.classifier import exact_float32
-from featgeom.pixels.counting import count_rounding
-from featgeom.pixels.ends import CONSTANTS, Ends, tensors
+from featgeom.pixels.counting import count_bend, count_rounding
+from featgeom.pixels.ends import CONSTANTS, WIDER, Ends, lengths, tensors
 from featgeom.pixels.loose import Loose
 from featgeom.pixels.operators import REGISTRY
-from featgeom.pixels.rules import plain_name
+from featgeom.pixels.rules import known_call, plain_name
+from featgeom.pixels.stretches import stretched
 
 SLACK = 1e-9  # of the size of all terms of a bound: float64 rounds by far less
+LOST = 1e-280  # more than these lose to underflow
 MULTIPLIERS = 24
 DIFFERS = "no bounds: the network does not do the same for every image"
 
@@ -51,9 +53,10 @@ class Relaxed(TorchFunctionMode):
     ``loose`` holds what goes into each operation that bends, in order; ``lines`` what was chosen for it,
     filled in by the first pass where nothing was. ``error`` (rows,) is, after a backward pass, a lower bound
     on what the lines leave out, ``left`` what each live entry has of it, ``size`` the sum of the absolute
-    values of its parts, and ``rounded`` (rows,) more than all that float64 rounded in the values at the image
-    adds to what is picked of them: what each operation rounds, times its coefficients. The pass ends at the
-    first operation that bends of which ``loose`` says nothing.
+    values of its parts, and ``rounded`` (rows,) more than all that float64 rounded adds to what is picked: in
+    the values at the image what each operation rounds, times its coefficients, and in the coefficients what
+    they are rounded by, times the movement of what they are of. For this a bound on the movement of each
+    tensor is kept. The pass ends at the first operation that bends of which ``loose`` says nothing.
     """
 
     def __init__(self, loose: Sequence[Loose], lines: list[Line] | None = None) -> None:
@@ -61,7 +64,8 @@ class Relaxed(TorchFunctionMode):
         self.loose = loose
         self.lines = lines or [Line() for _ in loose]
         self.met = 0
-        self.derived: Any = WeakTensorKeyDictionary()  # what depends on the image, as `IntervalPass` sees it
+        # what depends on the image, as `IntervalPass` sees it, and its movement (rows,); None in float32
+        self.derived: Any = WeakTensorKeyDictionary()
         self.clear()
 
     def clear(self) -> None:
@@ -71,10 +75,13 @@ class Relaxed(TorchFunctionMode):
         self.rounded: Any = 0.0
         self.left: dict[int, Tensor] = {}
 
-    def run(self, network: nn.Module, x: Tensor) -> Tensor:
-        """The values at x, or, where ends are lacking, what goes into the first operation without any."""
+    def run(self, network: nn.Module, x: Tensor, moved: Tensor) -> Tensor:
+        """The values at x, or, where ends are lacking, what goes into the first operation without any.
+
+        The images move by ``moved`` (rows,).
+        """
         start = x.clone()
-        self.derived[start] = True
+        self.derived[start] = moved if x.dtype == torch.float64 else None
         try:
             with exact_float32(), self:
                 values: Tensor = network(start)
@@ -132,34 +139,47 @@ class Relaxed(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One operation of the network, whose own `no_grad` is not heeded."""
         kwargs = dict(kwargs or {})
-        if not any(t in self.derived for t in tensors((args, kwargs))) or func.__name__ in CONSTANTS:
+        held = [t for t in tensors((args, kwargs)) if t in self.derived]
+        if not held or func.__name__ in CONSTANTS:
             return func(*args, **kwargs)
+        if "input" in kwargs:
+            args = (kwargs.pop("input"), *args)
+        moved = [self.derived[t] for t in held]
         with torch.enable_grad():
-            result = self._run(func, args, kwargs)
+            result, away = self._run(func, args, kwargs, moved)
         for tensor in tensors(result):
-            self.derived[tensor] = True
+            self.derived[tensor] = away
         return result
 
-    def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
-        name = plain_name(func.__name__)
+    def _run(self, func: Any, args: Any, kwargs: Any, moved: list[Any]) -> tuple[Any, Tensor | None]:
+        """The result, and how far it moves."""
+        name, away = plain_name(func.__name__), moved[0]
         if name not in REGISTRY:
             result = func(*args, **kwargs)
-            count_rounding(func, args, kwargs, result, self._round)
-            return result
-        x = args[0] if args else kwargs.pop("input")
+            if away is not None and isinstance(result, Tensor):
+                if known_call(name, args, kwargs, self.derived):
+                    away = stretched(func, name, args, kwargs, self.derived, moved, result)
+                    count_rounding(func, name, args, kwargs, result, away, self._round)
+                else:  # on a side path that leads to no logit
+                    away = torch.full_like(away, math.inf)
+            return result, away
+        x = args[0]
         if self.met == len(self.loose):
             raise _Reached(x)
         here = self.loose[self.met]
         self.met += 1
         bend = here.bend
         if bend is None:  # on a side path that leads to no logit
-            return func(x, *args[1:], **kwargs)
+            return func(*args, **kwargs), None if away is None else torch.full_like(away, math.inf)
         if here.takes != x.shape[1:]:
             raise Unsupported(DIFFERS)
         bent: Tensor = _Bend.apply(bend.windows(x), self.met - 1, self)  # type: ignore[no-untyped-call]
         bent = bent.view(len(x), *here.gives)
+        if away is not None:
+            away = torch.minimum(away, here.moves) * (max(1.0, bend.lipschitz) * WIDER)
+            count_bend(bend, x, bent, away, self._round)
         inplace = kwargs.get("inplace") or func.__name__ != name
-        return x.copy_(bent) if inplace and not bend.pools else bent
+        return (x.copy_(bent) if inplace and not bend.pools else bent), away
 
     def _round(self, more: Tensor) -> None:
         self.rounded = self.rounded + more
@@ -209,7 +229,13 @@ class Pass:
         self.move = torch.zeros_like(x).flatten(1)  # where the last linear function is least
         self.leaf = x.detach().clone().requires_grad_(True)
         with torch.enable_grad():
-            self.values = self.mode.run(network, self.leaf).flatten(1)
+            self.values = self.mode.run(network, self.leaf, self._far()).flatten(1)
+
+    def _far(self) -> Tensor:
+        """How far each image can move (rows,)."""
+        low, high = self.room
+        far = lengths(torch.maximum(high, -low)).expand(len(self.leaf))
+        return torch.minimum(far, self.radius * WIDER)
 
     def below(self, pick: Callable[[Tensor], Tensor], learning: bool = False) -> tuple[Tensor, Tensor]:
         """A linear function below pick(values): its value at x, and its least change, both (rows,).
@@ -221,7 +247,7 @@ class Pass:
         value, slope = self.line(pick, learning)
         low, high = (end.flatten(1) for end in self.room)
         change, self.move = least_change(slope, low, high, self.radius)
-        return value - SLACK * (self.size() - change.detach()), change
+        return value - SLACK * (self.size() - change.detach()) - LOST, change
 
     def line(self, pick: Callable[[Tensor], Tensor], learning: bool = False) -> tuple[Tensor, Tensor]:
         """The linear function's value at x (rows,), without slack, and its slope (rows, pixels)."""

@@ -23,6 +23,7 @@ from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function
 from featgeom.pixels.pieces import OnPlane, exact_polygons, touching
 from featgeom.pixels.piecewise import MOST
+from featgeom.pixels.plain import require_plain
 from featgeom.progress import bar
 from featgeom.results import Result
 from featgeom.status import Stats, Status
@@ -132,7 +133,9 @@ def slice_pixels(
     polygons = _polygons(labels, u, v, spacing, domain)
     graph, regions = _graph(labels, polygons), 0
     if exact:
-        network = OnPlane(classifier.to("cpu", torch.float64).network.requires_grad_(False), plane, f.shape)
+        whole = classifier.to("cpu", torch.float64).network.requires_grad_(False)
+        require_plain(whole, x[:1].cpu().view(-1, *f.shape), derivatives=exact is True)
+        network = OnPlane(whole, plane, f.shape)
         with bar(desc="regions", total=1.0, disable=not progress) as told:
             polygons, regions = exact_polygons(network, domain, exact == "regions", most, told.update)
         graph = touching(polygons, spacing)

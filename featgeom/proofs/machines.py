@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def svm_claims(found: Found) -> None:
     """One machine of all classes for each kind of bias, and one for each pair."""
     for kind in KINDS:
         machine(found, f"machine-{kind}", f"{found.reference}/features predicted as labelled", kind)
-        for a, b in combinations(range(len(found.classes)), 2):
+        for a, b in stated(found):
             of = f"{found.reference}/features of classes {a}, {b} predicted as labelled"
             machine(found, pair_name(a, b, kind), of, kind)
 
@@ -99,10 +99,20 @@ def of_all(found: Found) -> Iterator[str]:
             yield f"{text}."
 
 
+def stated(found: Found) -> list[tuple[int, int]]:
+    """The pairs of classes that claims are about, by their names, in order."""
+    known = [re.fullmatch(r"pair-(\d+)-(\d+)-\w+", name) for name in found.named("pair-")]
+    pairs = {(int(match[1]), int(match[2])) for match in known if match}
+    return sorted((a, b) for a, b in pairs if a < b < len(found.classes))
+
+
 def pairs(found: Found) -> list[tuple[int, int]]:
     """The pairs of classes that both kinds of machine tell apart, in order."""
-    both = combinations(range(len(found.classes)), 2)
-    return [p for p in both if all(isinstance(found.get(pair_name(*p, kind)), Machine) for kind in KINDS)]
+
+    def told(pair: tuple[int, int]) -> bool:
+        return all(isinstance(found.get(pair_name(*pair, kind)), Machine) for kind in KINDS)
+
+    return [pair for pair in stated(found) if told(pair)]
 
 
 def closest(found: Found) -> Iterator[str]:

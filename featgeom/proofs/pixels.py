@@ -12,14 +12,18 @@ from featgeom.certificates.classes import ClassMargin
 from featgeom.certificates.crossings import SegmentCells
 from featgeom.certificates.farkas import EmptyTie
 from featgeom.certificates.hulls import HullMembership
+from featgeom.certificates.pixel_balls import PixelBall
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.certificates.slices import SliceCells
 from featgeom.certificates.ties import NearestTie
-from featgeom.decimals import exactly, no_less
+from featgeom.decimals import exactly, no_less, no_more
 from featgeom.proofs.flat import drawn, through
-from featgeom.proofs.proof import Found, Proof, Unproved, rising
+from featgeom.proofs.proof import Found, Must, Proof, Unproved, rising
 from featgeom.runs.subjects import of_class, rows_of
+
+NOBODY = np.zeros(0, dtype=np.int64)
+ALIKE = 1e-3  # of the features' length: how far a network that is told may be from the run's
 
 
 def flip_claims(found: Found) -> None:
@@ -28,9 +32,29 @@ def flip_claims(found: Found) -> None:
     found.must("feature-flips", NearestTie, points=asked, domain="space")
     found.meant("feature-flips", owner=rising)
     found.may("no-flip", EmptyTie, domain="space")
+    balls_claims(found)
     if len(hits := flipped(found)):
         about = {name: rows_of(f"record/{name}", hits) for name in ("start", "images")}
         found.must("images", MovedImage, **about)
+
+
+def balls_claims(found: Found) -> None:
+    """Balls around images in which the class is that of the image."""
+    if not len(held := balls_held(found)):
+        return
+    features, rows = f"{found.question}/features", found.asked("rows")[held]
+    about = {"images": rows_of("record/start", held), "features": rows_of(features, rows)}
+    found.must("pixel-balls", PixelBall, **about)
+    length = np.linalg.norm(np.asarray(found.subjects.points(about["features"]), np.float64), axis=1)
+    near = Must(
+        f"be at most {ALIKE:g} of the length of the features", lambda off: bool((off <= ALIKE * length).all())
+    )
+    found.meant("pixel-balls", own=found.subjects.predicted(found.question)[rows], norm="2", off=near)
+
+
+def balls_held(found: Found) -> Ints:
+    """Around which of the samples asked a ball is stored; none where none was asked for."""
+    return np.flatnonzero(found.record("pixel_proved")) if "pixel_proved" in found.subjects.arrays else NOBODY
 
 
 def flipped(found: Found) -> Ints:
@@ -48,6 +72,23 @@ def flipped_images(found: Found) -> Iterator[str]:
         )
 
 
+def proved_balls(found: Found) -> Iterator[str]:
+    """Within which distances no image has another class."""
+    claim = found.get("pixel-balls")
+    if claim is None:
+        return
+    lengths = np.linalg.norm(np.asarray(claim.features, np.float64), axis=1)
+    box = f"[{exactly(claim.low)}, {exactly(claim.high)}]"
+    least, most = no_more(float(claim.radius.min()), 4), no_more(float(claim.radius.max()), 4)
+    alike = no_less(float((claim.off / lengths).max()), 2)
+    yield (
+        f"Of {len(claim):,} samples it is proved that no image inside {box} within a radius in pixel space "
+        f"has another class: the least radius is {least}, the greatest {most}. This is so of the network "
+        f"that the claim tells, a function of real numbers; it makes of these samples the run's "
+        f"features, to {alike} of their length."
+    )
+
+
 def feature_flips(found: Found) -> Iterator[str]:
     """Of how many samples the nearest change of class is known."""
     claim, n = found["feature-flips"], len(found.asked("rows"))
@@ -59,8 +100,11 @@ def feature_flips(found: Found) -> Iterator[str]:
 
 def flip_values(found: Found) -> dict[str, Any]:
     """The bounds of pixel space."""
-    claim = found.get("images")
-    return {} if claim is None else {"bounds": [claim.low, claim.high]}
+    known = [claim for name in ("images", "pixel-balls") if (claim := found.get(name)) is not None]
+    bounds = {(claim.low, claim.high) for claim in known}
+    if len(bounds) > 1:
+        raise Unproved("its claims are about different bounds of pixel space")
+    return {"bounds": list(bounds.pop())} if bounds else {}
 
 
 def flip_arrays(found: Found) -> dict[str, np.ndarray]:
@@ -70,10 +114,18 @@ def flip_arrays(found: Found) -> dict[str, np.ndarray]:
     feature[claim.owner] = claim.upper
     if images is not None:
         pixel[flipped(found)] = images.distance
-    return {"pixel_distance": pixel, "feature_distance": feature}
+    known = {"pixel_distance": pixel, "feature_distance": feature}
+    balls = found.get("pixel-balls")
+    if balls is None:
+        return known
+    proved = np.zeros(n)
+    proved[balls_held(found)] = balls.radius
+    return known | {"pixel_proved": proved}
 
 
-FLIPS = Proof(flip_claims, (flipped_images, feature_flips), values=flip_values, arrays=flip_arrays)
+FLIPS = Proof(
+    flip_claims, (flipped_images, proved_balls, feature_flips), values=flip_values, arrays=flip_arrays
+)
 
 
 def inversion_claims(found: Found) -> None:

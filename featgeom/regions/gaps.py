@@ -8,13 +8,21 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from featgeom.arrays import Float64, Ints, read_only
-from featgeom.exact.rounding import UNIT
+from featgeom.exact.rounding import UNIT, lengths_above
 from featgeom.head import AffineHead
 from featgeom.kernels import kernel
 
 SAFE = 1e250  # sums of squares between 1 / SAFE and SAFE have lost nothing to overflow or underflow
 
 _known: WeakKeyDictionary[AffineHead, Float64] = WeakKeyDictionary()
+_lengths: WeakKeyDictionary[AffineHead, Float64] = WeakKeyDictionary()
+
+
+def row_lengths(head: AffineHead) -> Float64:
+    """Upper bounds on ‖w_c‖, (C,), tight to rounding."""
+    if head not in _lengths:
+        _lengths[head] = read_only(lengths_above(head.weight))
+    return _lengths[head]
 
 
 def pair_norms(head: AffineHead) -> Float64:

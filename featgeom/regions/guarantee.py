@@ -18,7 +18,7 @@ from featgeom.errors import BadArgument
 from featgeom.exact.heads import ExactHead, least_margin_bounds, least_margins
 from featgeom.exact.rounding import UNIT
 from featgeom.head import AffineHead
-from featgeom.regions.gaps import norms_from
+from featgeom.regions.gaps import norms_from, row_lengths
 from featgeom.regions.margins import float_below
 from featgeom.regions.screen import Screen
 from featgeom.results import Result
@@ -146,7 +146,8 @@ class _Contest:
             centre = vertices.mean(axis=0, dtype=np.float64)
         if not np.isfinite(centre).all():
             centre = vertices[0].astype(np.float64)
-        lead = least_margin_bounds(centre[None], head.weight, head.bias, own)
+        lengths = row_lengths(head)
+        lead = least_margin_bounds(centre[None], head.weight, head.bias, own, lengths=lengths)
         norms = norms_from(head, own)
         left = _may_be_least(*least) | (lead[0] <= 0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -90,13 +90,23 @@ def radius(head: AffineHead, z: ArrayLike, domain: Domain, norm: object = 2) -> 
 def surveyed_radius(head: AffineHead, points: Floats, found: Survey, start: float) -> Radii:
     """`radius` in all of feature space, of what a survey that began at ``start`` found."""
     every = found.classes, found.ball, found.rival, found.ball, found.rival
-    return _radii(
-        head, points, Box.space(head.dimension), every, csr_array((len(points), head.classes)), start
-    )
+    steps = csr_array((len(points), head.classes))
+    return _radii(head, points, Box.space(head.dimension), every, steps, start, found.top)
 
 
-def _radii(head: AffineHead, points: Floats, box: Box, found: tuple, steps: csr_array, start: float) -> Radii:
-    """The result, with its claim; ``found`` are its arrays in their order."""
+def _radii(
+    head: AffineHead,
+    points: Floats,
+    box: Box,
+    found: tuple,
+    steps: csr_array,
+    start: float,
+    top: Float64 | None = None,
+) -> Radii:
+    """The result, with its claim; ``found`` are its arrays in their order.
+
+    ``top`` (n,) are the sizes of the largest coordinates, where they are known.
+    """
     classes, best, rival, ball, ball_rival = found
     claim = ClassBall(
         points=points,
@@ -108,16 +118,19 @@ def _radii(head: AffineHead, points: Floats, box: Box, found: tuple, steps: csr_
         radius=best,
         steps=steps,
     )
-    claim = _held(claim)
+    claim = _held(claim, points if top is None else top)
     best, ball = claim.radius, np.minimum(ball, claim.radius)
     stats = Stats(passes=1, seconds=time.perf_counter() - start)
     return Radii(classes, best, rival, ball, ball_rival, claim, stats)
 
 
-def _held(claim: ClassBall) -> ClassBall:
-    """The claim with no radius that its own check does not prove, where float64 nears its limits."""
+def _held(claim: ClassBall, sizes: Floats) -> ClassBall:
+    """The claim with no radius that its own check does not prove, where float64 nears its limits.
+
+    The ``sizes`` are those of its points, or the largest of each.
+    """
     finite = [side[np.isfinite(side)] for side in (claim.lo, claim.hi)]
-    if is_ordinary(claim.points, claim.weight, claim.bias, *finite):
+    if is_ordinary(sizes, claim.weight, claim.bias, *finite):
         return claim
     proved = claim.check().status[: len(claim)] == Status.PROVED
     return replace(claim, radius=np.where(proved, claim.radius, 0.0))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.exact.heads import ExactHead, row_blocks, screened_margins
 from featgeom.head import AffineHead
+from featgeom.regions.gaps import row_lengths
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class Screen:
     @classmethod
     def of(cls, head: AffineHead, points: Floats, own: int, chosen: NDArray[np.bool_]) -> Screen:
         """One product of points and head, and exact arithmetic where float64 leaves a point open."""
-        n = len(points)
+        n, lengths = len(points), row_lengths(head)
         low = np.full((len(chosen), head.classes), np.inf)
         high, broken, rivals = low.copy(), np.zeros(n, bool), np.full(n, own)
         for block in row_blocks(n, max(head.weight.shape)):
             margins, error = screened_margins(
-                points[block], head.weight, head.bias, np.full(block.stop - block.start, own)
+                points[block], head.weight, head.bias, np.full(block.stop - block.start, own), lengths
             )
             below, above = np.nextafter(margins - error, -np.inf), np.nextafter(margins + error, np.inf)
             below[:, own] = above[:, own] = np.inf  # a class is no rival of itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -27,7 +28,8 @@ class Survey:
 
     ``classes``, decided exactly; ``ball``, a proved lower bound on the distance to the nearest boundary in
     all of feature space, and ``rival``, the class beyond it; ``moved``, by how many logits float32 moves the
-    lead over any other class at most, and ``safe``, whether no evaluation in float32 gives another class.
+    lead over any other class at most, and ``safe``, whether no evaluation in float32 gives another class;
+    ``top``, the size of the feature's largest coordinate.
     """
 
     classes: Ints
@@ -35,16 +37,23 @@ class Survey:
     rival: Ints
     moved: Float64
     safe: NDArray[np.bool_]
+    top: Float64
 
 
-def survey(head: AffineHead, points: Floats) -> Survey:
+def survey(head: AffineHead, points: Floats, *others: Callable[[Floats], object]) -> Survey:
     """Two float64 products of features and head, and one look at each pair of a feature and a rival.
 
-    What float64 leaves open of a feature, or cannot hold, is decided as `margins` does.
+    What float64 leaves open of a feature, or cannot hold, is decided as `margins` does. ``others`` are shown
+    every block of the features, one after the other, while it is in memory.
     """
-    rows = max(1, BLOCK_ENTRIES // max(head.dimension, head.classes))
-    some = blocks(points, max(1, points[:1].nbytes) * rows)
-    parts = [_of_block(head, block, pair_norms(head)) for block in some] or [_none()]
+    rows, known = max(1, BLOCK_ENTRIES // max(head.dimension, head.classes)), _Head.of(head)
+    parts = []
+    for some in blocks(points, max(1, points[:1].nbytes) * rows):
+        block = np.array(some)  # a file is read once, and in its order
+        parts.append(_of_block(known, block))
+        for other in others:
+            other(block)
+    parts = parts or [_none()]
     return Survey(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Survey)))
 
 
@@ -61,6 +70,19 @@ class _Sizes(NamedTuple):
         return cls(lengths_above(rows), size.sum(axis=1), size.max(axis=1, initial=0.0))
 
 
+class _Head(NamedTuple):
+    """A head with what every block needs of it: sizes of its rows and entries (d, C), and gaps (C, C)."""
+
+    head: AffineHead
+    sizes: _Sizes
+    heights: Float64
+    norms: Float64
+
+    @classmethod
+    def of(cls, head: AffineHead) -> _Head:
+        return cls(head, _Sizes.of(head.weight), np.abs(head.weight).T, pair_norms(head))
+
+
 class _Told(NamedTuple):
     """What `_look` tells of each feature, (n,), where it is ``settled``."""
 
@@ -74,13 +96,13 @@ class _Told(NamedTuple):
 
 def _none() -> Survey:
     zero = np.zeros(0)
-    return Survey(zero.astype(np.int64), zero, zero.astype(np.int64), zero, zero.astype(bool))
+    return Survey(zero.astype(np.int64), zero, zero.astype(np.int64), zero, zero.astype(bool), zero)
 
 
-def _of_block(head: AffineHead, points: Floats, norms: Float64) -> Survey:
-    n, z = len(points), points.astype(np.float64)
+def _of_block(known: _Head, points: Floats) -> Survey:
+    (head, others, heights, norms), n, z = known, len(points), points.astype(np.float64)
     told = _Told(*(np.zeros(n, kind) for kind in (bool, np.int64, float, np.int64, float, bool)))
-    mine, others, heights = _Sizes.of(z), _Sizes.of(head.weight), np.abs(head.weight).T
+    mine = _Sizes.of(z)
     rounds = gamma(head.dimension + 1, np.float64), gamma(head.dimension + 4, np.float32)
 
     def look(start: int, stop: int) -> None:
@@ -93,7 +115,7 @@ def _of_block(head: AffineHead, points: Floats, norms: Float64) -> Survey:
         _look(logits, sizes, here, others, head.dimension, rounds, norms, there)
 
     in_threads(look, n, ROWS)
-    found = Survey(*told[1:])
+    found = Survey(*told[1:], mine.top)
     rest = np.flatnonzero(~told.settled)
     if len(rest):
         for name, values in vars(_in_general(head, points[rest], norms)).items():
@@ -107,7 +129,8 @@ def _in_general(head: AffineHead, points: Floats, norms: Float64) -> Survey:
     rival, rows = nearest_rivals(distances, found.classes), np.arange(len(points))
     needs = float32_needs(points, head.weight, head.bias, found.classes)
     needs[rows, found.classes] = 0.0
-    return Survey(found.classes, distances[rows, rival], rival, needs.max(axis=1), found.float32_safe)
+    most, top = needs.max(axis=1), np.abs(points).max(axis=1, initial=0.0).astype(np.float64)
+    return Survey(found.classes, distances[rows, rival], rival, most, found.float32_safe, top)
 
 
 def ball_distances(margins: Float64, error: Float64, classes: Ints, norms: Float64) -> Float64:

@@ -99,12 +99,15 @@ def _agree(label: str, claim: Claim, about: Mapping[str, str], subjects: Subject
     except BadData as error:
         raise BadArgument(f"claim '{label}': {error}") from None
     for name, value in named.items():
-        if not _same(value, np.asarray(getattr(claim, name))):
+        if not _same(value, getattr(claim, name)):
             raise BadArgument(f"claim '{label}': its {name} is not what its words say ({about})")
 
 
-def _same(named: NDArray[Any], value: NDArray[Any]) -> bool:
-    return named is value or (named.shape == value.shape and np.array_equal(named, value))
+def _same(named: NDArray[Any], given: Any) -> bool:
+    if named is given:
+        return True  # of what is on disk, nothing is read
+    value = np.asarray(given)
+    return named.shape == value.shape and np.array_equal(named, value)
 
 
 def bare(claim: Claim) -> Claim:
@@ -115,7 +118,7 @@ def bare(claim: Claim) -> Claim:
     """
     if not isinstance(claim, GuaranteedHull | BrokenHull):
         return claim
-    return replace(claim, points=claim.points[:0])
+    return replace(claim, points=claim.points[:0].copy())  # a view would hold them all
 
 
 def is_bare(claim: Claim) -> bool:

@@ -11,7 +11,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.arrays import BLOCK_BYTES, Ints, file_map, release
+from featgeom.arrays import BLOCK_BYTES, Ints, file_map, read_rows
 from featgeom.limits import memory_budget
 
 TIMES = 4  # as large as the array, at most: by class the samples are twice so, all and the correct
@@ -50,8 +50,7 @@ class Spool:
         self._file.seek(start)
         step = max(1, min(BLOCK_BYTES, memory_budget() // 8) // max(1, each))
         for first in range(0, len(rows), step):
-            self._file.write(whole[rows[first : first + step]].data)
-            release(file_map(whole))
+            self._file.write(read_rows(whole, rows[first : first + step]).data)
         self._file.flush()
         self._end = -(-stop // ALIGNED) * ALIGNED
         view = np.asarray(self._map[start:stop]).view(whole.dtype)

@@ -26,7 +26,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.arrays import Float64, Floats, Ints, blocks, file_map, release
+from featgeom.arrays import Float64, Floats, Ints, blocks, read_rows
 from featgeom.certificates.claim import Claim
 from featgeom.errors import BadData
 from featgeom.exact.heads import exact_classes
@@ -134,23 +134,36 @@ class Subjects:
         if found["classes"] is None and found["predicted"] is None:
             return None
         if words not in self._rows:
-            labels = np.asarray(self._part(found["split"]).labels)
-            chosen = np.ones(len(labels), dtype=bool)
+            split, said = found["split"], found["predicted"]
+            labels = np.asarray(self._part(split).labels)
+            rows = np.arange(len(labels))
             if found["classes"] is not None:
-                chosen &= np.isin(labels, [int(c) for c in found["classes"].split(",")])
-            if found["predicted"] is not None:
-                mine = labels if found["predicted"] == "as labelled" else int(found["predicted"])
-                chosen &= self.predicted(found["split"]) == mine
-            self._rows[words] = np.flatnonzero(chosen)
+                asked = sorted({int(c) for c in found["classes"].split(",")})
+                rows = np.sort(np.concatenate([self._labelled(split, c) for c in asked]))
+            if said is not None:
+                mine = labels[rows] if said == "as labelled" else int(said)
+                rows = rows[self.predicted(split)[rows] == mine]
+            self._rows[words] = rows
         return self._rows[words]
+
+    def _labelled(self, split: str, c: int) -> Ints:
+        """The rows of one class, in their order; all labels are sorted once."""
+
+        def by_class() -> tuple[Ints, Ints]:
+            labels = np.asarray(self._part(split).labels)
+            order = np.argsort(labels, kind="stable")
+            return order, labels[order]
+
+        order, labels = self.once(("rows by class", split), by_class)
+        first, last = np.searchsorted(labels, [c, c + 1])
+        return np.asarray(order[first:last])
 
     def points(self, words: str) -> NDArray[Any]:
         """The rows that the words name, (n, d). Raises BadData for words that name nothing here."""
         if ("kept", words) in self._made:
             return self.kept(words)
         whole, rows = self._whole(words), self.rows(words)
-        points = whole if rows is None else whole[rows]
-        release(None if rows is None else file_map(whole))
+        points = whole if rows is None else read_rows(whole, rows)
         return points if points.ndim == 2 else points.reshape(len(points), -1)
 
     def kept(self, words: str) -> NDArray[Any]:

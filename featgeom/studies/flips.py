@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from featgeom.arrays import Float64, Ints
+from featgeom.arrays import Float64
 from featgeom.boundaries.directions import DirectionSpectrum, direction_spectrum
 from featgeom.boundaries.flips import flip_points
 from featgeom.boundaries.ties import FlipPoints
@@ -19,25 +15,22 @@ from featgeom.certificates.claim import Claim
 from featgeom.certificates.pixels import MovedImage
 from featgeom.errors import Unsupported
 from featgeom.exact.rounding import rounded_up
-from featgeom.models.classifier import Classifier
 from featgeom.pixels.flips import PixelFlips, pixel_flips
 from featgeom.pixels.lower_bounds import pixel_lower_bounds
-from featgeom.progress import in_batches, in_one
 from featgeom.proofs import pixels as proof
 from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table, shown
 from featgeom.runs.run import Run
-from featgeom.runs.sharing import images_are_shared, shared
 from featgeom.runs.subjects import rows_of
 from featgeom.status import Status
+from featgeom.studies.asking import Asked
+from featgeom.studies.proved_balls import proved_balls
 
-AT_ONCE = 32  # samples between two steps of the progress bar
 SHOWN = 8  # samples whose images are drawn, spread evenly over the distances found
-Answer = TypeVar("Answer")
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 
-def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int) -> Record:
+def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int, proved: int) -> Record:
     """The closest class changes found in pixel space, beside the exact ones in feature space.
 
     Asked of a seeded draw of the question split. A pixel distance is an upper bound, verified by running the
@@ -53,6 +46,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
     asked = Asked(run, device, classifier, rows, images, progress)
     pixels = asked.answers(pixel_flips, "pixel flips")
     lower, refused = _lower_bounds(asked)
+    balls = proved_balls(asked, min(proved, len(rows)))
     exact = flip_points(features.head, points)
     found, distance = pixels.status == Status.SOLVED, rounded_up(pixels.distance, images[0].size)
     landed = np.asarray(classifier.features(pixels.images), np.float64)
@@ -77,6 +71,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         "median_feature": _median(exact.distance),
         "lower": None if lower is None else _interval(lower, distance),
         "lower_refused": refused,
+        "proof_refused": balls.refused,
         "directions": {name: _spectrum_values(spectrum) for name, spectrum in spectra.items()},
         "bounds": list(classifier.pixels.bounds),
         "drawn": _spread(distance),
@@ -90,12 +85,15 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         claims["images"] = moved.named(
             **{name: rows_of(f"record/{name}", np.flatnonzero(found)) for name in ("start", "images")}
         )
+    if balls.claim is not None:
+        claims["pixel-balls"] = balls.claim
     if len(exact.certificate_empty):
         claims["no-flip"] = exact.certificate_empty.named(domain="space")
     arrays = {
         "rows": rows,
         "pixel_distance": distance,
         **({} if lower is None else {"pixel_lower_bound": lower}),
+        **({"pixel_proved": balls.radius} if proved else {}),
         "pixel_classes": pixels.classes,
         "feature_distance": exact.distance,
         "feature_classes": exact.classes,
@@ -111,43 +109,13 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
         tuple(_findings(values, Found.of(run, claims).beside(arrays))),
         values,
         (
-            _distance_table(run.question_split, pixels, lower, exact, travelled),
+            _distance_table(run.question_split, pixels, lower, balls.radius, exact, travelled),
             _direction_table(spectra, images[0].size, points.shape[1]),
         ),
         arrays,
         claims,
-        {"samples": len(rows), "seed": run.seed},
+        {"samples": len(rows), "seed": run.seed, "proved": min(proved, len(rows))},
     )
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Samples about whose ``images`` something is asked of the network, few at a time.
-
-    The workers of a `cluster` share them.
-    """
-
-    run: Run
-    device: str
-    classifier: Classifier
-    rows: Ints
-    images: NDArray[Any]
-    progress: bool
-
-    def answers(self, ask: Callable[[Classifier, NDArray[Any]], Answer], what: str) -> Answer:
-        """What ``ask``, a function of a module, makes of all images."""
-        if not images_are_shared(self.run):
-            return in_batches(
-                lambda part: ask(self.classifier, self.images[part]),
-                len(self.rows), AT_ONCE, what, self.progress,
-            )  # fmt: skip
-        parts = [self.rows[start : start + AT_ONCE] for start in range(0, len(self.rows), AT_ONCE)]
-        return in_one(list(shared(self.run, partial(_answer, ask, self.device), parts, what, self.progress)))
-
-
-def _answer(ask: Callable[[Classifier, NDArray[Any]], Answer], device: str, run: Run, rows: Ints) -> Answer:
-    """What a worker answers about some samples."""
-    return ask(run.classifier(device), run.images(run.question_split).pixels(rows))
 
 
 def _lower_bounds(asked: Asked) -> tuple[Float64 | None, str | None]:
@@ -216,6 +184,9 @@ def _findings(values: dict[str, Any], said: Found) -> list[Finding]:
     findings = [Finding(text + ".")]
     findings += proved(said, proof.flipped_images)
     findings.append(Finding(_lower_text(values)))
+    findings += proved(said, proof.proved_balls)
+    if values["proof_refused"]:
+        findings.append(Finding(f"No ball in pixel space is proved: {values['proof_refused']}."))
     if values["rank_correlation"] is not None:
         findings.append(
             Finding(
@@ -253,10 +224,16 @@ def _lower_text(values: dict[str, Any]) -> str:
 
 
 def _distance_table(
-    split: str, pixels: PixelFlips, lower: Float64 | None, exact: FlipPoints, travelled: Float64
+    split: str,
+    pixels: PixelFlips,
+    lower: Float64 | None,
+    radius: Float64,
+    exact: FlipPoints,
+    travelled: Float64,
 ) -> Table:
     named = {
         **({} if lower is None else {"pixel space, lower bound": lower}),
+        **({"pixel space, proved": radius[radius > 0]} if radius.any() else {}),
         "pixel space, found": pixels.distance,
         "feature space, exact": exact.distance,
         "feature space, travelled by the pixel flip": travelled,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featgeom.arrays import Float64, Floats, Ints, blocks
+from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import Claim
-from featgeom.collapse import NeuralCollapse, neural_collapse
+from featgeom.collapse import ClassSums, NeuralCollapse, neural_collapse
 from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
 from featgeom.limits import memory_budget
@@ -41,15 +41,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     are radii of balls in which the head's class cannot change; they say nothing about pixels.
     """
     with doing("class and nearest boundary of all samples", disable=not progress):
-        parts = {split: Part.of(run, split) for split in run.splits}
+        looks = {split: Look(run.features(split), len(run.classes)) for split in run.splits}
+        parts = {split: Part.of(run, split, looks[split]) for split in run.splits}
     reference, question = parts[run.reference_split], parts[run.question_split]
     guarantees, claims = guaranteed_hulls(run, progress)
     for split, part in parts.items():
         claims[f"balls-{split}"] = part.certificate.named(points=f"{split}/features", domain="space")
         claims[f"float32-{split}"] = part.as_run.certificate.named(points=f"{split}/features")
-    features = reference.set
-    collapse = neural_collapse(features.features, features.labels, features.head, reference.predicted)
-    domain = feature_domain(features.features)
+    features, look = reference.set, looks[run.reference_split]
+    with doing("neural collapse", disable=not progress):
+        known = reference.predicted, look.sums.means()
+        collapse = neural_collapse(features.features, features.labels, features.head, *known)
+    domain = look.domain()
 
     findings = [
         Finding(f"Accuracy is {part.accuracy:.4f} on {split} ({part.correct.sum():,} of {len(part.set):,}).")
@@ -119,11 +122,11 @@ class Part:
     as_run: AsRun
 
     @classmethod
-    def of(cls, run: Run, split: str) -> Part:
+    def of(cls, run: Run, split: str, look: Look) -> Part:
         """Classify every sample exactly and measure its distance to the nearest boundary."""
         features, predicted = run.features(split), run.subjects.predicted(split)
         head, points, start = features.head, features.features, time.perf_counter()
-        seen = survey(head, points)
+        seen = survey(head, points, look.see)
         radii = surveyed_radius(head, points, seen, start)
         correct = predicted == features.labels
         running = surveyed_run(head, points, features.predictions, seen)
@@ -195,26 +198,36 @@ def guarantee_table(guarantees: list[ClassGuarantee], found: Found) -> Table:
     return headed("overview", "guarantees", found, {**proof.guarantee_columns(found), **computed})
 
 
-def feature_domain(features: Floats) -> dict[str, Any]:
-    """Observed bounds of the features, share of exact zeros, and whether all are at least 0 (the orthant)."""
-    low = np.full(features.shape[1], np.inf)
-    high, zeros, squares = -low, np.zeros(features.shape[1]), 0.0
-    for block in blocks(features):
-        low = np.minimum(low, block.min(axis=0))
-        high = np.maximum(high, block.max(axis=0))
-        zeros += (block == 0).sum(axis=0)
-        squares += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
-    n, d = features.shape
-    return {
-        "least": float(low.min()),
-        "greatest": float(high.max()),
-        "orthant": bool(low.min() >= 0),
-        "share_of_zeros": float(zeros.sum() / (n * d)),
-        "constant_features": int((low == high).sum()),
-        "root_mean_square_norm": float(np.sqrt(squares / n)),
-        "low": low,
-        "high": high,
-    }
+class Look:
+    """What is seen of the features of a split in the one reading that the survey takes, block by block."""
+
+    def __init__(self, features: FeatureSet, classes: int) -> None:
+        self._size = features.features.shape
+        self.sums = ClassSums(np.asarray(features.labels), classes, features.dimension)
+        self._low = np.full(features.dimension, np.inf)
+        self._high, self._zeros, self._squares = -self._low, np.zeros(features.dimension), 0.0
+
+    def see(self, block: Floats) -> None:
+        """The next features."""
+        self.sums.add(block)
+        self._low = np.minimum(self._low, block.min(axis=0))
+        self._high = np.maximum(self._high, block.max(axis=0))
+        self._zeros += (block == 0).sum(axis=0)
+        self._squares += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+
+    def domain(self) -> dict[str, Any]:
+        """Observed bounds of the features, share of exact zeros, and whether all are at least 0 (orthant)."""
+        (n, d), low, high = self._size, self._low, self._high
+        return {
+            "least": float(low.min()),
+            "greatest": float(high.max()),
+            "orthant": bool(low.min() >= 0),
+            "share_of_zeros": float(self._zeros.sum() / (n * d)),
+            "constant_features": int((low == high).sum()),
+            "root_mean_square_norm": float(np.sqrt(self._squares / n)),
+            "low": low,
+            "high": high,
+        }
 
 
 def domain_finding(domain: dict[str, Any], split: str) -> Finding:

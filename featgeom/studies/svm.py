@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.arrays import Floats, Ints
+from featgeom.arrays import Floats, Ints, blocks
 from featgeom.head import AffineHead
 from featgeom.margins.comparison import Boundaries, HeadComparison, compare_head, cross_entropy
 from featgeom.margins.machine import LinearSVM, max_margin
@@ -21,6 +21,7 @@ from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.status import Status
 
+ENTRIES = 1 << 22  # of features or logits that are held at a time
 MOST_PAIRS = 45
 MOST_UNKNOWNS = 4_000  # (K − 1)(d + 1) of a machine of all classes, which then takes minutes
 Compared = tuple[LinearSVM, HeadComparison]
@@ -135,16 +136,19 @@ def machines_of(x: Floats, y: Ints, kinds: tuple[str, ...], C: float = np.inf) -
 
 def chosen_pairs(head: AffineHead, x: Floats, y: Ints) -> tuple[list[tuple[int, int]], int]:
     """At most MOST_PAIRS pairs of classes, those of least head margin, and how many are left out."""
-    present = np.unique(y).tolist()
-    pairs = list(itertools.combinations(present, 2))
-    if len(pairs) <= MOST_PAIRS:
-        return pairs, 0
-    logits = head.logits(x)
-    least = np.full((head.classes, head.classes), np.inf)
-    np.minimum.at(least, y, logits[np.arange(len(y)), y][:, None] - logits)
+    present = np.unique(y)
+    count = len(present) * (len(present) - 1) // 2
+    if count <= MOST_PAIRS:
+        return list(itertools.combinations(present.tolist(), 2)), 0
+    least, start = np.full((head.classes, head.classes), np.inf), 0
+    for block in blocks(x, max(1, x[:1].nbytes) * max(1, ENTRIES // max(head.weight.shape))):
+        mine, logits = y[start : start + len(block)], head.logits(block)
+        start += len(block)
+        np.minimum.at(least, mine, logits[np.arange(len(mine)), mine][:, None] - logits)
     least = np.minimum(least, least.T)
-    pairs.sort(key=lambda pair: float(least[pair]))
-    return sorted(pairs[:MOST_PAIRS]), len(pairs) - MOST_PAIRS
+    first, second = (present[place] for place in np.triu_indices(len(present), 1))
+    order = np.argsort(least[first, second], kind="stable")[:MOST_PAIRS]
+    return sorted(zip(first[order].tolist(), second[order].tolist(), strict=True)), count - MOST_PAIRS
 
 
 def pair_machines(

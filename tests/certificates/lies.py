@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from truths import EYE, INF, NONE, SQUARE, a, above, below, i, s
 
+PARTS = i((1, 1), (-1, -1), (-1, -1), (-1, -1), (-1, -1))
 YES, NO = np.array([True]), np.array([False])
 
 
@@ -922,4 +923,33 @@ LIES = [
     lie("moved-image", "the image is farther", distance=a(np.nextafter(1.25, 1), 0.5)),
     lie("reached-features", "the features are farther", residual=a(0.0999999, 0.25)),
     lie("reached-features", "the features are farther", at=1, residual=a(0.1, np.nextafter(0.25, 0))),
+    lie("pixel-ball", "a value of the image lies outside", images=a([1 + 2**-52, 0.25], [0.5, 1])),
+    lie("pixel-ball", "a value of the image lies outside", at=1, high=0.75),
+    lie("pixel-ball", "features of the image are not within", features=a([1, 0.5], [0.5, 1])),
+    lie("pixel-ball", "features of the image are not within", numbers=a(1, 0, 0, 0.5, 0)),
+    lie("pixel-ball", "features of the image are not within", off=a(0, 0)),
+    lie("pixel-ball", "in a part of the ball class 1 may win", radius=a(0.376, 0.249)),
+    lie("pixel-ball", "in a part of the ball class 0 may win", at=1, radius=a(0.374, 0.251)),
+    lie("pixel-ball", "in a part of the ball class 0 may win", own=i(1, 1)),
+    lie("pixel-ball", "in a part of the ball class 1 may win", bias=a(-0.1, 0)),
+    lie("pixel-ball, Euclidean", "in a part of the ball class 1 may win", radius=a(0.531)),
+    lie("pixel-ball, Euclidean", "in a part of the ball class 1 may win", norm="inf"),
+    lie("pixel-ball, cut", "in a part of the ball class 1 may win", radius=a(0.376, 0.1)),
+    lie("pixel-ball, cut", "no part is cut at entry", cut=i((1, 1), (-1, -1), (-1, 1), (-1, -1))),
+    lie("pixel-ball, cut", "no part is cut at entry", cut=i((1, 2), (-1, -1), (-1, -1), (-1, -1))),
+    lie("pixel-ball, cut", "no part is cut at entry", cut=i((4, 0), (-1, -1), (-1, -1), (-1, -1))),
+    lie("pixel-ball, cut", "no part is cut at entry", cut=i((0, 0), (-1, -1), (-1, -1), (-1, -1))),
+    lie("pixel-ball, cut", "a part of the ball is left out", first=i(0, 2, 4)),
+    lie("pixel-ball, cut", "more parts than the ball is cut into", at=1, first=i(0, 3, 5), cut=PARTS),
+    lie("pixel-ball", "the parts do not belong to the images", first=i(0, 1)),
+    lie("pixel-ball", "the parts do not belong to the images", first=i(0, 1, 3)),
+    lie("pixel-ball", "the parts do not belong to the images", first=i(1, 2, 3), cut=PARTS[:3]),
+    lie("pixel-ball", "the bounds leave no image", low=1.5, high=1.0),
+    lie("pixel-ball", "the claim tells no network: there is no value", table=np.full((1, 18), 1)),
+    lie(
+        "pixel-ball",
+        "the claim tells no network: it makes 2 features",
+        weight=np.eye(2, 3),
+        features=np.eye(2, 3),
+    ),
 ]

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_array
 from stored import named
+from torch import nn
 
 import featgeom as fg
 from featgeom.certificates.claim import KINDS
@@ -76,6 +78,15 @@ def about_hulls(z):
     return [r.certificate for r in results]
 
 
+def balls_of_pixels():
+    """Around images of four pixel values, as a solver finds them."""
+    torch.manual_seed(2)
+    layers = [nn.Flatten(), nn.Linear(4, 5), nn.LeakyReLU(0.1), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 3)]
+    classifier = fg.load_classifier(nn.Sequential(*layers), pixels=fg.PixelSpec((1, 2, 2)))
+    images = np.random.default_rng(6).random((3, 1, 2, 2), dtype=np.float32)
+    return fg.prove_pixel_balls(classifier, images, parts=8).certificate
+
+
 def about_pixels(z):
     """Claims of `pixels`."""
     images = np.random.default_rng(5).random((4, 6)).astype(np.float32)
@@ -88,6 +99,7 @@ def about_pixels(z):
     return [
         MovedImage(start, images, 0.0, 1.0, rounded_up(moved, 6)),
         ReachedFeatures(z[:4], near, rounded_up(residual, 3)),
+        balls_of_pixels(),
     ]
 
 

@@ -18,6 +18,7 @@ from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
 from featgeom.certificates.hulls import HullDistance, HullMembership, HullVertices
 from featgeom.certificates.machines import Inseparable, Machine
 from featgeom.certificates.norms import NearestInNorm, TieInNorm
+from featgeom.certificates.pixel_balls import PixelBall
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.certificates.sections import EmptySection, HullSection
 from featgeom.certificates.separations import HullOverlap, HullSeparation
@@ -25,6 +26,7 @@ from featgeom.certificates.shapes import BoundedCell, CellRay, InscribedBall
 from featgeom.certificates.slices import SliceCells
 from featgeom.certificates.sparse import FewestFeatures
 from featgeom.certificates.ties import NearestTie, Tie
+from featgeom.exact.layers import WIDTH
 
 INF = np.inf
 SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [1.0, 1.0]])  # the last is its centre
@@ -55,6 +57,32 @@ def below(square: float) -> float:
 def above(square: float) -> float:
     """The least float above it."""
     return float(np.nextafter(below(square), np.inf))
+
+
+def ball(norm: str, images: list, own: list, radius: list, cuts: list | None = None) -> Claim:
+    """Images of two values, which are the features once they are moved by 0 and bent, and the logits."""
+    table = np.full((2, WIDTH), -1)
+    table[0] = [0, 0, -1, 0, -1, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1]
+    table[1, :4] = [4, 1, -1, 4]
+    cuts = cuts or [[(-1, -1)] for _ in images]
+    first, cut = np.cumsum([0, *map(len, cuts)]), [one for some in cuts for one in some]
+    network = table, a(1, 0, 0, 1, 0), i()
+    x = a(*images)
+    return PixelBall(
+        EYE,
+        a(0, 0),
+        x,
+        x,
+        *network,
+        0.0,
+        1.0,
+        norm,
+        i(*own),
+        a(*radius),
+        a(*[1e-12] * len(x)),
+        first,
+        i(*cut),
+    )
 
 
 SPACE = {"lo": a(-INF, -INF), "hi": a(INF, INF)}
@@ -812,5 +840,10 @@ TRUTHS: dict[str, Callable[[], Claim]] = {
     ),
     "moved-image": lambda: MovedImage(a([0, 0], [1, 1]), a([0.75, 1], [1, 0.5]), 0.0, 1.0, a(1.25, 0.5)),
     "moved-image, at both bounds": lambda: MovedImage(a([0, 0]), a([0, 1]), 0.0, 1.0, a(1)),
+    "pixel-ball": lambda: ball("inf", [[1, 0.25], [0.5, 1]], [0, 1], [0.374, 0.249]),
+    "pixel-ball, Euclidean": lambda: ball("2", [[1, 0.25]], [0], [0.53]),
+    "pixel-ball, cut": lambda: ball(
+        "inf", [[1, 0.25], [1, 0.25]], [0, 0], [0.374, 0.1], [[(1, 1), (-1, -1), (-1, -1)], [(-1, -1)]]
+    ),
     "reached-features": lambda: ReachedFeatures(a([3, 4], [0, 0]), a([3, 4.5], [0, 0.25]), a(0.1, 0.25)),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -32,15 +31,6 @@ BENDS: dict[str, type[nn.Module] | tuple[type[nn.Module], tuple[object, ...]]] =
     "tanh": nn.Tanh,
 }  # fmt: skip
 KINDS = ["plain", "dead", "ties", "zero"]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Layers as small as these wait longer for threads than they work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def bend_module(name: str) -> nn.Module:

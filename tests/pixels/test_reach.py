@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import featgeom as fg
-from featgeom.errors import BadArgument, Unsupported
+from featgeom.errors import BadArgument, FeatgeomError, Unsupported
 from featgeom.pixels.apart import Keeper, Reach
 
 SHAPE = (1, 4, 4)
 KINDS = ["plain", "dead", "ties", "leaky", "smooth", "negative", "wide", "inplace", "branch", "pooled"]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Branch(nn.Module):
@@ -199,6 +189,17 @@ def test_images_at_bounds_that_float32_rounds_outward_count(bounds: tuple[float,
         found = fg.reachable(clf, z, start, seconds=0.0)
         assert found.lower_bound[0] == 0
         assert found.status[0] != fg.Status.UNREACHABLE
+
+
+def test_a_bound_that_contradicts_an_image_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not cut to the image's distance."""
+    clf = classifier("plain")
+    z = np.asarray(clf.features(some_images(1, 0)), np.float64) * 0.7
+    near = fg.reachable(clf, z, seconds=0.0)
+    assert near.distance[0] > 0
+    monkeypatch.setattr(Keeper, "distance", lambda *_: 1.001 * float(near.distance[0]))
+    with pytest.raises(FeatgeomError, match="one of the two is wrong"):
+        fg.reachable(clf, z, near.inversion, seconds=0.01)
 
 
 def test_wrong_use_and_networks_without_bounds_are_named() -> None:

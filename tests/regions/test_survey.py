@@ -77,3 +77,13 @@ def test_a_class_is_no_rival_of_itself_where_no_boundary_is(bias, scale, domain)
     found = Cells(head, domain=domain).radius(points)
     assert (found.rival == 1 - found.classes).all()
     assert (found.ball_rival == found.rival).all()
+
+
+def test_others_see_every_block_in_order(tmp_path, rng):
+    head, seen = AffineHead(rng.normal(size=(3, 4096))), []
+    np.save(tmp_path / "points.npy", rng.normal(size=(1100, 4096)).astype(np.float32))
+    points = np.load(tmp_path / "points.npy", mmap_mode="r")
+    found = survey(head, points, seen.append)
+    assert len(seen) > 1
+    assert np.array_equal(np.concatenate(seen), points)
+    assert np.array_equal(found.top, np.abs(points).max(axis=1))

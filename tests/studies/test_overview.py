@@ -1,8 +1,11 @@
-"""The overview of classes that have no samples, or none that is right."""
+"""The overview of classes that have no samples, or none that is right, and how often it reads features."""
+
+import inspect
 
 import numpy as np
 
-from featgeom import analyze
+from featgeom import analyze, arrays, open_run
+from featgeom.runs.making import arrays_run
 
 
 def test_classes_without_samples_and_without_right_ones(tmp_path, rng):
@@ -17,3 +20,24 @@ def test_classes_without_samples_and_without_right_ones(tmp_path, rng):
     assert [found[3, samples]["count"] for samples in ("all", "correct")] == [0, 0]
     assert {found[c, "correct"]["status"] for c in (0, 1)} == {"GUARANTEED"}
     assert run.verify().holds
+
+
+def test_features_on_disk_are_read_three_times_and_by_class(tmp_path, rng, monkeypatch):
+    features, labels = rng.random((400, 3)), rng.integers(0, 4, 400)
+    weight = rng.normal(size=(4, 3))
+    np.savez(tmp_path / "f.npz", features=features, labels=labels, weight=weight, bias=np.zeros(4))
+    run = arrays_run(tmp_path / "run", tmp_path / "f.npz")
+    seen, whole = [], arrays.file_map
+
+    def counted(array):
+        mapped = whole(array)
+        if mapped is not None and inspect.stack()[1].function == "blocks" and array.ndim == 2:
+            seen.append(array.shape)
+        return mapped
+
+    monkeypatch.setattr(arrays, "file_map", counted)
+    run = open_run(run.folder)
+    record = run.study("overview")
+    # the exact classes; the survey, by which domain and class means are seen; neural collapse
+    assert seen.count(features.shape) == 3
+    assert record.values["domain"]["low"].tolist() == features.min(axis=0).tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,10 @@ from featgeom.catalog import STUDIES
 from featgeom.errors import BadArgument, BadData
 from featgeom.figures.style import svg
 from featgeom.papers.observations import NEEDED, OBSERVATIONS
+from featgeom.proofs.pixels import FLIPS
+from featgeom.proofs.proof import Found
 from featgeom.runs.run import Run
+from featgeom.runs.subjects import rows_of
 from featgeom.spaces.comparison import haar
 from featgeom.spaces.strangers import fitted
 from featgeom.status import Status
@@ -91,6 +95,44 @@ def test_pixel_distances_come_as_intervals_where_they_can(tmp_path: Path) -> Non
     assert "pixel_lower_bound" not in other.arrays
     assert any("from above alone: the network's logits depend on the operation 'elu'" in f.text
                for f in other.findings)  # fmt: skip
+
+
+def test_balls_are_proved_beside_the_flips(tmp_path: Path) -> None:
+    run = small_run(tmp_path, "ReLU", seed=3)
+    opened = OpenedRun(run.folder)
+    record = opened.study("flips", samples=6, proved=4)
+    stored, claim = run.result("flips").arrays, record.claims["pixel-balls"]
+    assert (stored["pixel_proved"][:4] > 0).all()
+    assert not stored["pixel_proved"][4:].any()
+    assert (stored["pixel_proved"] <= stored["pixel_distance"]).all()
+    assert (claim.own == run.subjects.predicted("test")[stored["rows"][:4]]).all()
+    (said,) = [finding for finding in record.findings if "has another class" in finding.text]
+    assert (said.standing, said.by) == ("proved", ("pixel-balls",))
+    assert opened.verify().holds
+    (tmp_path / "elu").mkdir()
+    elu = OpenedRun(small_run(tmp_path / "elu", "ELU").folder).study("flips", samples=4, proved=2)
+    assert any("No ball in pixel space is proved" in finding.text for finding in elu.findings)
+    assert "pixel-balls" not in elu.claims
+
+
+def test_balls_about_other_samples_classes_or_networks_do_not_count(tmp_path: Path) -> None:
+    run = small_run(tmp_path, "ReLU", seed=3)
+    opened = OpenedRun(run.folder)
+    record = opened.study("flips", samples=4, proved=3)
+    claim: Any = record.claims["pixel-balls"]
+    hits = record.arrays["rows"][:3]
+    about = {"images": rows_of("record/start", [0, 1, 2]), "features": rows_of("test/features", hits)}
+    worse = {
+        "images": claim.named(**about | {"images": rows_of("record/images", [0, 1, 2])}),
+        "features": claim.named(**about | {"features": rows_of("test/features", hits[::-1])}),
+        "own": replace(claim, own=(claim.own + 1) % 3),
+        "norm": replace(claim, norm="inf"),
+        "off": replace(claim, off=claim.off + 1e3),
+    }
+    for name, changed in ({"": claim} | worse).items():
+        found = Found.of(run, record.claims | {"pixel-balls": changed}).beside(record.arrays)
+        FLIPS.claims(found)
+        assert bool(found.faults) == bool(name), name
 
 
 def test_a_network_that_never_flips_has_a_record(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The studies of head and machine, and of neural collapse, on a run of the built-in network."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import featgeom as fg
 from featgeom import Status
 from featgeom.catalog import STUDIES
+from featgeom.margins import comparison
 from featgeom.runs.making import arrays_run, make_run
 from featgeom.studies import svm
 
@@ -62,6 +64,31 @@ def test_samples_whose_features_are_all_zero_are_counted(tmp_path):
     assert record.values["at_origin"] == 2
     assert any("Of 2 samples all features are 0" in finding.text for finding in record.findings)
     assert record.values["largest_loss"] == pytest.approx(np.log(1 + np.exp(0.5)))
+
+
+def test_they_are_chosen_and_losses_taken_without_all_logits_at_once(rng, monkeypatch):
+    head, classes = fg.AffineHead(rng.normal(size=(14, 8))), []
+    x = rng.normal(size=(900, 8))
+    y = head.classify(x)
+    held, logits = head.logits(x), fg.AffineHead.logits
+
+    def told(self, points):
+        classes.append(len(points))
+        return logits(self, points)
+
+    monkeypatch.setattr(fg.AffineHead, "logits", told)
+    for module in (svm, comparison):
+        monkeypatch.setattr(module, "ENTRIES", 14 * 100)
+    least = {
+        (a, b): min((held[y == a, a] - held[y == a, b]).min(), (held[y == b, b] - held[y == b, a]).min())
+        for a, b in itertools.combinations(np.unique(y).tolist(), 2)
+    }
+    assert len(least) > svm.MOST_PAIRS
+    nearest = sorted(sorted(least, key=least.get)[: svm.MOST_PAIRS])
+    assert svm.chosen_pairs(head, x, y) == (nearest, len(least) - svm.MOST_PAIRS)
+    beside = np.exp(held - held[np.arange(900), y][:, None])
+    np.testing.assert_allclose(comparison.cross_entropy(head, x, y), np.log(beside.sum(axis=1)), rtol=1e-9)
+    assert max(classes) <= 100
 
 
 def test_a_class_without_correct_samples_is_left_out(tmp_path):

@@ -1,0 +1,265 @@
+"""Balls of pixel space in which no change of class is possible, with a claim that proves each."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from featgeom.arrays import Float64, Floats, Ints, as_numpy
+from featgeom.certificates.pixel_balls import PixelBall
+from featgeom.errors import BadArgument
+from featgeom.exact.images import Ball
+from featgeom.exact.layers import Layer, read_network
+from featgeom.exact.relaxing import Relaxation, leads
+from featgeom.exact.rounding import gamma, lengths_above, rounded_up
+from featgeom.models.classifier import Classifier
+from featgeom.pixels.derivatives import on_enough_threads, pixel_function
+from featgeom.pixels.lowering import Lowered, lower
+from featgeom.results import Result
+from featgeom.status import Stats, Status, StatusArray, status_array
+
+FIRST, LEAST = 1e-3, 1e-7  # of the diameter of the box: the first radius, and the least that is tried
+AHEAD = (
+    1e-9  # of the logits: by how much a rival must be behind here, that it be behind wherever it is checked
+)
+CLOSE = 0.02  # relatively, between a radius that holds and one that does not
+WIDER = 1.3  # times what holds uncut: the greatest radius that is tried with cuts, at first
+HALVINGS = 4
+EACH = ("radius", "classes", "parts", "status")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProvedBalls(Result):
+    """Radii of balls in pixel space in which the class is proved not to change.
+
+    ``radius`` (n,) is a distance from image i within which every image inside the bounds has its class
+    ``classes`` (n,), 0 where none was found; ``parts`` (n,) into how many parts the ball was cut.
+    ``certificate`` is about the images of which the radius is positive, in order.
+    """
+
+    shows = ("radius",)
+
+    radius: Float64
+    classes: Ints
+    parts: Ints
+    status: StatusArray
+    certificate: PixelBall
+    stats: Stats
+
+
+def joined(parts: Sequence[ProvedBalls]) -> ProvedBalls:
+    """Balls around several images of one network, asked for one after the other."""
+    claims = [part.certificate for part in parts]
+    names = ("images", "features", "own", "radius", "off", "cut")
+    together: dict[str, Any] = {n: np.concatenate([getattr(claim, n) for claim in claims]) for n in names}
+    lengths = np.concatenate([np.diff(claim.first) for claim in claims])
+    claim = replace(claims[0], first=np.cumsum([0, *lengths]), **together)
+    each = {name: np.concatenate([getattr(part, name) for part in parts]) for name in EACH}
+    seconds = sum(part.stats.seconds for part in parts)
+    return replace(parts[0], certificate=claim, stats=Stats(len(each["radius"]), 0, seconds), **each)
+
+
+def beside(claim: PixelBall, features: Floats) -> PixelBall:
+    """The same claim about features (n, d) of these images that were computed in other batches."""
+    moved = np.asarray(features, np.float64) - np.asarray(claim.features, np.float64)
+    return replace(claim, features=features, off=claim.off + rounded_up(lengths_above(moved), moved.shape[1]))
+
+
+@on_enough_threads
+def prove_pixel_balls(
+    classifier: Classifier, images: ArrayLike, *, norm: float = 2, parts: int = 64
+) -> ProvedBalls:
+    """Prove of the largest ball found around each of ``images`` (n, c, h, w) that all of it has one class.
+
+    The network is written out as numbers, and the difference of two logits is bounded from below over the
+    ball by a linear function of the pixels, in which each ReLU that can bend and each window of max pooling
+    is replaced by a line; what goes into these is bounded so, too, layer by layer. A ball that does not
+    hold is cut, into at most ``parts``, where the input of the ReLU that leaves out most is 0. The radius
+    is searched for by halvings, without cuts and then with them.
+
+    ``norm`` is 2 for Euclidean balls, inf for balls of the largest change of a pixel value. The statement
+    is about the network as a function of real numbers, with its weights as they are stored, and about
+    images inside the bounds of pixel space. Every rounding is paid for, and the claim is checked again from
+    the numbers that it holds: a proof, unlike the bounds of `pixel_lower_bounds`, which know more kinds of
+    networks.
+
+    Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
+    batch normalisation, additions, average and max pooling, ReLU and LeakyReLU; BadArgument and BadData as
+    `pixel_flips` does.
+
+    Sources: Zhang et al., arXiv 1811.00866; Bunel et al., arXiv 1711.00455 (branch and bound).
+
+    >>> import featgeom as fg, numpy as np; from torch import nn
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 6), nn.ReLU(), nn.Linear(6, 2))
+    >>> clf = fg.load_classifier(net, pixels=fg.PixelSpec((1, 8, 8)))
+    >>> samples = np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)
+    >>> found = prove_pixel_balls(clf, samples)
+    >>> found.certificate.check().status
+    array([PROVED, PROVED, PROVED], dtype=object)
+    >>> bool((found.radius <= fg.pixel_flips(clf, samples).distance).all())
+    True
+    """
+    begun = perf_counter()
+    array = as_numpy(getattr(images, "images", images), "images")
+    if norm not in (2, np.inf):
+        raise BadArgument(f"norm: expected 2 or inf, got {norm}")
+    if parts < 1:
+        raise BadArgument(f"parts: expected at least 1, got {parts}")
+    classifier = classifier if classifier.device.type == "cpu" else classifier.to("cpu")
+    f = pixel_function(classifier, array, "logits")
+    x = f.vectors(array, "images").clamp(f.low, f.high).numpy()
+    network = lower(classifier.to(dtype=torch.float64).backbone, f.shape)
+    weight, bias = np.asarray(classifier.head.weight), np.asarray(classifier.head.bias)
+    layers = read_network(network.table, network.numbers, network.index, f.size, weight, bias)
+    features = np.asarray(classifier.features(array)) if len(x) else np.zeros((0, weight.shape[1]))
+    balls = [_Search(layers, row, (f.low, f.high), norm, parts).found() for row in x]
+    return _answer(balls, x, features, network, (weight, bias), (f.low, f.high), norm, begun)
+
+
+@dataclass
+class _Found:
+    """The class at an image, a radius, how its ball is cut, and how far the features are off at most."""
+
+    own: int
+    radius: float
+    cut: list[tuple[int, int]]
+    features: tuple[Float64, Float64]
+
+
+@dataclass
+class _Part:
+    """A part of a ball, the rivals that may win there, by how much, and where it is cut, once it is."""
+
+    relaxation: Relaxation
+    rivals: Ints
+    lead: Float64
+    cut: tuple[int, int] = (-1, -1)
+    halves: list[_Part] = field(default_factory=list)
+
+    def told(self) -> list[tuple[int, int]]:
+        """The cuts, each before those inside it."""
+        return [self.cut, *(cut for half in self.halves for cut in half.told())]
+
+
+class _Search:
+    """The largest ball around an image (m,) that is found to hold."""
+
+    def __init__(
+        self, layers: Sequence[Layer], x: Float64, bounds: tuple[float, float], norm: float, parts: int
+    ) -> None:
+        self.layers, self.x, self.bounds, self.norm, self.parts = layers, x, bounds, norm, parts
+        self.here = Relaxation(layers, self._ball(0.0))
+        low, high = self.here.ends[-1]
+        logits = low / 2 + high / 2
+        self.own, self.behind = int(logits.argmax()), AHEAD * float(np.abs(logits).max())
+
+    def found(self) -> _Found:
+        """Halvings of the radius without cuts, then with them."""
+        whole = (self.bounds[1] - self.bounds[0]) * (len(self.x) ** 0.5 if self.norm == 2 else 1.0)
+        best, cut, failed = 0.0, list[tuple[int, int]](), False
+        radius = high = FIRST * whole
+        while radius >= LEAST * whole and (not failed or high > best * (1 + CLOSE)):
+            tree = self.holds(radius, 1)
+            if tree is None:
+                failed, high = True, radius
+            else:
+                best, cut = radius, tree
+            if best == whole:
+                break
+            grown = min(4 * best, whole)
+            radius = (grown if not failed else (best * high) ** 0.5) if best else high / 4
+        top = min(WIDER * best, whole)
+        for _ in range(HALVINGS if self.parts > 1 and 0 < best < whole else 0):
+            radius = (best + top) / 2
+            tree = self.holds(radius, self.parts)
+            if tree is None:
+                top = radius
+            else:
+                best, cut = radius, tree
+        return _Found(self.own, best, cut, self.here.ends[-2])
+
+    def holds(self, radius: float, parts: int) -> list[tuple[int, int]] | None:
+        """How the ball is cut that it hold, best first: the worst part is cut until none is left open."""
+        rivals = np.delete(np.arange(self.layers[-1].size), self.own)
+        root = self._look(Relaxation(self.layers, self._ball(radius)), rivals)
+        heap, number = [(0.0, 0, root)] if len(root.rivals) else [], count(1)
+        while heap:
+            part = heapq.heappop(heap)[2]
+            parts -= 1
+            place = self._worst(part) if parts > 0 else None
+            if place is None:
+                return None
+            part.cut = place
+            part.halves = [
+                self._look(part.relaxation.part(*place, above), part.rivals) for above in (True, False)
+            ]
+            for half in part.halves:
+                if len(half.rivals):
+                    heapq.heappush(heap, (float(half.lead.min()), next(number), half))
+        return root.told()
+
+    def _ball(self, radius: float) -> Ball:
+        return Ball(self.x, radius, *self.bounds, self.norm)
+
+    def _look(self, relaxation: Relaxation, rivals: Ints) -> _Part:
+        lead = relaxation.below(len(self.layers), leads(self.own, rivals, self.layers[-1].size))
+        open_ = ~(lead > self.behind)
+        return _Part(relaxation, rivals[open_], lead[open_])
+
+    def _worst(self, part: _Part) -> tuple[int, int] | None:
+        """Where the kink's input is whose line leaves out most of the worst rival's bound."""
+        rival = part.rivals[[part.lead.argmin()]]
+        left = part.relaxation.left_out(len(self.layers), leads(self.own, rival, self.layers[-1].size))
+        places = [(float(some.min()), value, int(some.argmin())) for value, some in left.items() if len(some)]
+        least, value, entry = min(places, default=(0.0, 0, 0))
+        return (value, entry) if least < 0 else None
+
+
+def _answer(
+    balls: list[_Found],
+    x: Float64,
+    features: np.ndarray,
+    network: Lowered,
+    head: tuple[np.ndarray, np.ndarray],
+    bounds: tuple[float, float],
+    norm: float,
+    begun: float,
+) -> ProvedBalls:
+    """What was found, and the claim about it."""
+    own, radius = np.array([b.own for b in balls], np.int64), np.array([b.radius for b in balls])
+    held = np.flatnonzero(radius > 0)
+    off = np.array([_apart(balls[i].features, features[i].astype(np.float64)) for i in held])
+    cuts = [balls[i].cut for i in held]
+    claim = PixelBall(
+        *head,
+        x[held],
+        features[held],
+        network.table,
+        network.numbers,
+        network.index,
+        *bounds,
+        "2" if norm == 2 else "inf",
+        own[held],
+        radius[held],
+        off,
+        np.cumsum([0, *map(len, cuts)]),
+        np.array([cut for one in cuts for cut in one], np.int64).reshape(-1, 2),
+    )
+    status = status_array(len(balls))
+    status[held] = Status.SOLVED
+    parts = np.array([(len(b.cut) + 1) // 2 for b in balls], np.int64)
+    return ProvedBalls(radius, own, parts, status, claim, Stats(len(balls), 0, perf_counter() - begun))
+
+
+def _apart(ends: tuple[Float64, Float64], point: Float64) -> float:
+    """More than the distance of what lies between these ends from a point."""
+    far = np.maximum(np.abs(ends[1] - point), np.abs(point - ends[0]))
+    return float(np.linalg.norm(far) * (1 + 64 * gamma(len(far) + 64, np.float64)) + 1e-300)
