@@ -209,8 +209,8 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     print(
-        "| network | norm | images | s | intervals / found | lower | found | lower / found | proved | / found "
-        "| attacks |"
+        "| network | norm | images | s | intervals / found | lower | found | lower / found | proved "
+        "| / found | attacks |"
     )
     print("|---|---|---:|---:|---:|---:|---:|---|---|---:|---|")
     if given.table:
