@@ -8,8 +8,8 @@ another class inside would be an error here. `small` is a network of 80 ReLUs on
 the largest change of a pixel its distance is computed by mixed-integer programming, too.
 
     python benchmarks/bench_pixel_bounds.py --images 8 --seconds 15 --norm inf digits lenet-adv
-With ``--parts`` a ball is proved around each image as well, cut into at most so many parts, its claim checked again,
-and attacked like the others.
+With ``--parts`` a ball is proved around each image as well, cut into at most so many parts, its claim
+checked again, and attacked like the others.
 
     python benchmarks/bench_pixel_bounds.py --images 8 --save figures.jsonl
     python benchmarks/bench_pixel_bounds.py --images 4 --parts 64 --seconds 10 digits cnn-adv
@@ -180,7 +180,12 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
             at = np.arange(len(order))
             axis.vlines(at, lower[order], found[order], color="#4477aa", linewidth=5, alpha=0.35)
             axis.plot(at, found[order], "v", color="#bb5566", markersize=5, label="nearest flip found")
-            axis.plot(at, lower[order], "^", color="#004488", markersize=5, label="proved free of flips")
+            axis.plot(at, lower[order], "^", color="#004488", markersize=5, label="free of flips, computed")
+            if "proved" in mine[-1]:
+                proved = np.array(mine[-1]["proved"])
+                axis.plot(
+                    at, proved[order], "o", color="#228833", markersize=5, label="free of flips, proved"
+                )
             axis.plot(at, before[order], "_", color="#999999", markersize=6, label="by intervals alone")
             axis.set_ylim(0, None)
             axis.set_xticks([])
@@ -190,7 +195,7 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
     axes[0][0].set_ylabel("Euclidean distance", fontsize=9)
     axes[1][0].set_ylabel("largest change of a pixel", fontsize=9)
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncol=3, fontsize=9, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncol=4, fontsize=9, frameon=False)
     figure.savefig(file, dpi=110)
 
 
@@ -208,9 +213,8 @@ def main() -> None:
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    print(
-        "| network | norm | images | s | intervals / found | lower | found | lower / found | proved | / found | attacks |"
-    )
+    heads = ["network", "norm", "images", "s", "intervals / found", "lower", "found", "lower / found"]
+    print("|", " | ".join([*heads, "proved (finding, checking)", "proved / found", "attacks"]), "|")
     print("|---|---|---:|---:|---:|---:|---:|---|---|---:|---|")
     if given.table:
         records = [json.loads(text) for text in given.table.read_text().splitlines()]
