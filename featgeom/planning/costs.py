@@ -122,7 +122,11 @@ KNOWN = {  # products in float64 that are made at least, however little they wei
 SHARED = {
     "hulls": ("questions", "vertices", "class vertices", "pairs", "pair count")
 }  # by a cluster's workers
-BOUNDED = ("hulls",)  # studies that leave points on disk where memory should not hold them
+BOUNDED = (
+    "overview",
+    "hulls",
+    "collapse",
+)  # studies that leave points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
 
 
@@ -162,20 +166,21 @@ def stored_costs() -> Costs:
 def predict(size: Size, speed: float, costs: Costs | None = None, budget: int | None = None) -> list[Cost]:
     """What each study of a run of that size takes on a core that multiplies ``speed``·1e9 numbers a second.
 
-    ``budget`` is the memory in bytes that may be held, if not that which is set: it bounds what hulls hold.
+    ``budget`` is the memory in bytes that may be held, if not that which is set: it bounds what is held
+    by studies that read features again instead.
 
     >>> prices = Costs(1, {"overview": Study({"logits": 2.0, "start": 1.0}, {"features": 8e9})})
     >>> predict(Size(900, 100, 50, 20), 4.0, prices)
     [Cost(study='overview', seconds=0.2505, memory=400000.0, shared=0)]
     """
     known = costs or stored_costs()
-    bound = (memory_budget() if budget is None else budget) + _evidence(size)
+    bound = memory_budget() if budget is None else budget
 
     def cost(name: str, study: Study) -> Cost:
         seconds = {kind: price * WORK[kind](size) / speed for kind, price in study.seconds.items()}
         held = {kind: price * WORK[kind](size) for kind, price in study.bytes.items()}
         if name in BOUNDED and "features" in held:
-            held["features"] = min(held["features"], bound)
+            held["features"] = min(held["features"], bound + _evidence(size) * (name == "hulls"))
         memory = sum(held.values())
         shared = sum(seconds.get(kind, 0.0) for kind in SHARED.get(name, ()))
         return Cost(name, sum(seconds.values()), memory, shared)
