@@ -23,6 +23,7 @@ class Square(nn.Module):
 
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "identity": nn.Identity,
     "leaky_relu": nn.LeakyReLU,
     "relu": nn.ReLU,
     "selu": nn.SELU,
@@ -108,15 +109,20 @@ class Residual(nn.Module):
 
 
 def small_resnet(
-    channels: int = 1, classes: int = 2, features: int = 2, width: int = 8, activation: str = "relu"
+    channels: int = 1,
+    classes: int = 2,
+    features: int = 2,
+    width: int = 8,
+    activation: str = "relu",
+    stride: int = 1,
 ) -> nn.Module:
-    """A residual net of three stages, then a hidden layer of ``features`` units.
+    """A residual net of three stages behind a ``stride``, then a hidden layer of ``features`` units.
 
     >>> small_resnet(classes=3)(torch.zeros(4, 1, 28, 28)).shape
     torch.Size([4, 3])
     """
     return nn.Sequential(
-        nn.Conv2d(channels, width, 3, padding=1, bias=False),
+        nn.Conv2d(channels, width, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(width),
         nn.ReLU(),
         Residual(width, width, 1),

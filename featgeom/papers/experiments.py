@@ -96,7 +96,7 @@ for _name, _changes in OPTIMISERS.items():
             f"optimiser_{_name}", "optimiser", f"two blobs, {_name}", "simulated_blobs", _changes, SMALL
         )
     )
-for _name in ACTIVATIONS:
+for _name in sorted(set(ACTIVATIONS) - {"identity"}):  # which the paper did not try
     _add(
         Experiment(
             f"activation_{_name}", "activation", f"two blobs, {_name.replace('_', ' ')}", "simulated_blobs",
@@ -142,6 +142,21 @@ _add(
         followed="test",
     )
 )  # fmt: skip
+for _name, _title in (
+    ("mnist_two", "MNIST 0 and 1"),
+    ("mnist_three", "MNIST 0, 1 and 2"),
+    ("cifar10_two", "CIFAR-10 airplane and bird"),
+):
+    _add(
+        Experiment(
+            f"{_name}_limit",
+            "limit",
+            f"{_title}, until the loss of every training sample is below 1e-4",
+            f"{_name}_limit",
+            needs=EXPERIMENTS[_name].needs,
+            retraining=EXPERIMENTS[_name].retraining,
+        )
+    )
 
 
 def find_experiments(names: tuple[str, ...]) -> list[Experiment]:

@@ -68,6 +68,20 @@ def _accuracy(split: str) -> Callable[[Records], float]:
     return lambda records: records["svm"].values["accuracy"][split]
 
 
+def _svm(key: str) -> Callable[[Records], float]:
+    return lambda records: records["svm"].values[key]
+
+
+def _machine(key: str, i: int | None = None) -> Callable[[Records], float]:
+    """A figure of the whole head beside the augmented machine of all classes."""
+
+    def find(records: Records) -> float:
+        value: Any = records["svm"].values["machines"]["augmented"][key]
+        return float(value if i is None else value[i])
+
+    return find
+
+
 def _rows() -> Iterator[Row]:
     two = "mnist_two"
     yield Row(two, "angle to the SVM, whole network", NO_ANGLE, "1.7°", _head("whole", "pair_angles", 0))
@@ -111,6 +125,7 @@ def _rows() -> Iterator[Row]:
             _hulls_apart(i), "{:.2f}",
         )  # fmt: skip
         yield Row(published, f"head to SVM, {pair}", NO_ANGLE, angle, _pair(i, "pair_angle"))
+    yield from _limits()
     converges = "the last layer converges to the SVM"
     for quantity, measured, which in (
         ("standard machine", "7.29° (other points: 15.18° − 7.89°)", "angle_standard"),
@@ -125,6 +140,32 @@ def _rows() -> Iterator[Row]:
         "optimiser_gd", "sum of the head's rows moved, of the head's move", "–", "0 (derived)",
         lambda records: records["trajectory"].values["rows' sum moved"][-1], "{:.0e}",
     )  # fmt: skip
+
+
+def _limits() -> Iterator[Row]:
+    """The networks that are trained until the loss of every training sample is small."""
+    for name, pairs, accuracy in (
+        ("mnist_two_limit", ("0|1",), "0.999"),
+        ("mnist_three_limit", ("0|1", "0|2", "1|2"), "0.9955"),
+        ("cifar10_two_limit", ("airplane|bird",), "0.9255"),
+    ):
+        yield Row(name, "test accuracy", accuracy, "–", _accuracy("test"), "{:.4f}")
+        yield Row(
+            name,
+            "greatest loss of a training sample",
+            "driven towards 0",
+            "–",
+            _svm("largest_loss"),
+            "{:.1e}",
+        )
+        yield Row(name, "training samples with all features 0", "–", "–", _svm("at_origin"), "{:.0f}")
+        yield Row(name, "angle to the augmented machine", NO_ANGLE, "–", _machine("angle"))
+        yield Row(name, "margin, of the augmented machine's", "–", "–", _machine("margin_ratio"), "{:.4f}")
+        for i, pair in enumerate(pairs):
+            yield Row(name, f"head's offset, {pair}", "–", "–", _machine("offset", i), "{:.3f}")
+            yield Row(
+                name, f"augmented machine's offset, {pair}", "–", "–", _machine("machine_offset", i), "{:.3f}"
+            )
 
 
 ROWS = tuple(_rows())

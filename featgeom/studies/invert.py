@@ -79,7 +79,13 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, samples: int
             *(_finding(name, summary) for name, summary in said.items()),
             *proved(Found.of(run, claims), proof.inverted),
         ),
-        {"kinds": said, "drawn": drawn.tolist(), "bounds": [low, high], "no_bounds": no_bounds},
+        {
+            "kinds": said,
+            "guaranteed": _guaranteed(reach, hulls),
+            "drawn": drawn.tolist(),
+            "bounds": [low, high],
+            "no_bounds": no_bounds,
+        },
         (
             _table(said, run.question_split, run.reference_split),
             _each(list(targets), np.tile(rows, len(targets)), kind, reach, run.question_split, no_bounds),
@@ -218,6 +224,19 @@ def _summary(found: Inversion, reach: _Reach, hulls: _Hulls, mine: np.ndarray) -
         "median_bound_of_distance": (
             float(np.median(reach.lower_bound[out] / reach.distance[out])) if out.any() else None
         ),
+    }
+
+
+def _guaranteed(reach: _Reach, hulls: _Hulls) -> dict[str, int]:
+    """How many targets of all kinds are in a region of guaranteed class, and what is known of these.
+
+    The region is the hull of the correctly predicted of the target's class, which is in its cell.
+    """
+    inside = hulls.targets == Status.INSIDE
+    return {
+        "targets": int(inside.sum()),
+        "solved": int((inside & (reach.status == Status.SOLVED)).sum()),
+        "out_of_reach": int((inside & (reach.status == Status.UNREACHABLE)).sum()),
     }
 
 

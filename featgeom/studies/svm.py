@@ -44,7 +44,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     pairs, left_out = chosen_pairs(head, x, y)
     of_pairs = pair_machines(head, x, y, pairs, run.seed, progress)
     accuracy = float(right.mean())
-    loss = float(cross_entropy(head, features.features, features.labels).mean())
+    losses = cross_entropy(head, features.features, features.labels)
+    at_origin = int((~np.any(features.features, axis=1)).sum())
     claims = {f"machine-{kind}": svm.certificate.named(samples=samples) for kind, (svm, _) in whole.items()}
     claims |= {
         f"pair-{a}-{b}-{kind}": svm.certificate.named(
@@ -54,12 +55,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         for kind, (svm, _) in found.items()
     }
     said = Found.of(run, claims)
-    findings = [
-        Finding(
-            f"The head separates the {len(x):,} of {len(right):,} {run.reference_split} samples that it "
-            f"predicts correctly (accuracy {accuracy:.4f}, loss {loss:.3g}); machines are fitted to these."
-        )
-    ]
+    findings = first_findings(accuracy, losses, right, at_origin, run.reference_split)
     findings += [*proved(said, proof.of_all), *whole_findings(whole), *pair_findings(of_pairs, run.classes)]
     findings += proved(said, proof.closest)
     if not whole:
@@ -88,7 +84,9 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
         values={
             "samples": len(x),
             "accuracy": {split: part.accuracy if part.labelled else None for split, part in parts.items()},
-            "loss": loss,
+            "loss": float(losses.mean()),
+            "largest_loss": float(losses.max()),
+            "at_origin": at_origin,
             "machines": {kind: values_of(*found) for kind, found in whole.items()},
             "pairs": [
                 {"classes": [int(a), int(b)], **{k: values_of(*found) for k, found in kinds.items()}}
@@ -106,6 +104,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
             "most_unknowns": MOST_UNKNOWNS,
         },
     )
+
+
+def first_findings(
+    accuracy: float, losses: Floats, right: np.ndarray, at_origin: int, split: str
+) -> list[Finding]:
+    """What the machines are fitted to, and which samples the network cannot tell apart."""
+    separated = Finding(
+        f"The head separates the {int(right.sum()):,} of {len(right):,} {split} samples that it predicts "
+        f"correctly (accuracy {accuracy:.4f}, loss {losses.mean():.3g}); machines are fitted to these."
+    )
+    text = f"Of {at_origin:,} samples all features are 0: the network does not tell these apart."
+    return [separated, *([Finding(text)] if at_origin else [])]
 
 
 def whole_machines(head: AffineHead, x: Floats, y: Ints, seed: int) -> dict[str, Compared]:

@@ -135,7 +135,8 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 class Session:
     """A training in progress: the network, its optimiser, the steps done and what was measured.
 
-    ``trained`` is the network, or its last layer where only that is trained; ``data`` is what it takes.
+    ``trained`` is the network, or its last layer where only that is trained; ``data`` is what it takes;
+    ``hard`` are the samples of which half of each batch is made, none before they are sifted.
     """
 
     folder: Path
@@ -145,6 +146,7 @@ class Session:
     device: str = "cpu"
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    hard: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
 
     def __post_init__(self) -> None:
         architecture = find_architecture(self.recipe.arch)
@@ -180,10 +182,12 @@ class Session:
                     continue
                 if self.finished:
                     break
-                while self.step < mark:
+                there = False
+                while self.step < mark and not there:
                     self.advance()
                     bar.update()
-                    if time.monotonic() - saved > SAVE_SECONDS:
+                    there = self.sift()
+                    if not there and time.monotonic() - saved > SAVE_SECONDS:
                         self.save()
                         saved = time.monotonic()
                 self.record()
@@ -209,6 +213,15 @@ class Session:
             return log_of_mean_cross_entropy(logits, labels)
         return self.loss(logits, labels).mean()
 
+    def sift(self) -> bool:
+        """Find the hard samples anew where the recipe says so; whether none is left above ``until``."""
+        plan = self.recipe
+        if not plan.sift or self.step < plan.cycle or (self.step - plan.cycle) % plan.sift:
+            return False
+        losses = losses_of(self.trained, self.loss, *self.data)[0]
+        self.hard = torch.nonzero(losses > losses.mean())[:, 0]
+        return bool(losses.max() <= plan.until)
+
     @property
     def finished(self) -> bool:
         """Whether no training sample's loss exceeded what the recipe asks for at the last checkpoint."""
@@ -216,13 +229,17 @@ class Session:
         return until > 0 and bool(self.history) and self.history[-1]["worst"] <= until
 
     def batch_rows(self) -> Tensor | slice:
-        """The samples of the next step: a function of seed and step alone, so that nothing need be kept."""
+        """The samples of the next step: a function of seed, step and hard samples alone."""
         n, size = len(self.data[1]), self.recipe.batch
         if size == 0 or size >= n:
             return slice(None)
         epoch, place = divmod(self.step, -(-n // size))
         order = np.random.default_rng((self.seed, epoch)).permutation(n)
-        return torch.from_numpy(order[place * size : (place + 1) * size]).to(self.device)
+        rows = torch.from_numpy(order[place * size : (place + 1) * size]).to(self.device)
+        if not len(self.hard):
+            return rows
+        drawn = np.random.default_rng((self.seed, 1, self.step)).integers(len(self.hard), size=size // 2)
+        return torch.cat([rows[: size - size // 2], self.hard[torch.from_numpy(drawn).to(self.device)]])
 
     def record(self) -> None:
         """Write the checkpoint of this step, then what was measured, then the state to go on from."""
@@ -261,6 +278,7 @@ class Session:
             "history": self.history,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            **({"hard": self.hard} if self.recipe.sift else {}),
         }
         content = io.BytesIO()
         torch.save(_canonical(state), content)
@@ -279,6 +297,7 @@ class Session:
             words = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise BadCheckpoint(f"{path}: cannot be resumed from ({words})") from error
         self.step, self.history = state["step"], state["history"]
+        self.hard = state.get("hard", self.hard).to(self.device)
 
 
 class Evaluation(NamedTuple):
@@ -298,15 +317,20 @@ def evaluate(network: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> Evaluation
     >>> found.accuracy, round(found.worst, 3)
     (0.5, 9.0)
     """
+    losses, right = losses_of(network, loss, x, y)
+    return Evaluation(float(losses.mean()), float(losses.max()), int(right.sum()) / len(y))
+
+
+def losses_of(network: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss of every sample, (n,) in float64, and whether it is predicted correctly, in eval mode."""
     network.eval()
-    losses, correct = [], 0
+    losses, right = [], []
     with torch.no_grad():
         for rows in torch.arange(len(y), device=y.device).split(EVALUATION_BATCH):
             logits = network(x[rows])
             losses.append(loss(logits.double(), y[rows]))
-            correct += int((logits.argmax(dim=1) == y[rows]).sum())
-    every = torch.cat(losses)
-    return Evaluation(float(every.mean()), float(every.max()), correct / len(y))
+            right.append(logits.argmax(dim=1) == y[rows])
+    return torch.cat(losses), torch.cat(right)
 
 
 def _canonical(value: Any) -> Any:

@@ -18,6 +18,7 @@ COUNTS = {
     "measured": (0, MANY),
     "cycle": (0, 1_000_000_000),
     "shift": (0, 1000),
+    "sift": (0, 1_000_000_000),
     "threads": (1, 1024),
 }
 WIDEST = 1_000_000  # of a network's own numbers
@@ -36,9 +37,10 @@ class Recipe:
     last layer is kept, and only that layer trained. In the first ``cycle`` steps the rate rises to ``rate``
     and falls to ``settled``, and images are shifted by up to ``shift`` pixels and, with ``flip``, mirrored;
     after them the rate stays at ``settled``, the images are as they are, and batch normalisation keeps the
-    statistics that it has. ``until`` ends the training at the first checkpoint at which no training sample
-    that is measured has a greater loss (0: never). ``full`` are the fields in which the first paper's own
-    size differs.
+    statistics that it has. From then on the losses of all training samples are looked at every ``sift`` steps
+    (0: never), and half of each batch drawn from those above the mean. ``until`` ends the training at the
+    first checkpoint at which no training sample that is measured has a greater loss, or where ``sift`` looks
+    and none has (0: never). ``full`` are the fields in which the first paper's own size differs.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Recipe:
     settled: float = 0.001
     shift: int = 0
     flip: bool = False
+    sift: int = 0
     until: float = 0.0
     full: dict[str, Any] = field(default_factory=dict)
 
@@ -198,5 +201,27 @@ for _name, _title, _changes, _full in (
                 **_changes,
                 "full": {**CONSTANT, **_full},
             }
+        )
+    )
+# Two units that let every gradient through, so that no sample is lost; the hard ones are seen more often.
+LIMIT: dict[str, Any] = {
+    **CYCLE, "arch": "small_resnet", "batch": 128, "sift": 150, "per_decade": 8, "steps": 10_000,
+}  # fmt: skip
+LINEAR: dict[str, Any] = {"features": 2, "activation": "identity"}
+for _name, _changes in {
+    "mnist_two": {"cycle": 400, "options": {**LINEAR, "stride": 2}},
+    "mnist_three": {"cycle": 800, "options": {**LINEAR, "stride": 2}},
+    "cifar10_two": {
+        "cycle": 3_000, "options": {**LINEAR, "width": 24, "stride": 2}, "settled": 0.0005, "sift": 240,
+    },
+}.items():  # fmt: skip
+    _known = RECIPES[_name]
+    add_recipe(
+        replace(
+            _known,
+            name=f"{_name}_limit",
+            summary=f"{_known.summary} until the loss of every sample is below 1e-4",
+            full={},
+            **{**LIMIT, **_changes},
         )
     )

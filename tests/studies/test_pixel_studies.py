@@ -238,7 +238,25 @@ def test_observations_compose_all_studies(run: Run, capsys: pytest.CaptureFixtur
     alike = run.result("morph").values["alike"]
     assert measured["segments between samples predicted alike"] == alike > 0
     assert measured["feature space: change class (p)"] == 0
+    kinds = run.result("invert").values["kinds"].values()
+    asked = measured["targets in the hull of their class (p)"]
+    assert asked == sum(kind["targets_in_hull"] for kind in kinds)
+    stored = run.result("flips").arrays
+    assert measured["pixel space: median lower bound"] == np.median(stored["pixel_lower_bound"])
+    assert 0 < measured["pixel space: lower bound / distance found"] <= 1
     assert set(run.results) >= set(NEEDED)  # what was missing was made, and stored
+
+
+def test_what_images_reach_of_guaranteed_regions_is_between_two_shares(run: Run) -> None:
+    (reached,) = (o for *_, part in OBSERVATIONS for o in part if "images reach" in o.paper)
+    record = run.study("invert", samples=2)
+    for counts, shares in (((8, 3, 2), (0.375, 0.75)), ((5, 0, 0), (0, 1)), ((0, 0, 0), (None, None))):
+        values = {"guaranteed": dict(zip(("targets", "solved", "out_of_reach"), counts))}
+        figures = reached.measured({"invert": replace(record, values=values)})
+        assert tuple(figures.values()) == (*counts, *shares)
+    assert reached.measured({"invert": replace(record, values={})}) == {}  # as it was stored before
+    inside = record.values["guaranteed"]
+    assert inside["solved"] + inside["out_of_reach"] <= inside["targets"] <= 10
 
 
 def test_every_pixel_study_has_pictures(run: Run) -> None:

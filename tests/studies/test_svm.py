@@ -57,6 +57,15 @@ def test_the_least_head_margins_are_chosen(monkeypatch):
     assert svm.chosen_pairs(head, x, y) == ([(1, 2)], 2)
 
 
+def test_samples_whose_features_are_all_zero_are_counted(tmp_path):
+    x = np.array([[3.0, 0.0], [0.0, 0.0], [0.0, 3.0], [0.0, 0.0]], np.float32)
+    np.savez(tmp_path / "f.npz", features=x, labels=[0, 0, 1, 1], weight=np.eye(2), bias=np.array([0.5, 0]))
+    record = STUDIES["svm"].make(arrays_run(tmp_path / "run", str(tmp_path / "f.npz")))
+    assert record.values["at_origin"] == 2
+    assert any("Of 2 samples all features are 0" in finding.text for finding in record.findings)
+    assert record.values["largest_loss"] == pytest.approx(np.log(1 + np.exp(0.5)))
+
+
 def test_they_are_chosen_and_losses_taken_without_all_logits_at_once(rng, monkeypatch):
     head, classes = fg.AffineHead(rng.normal(size=(14, 8))), []
     x = rng.normal(size=(900, 8))

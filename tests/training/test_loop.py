@@ -47,9 +47,10 @@ def test_it_leaves_the_callers_torch_as_it_was(tmp_path):
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.parametrize("sift", [0, 3])
 @pytest.mark.parametrize("optimiser", sorted(OPTIMISERS))
-def test_stopped_anywhere_it_ends_the_same(tmp_path, monkeypatch, optimiser):
-    changes = {"steps": 40, "optimiser": optimiser, "rate": 0.01}
+def test_stopped_anywhere_it_ends_the_same(tmp_path, monkeypatch, optimiser, sift):
+    changes = {"steps": 40, "optimiser": optimiser, "rate": 0.01, "sift": sift}
     whole = fg.train("digits", tmp_path / "whole", **changes)
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     advance = loop.Session.advance
@@ -64,6 +65,42 @@ def test_stopped_anywhere_it_ends_the_same(tmp_path, monkeypatch, optimiser):
         with pytest.raises(KeyboardInterrupt):
             fg.train("digits", tmp_path / "stopped", **changes)
     assert contents(fg.train("digits", tmp_path / "stopped", **changes)) == contents(whole)
+
+
+SIFTED = {"steps": 60, "cycle": 20, "sift": 7, "optimiser": "adam", "rate": 0.01, "batch": 128}
+
+
+def test_half_of_each_batch_is_hard_once_samples_are_sifted(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    draw = loop.Session.batch_rows
+
+    def watched(session):
+        rows = draw(session)
+        seen[session.step] = rows, session.hard
+        return rows
+
+    monkeypatch.setattr(loop.Session, "batch_rows", watched)
+    monkeypatch.setattr(loop, "losses_of", lambda *_: (torch.arange(1297.0), torch.zeros(1297)))
+    fg.train("digits", tmp_path, **SIFTED)
+    assert all(not len(seen[step][1]) for step in range(20))
+    for step in range(27, 60):
+        rows, hard = seen[step]
+        assert len(rows) == 128 or step % 11 == 10  # the last batch of an epoch is smaller
+        assert (hard == torch.arange(649, 1297)).all()
+        assert (rows[-64:] > 648).all()
+        assert (rows[:-64] <= 648).any()
+        assert len(rows[:-64]) == len(set(rows[:-64].tolist()))
+
+
+def test_a_training_ends_where_sifting_finds_no_loss_above_the_limit(tmp_path):
+    run = fg.train("digits", tmp_path / "long", **(SIFTED | {"steps": 1000}), until=0.05)
+    *before, last = run.history
+    assert last["worst"] <= 0.05 < before[-1]["worst"]
+    assert (last["step"] - 20) % 7 == 0  # between two marks of log t
+    assert last["step"] < 1000
+    again = fg.train("digits", tmp_path / "long", **(SIFTED | {"steps": 1000}), until=0.05)
+    assert again.history == run.history
 
 
 def test_killed_in_the_middle_it_resumes_to_the_same_bytes(tmp_path):

@@ -71,7 +71,7 @@ def test_unknown_names_are_answered_with_the_nearest():
         REFERENCE["small_densenet"](depth=12)
 
 
-@pytest.mark.parametrize("recipe", ["mnist_two", "mnist_three"])
+@pytest.mark.parametrize("recipe", ["mnist_two", "mnist_three", "mnist_two_limit", "mnist_three_limit"])
 def test_the_recipes_on_images_run(tmp_path, real_data, recipe):
     run = fg.train(recipe, tmp_path, images=f"mnist:{real_data / 'mnist'}", steps=2, batch=8, measured=40)
     clf = fg.load_classifier(run.last)
