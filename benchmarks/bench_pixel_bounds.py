@@ -8,8 +8,8 @@ another class inside would be an error here. `small` is a network of 80 ReLUs on
 the largest change of a pixel its distance is computed by mixed-integer programming, too.
 
     python benchmarks/bench_pixel_bounds.py --images 8 --seconds 15 --norm inf digits lenet-adv
-With ``--parts`` a ball is proved around each image as well, cut into at most so many parts, its claim checked again,
-and attacked like the others.
+With ``--parts`` a ball is proved around each image as well, cut into at most so many parts, its claim checked
+again, and attacked like the others.
 
     python benchmarks/bench_pixel_bounds.py --images 8 --save figures.jsonl
     python benchmarks/bench_pixel_bounds.py --images 4 --parts 64 --seconds 10 digits cnn-adv
@@ -214,7 +214,8 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     print(
-        "| network | norm | images | s | intervals / found | lower | found | lower / found | proved | / found | attacks |"
+        "| network | norm | images | s | intervals / found | lower | found | lower / found | proved "
+        "| / found | attacks |"
     )
     print("|---|---|---:|---:|---:|---:|---:|---|---|---:|---|")
     if given.table:
