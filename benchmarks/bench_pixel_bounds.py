@@ -8,7 +8,11 @@ another class inside would be an error here. `small` is a network of 80 ReLUs on
 the largest change of a pixel its distance is computed by mixed-integer programming, too.
 
     python benchmarks/bench_pixel_bounds.py --images 8 --seconds 15 --norm inf digits lenet-adv
+With ``--parts`` a ball is proved around each image as well, cut into at most so many parts, its claim checked again,
+and attacked like the others.
+
     python benchmarks/bench_pixel_bounds.py --images 8 --save figures.jsonl
+    python benchmarks/bench_pixel_bounds.py --images 4 --parts 64 --seconds 10 digits cnn-adv
     python benchmarks/bench_pixel_bounds.py --table figures.jsonl --picture docs/pictures/pixel-intervals.png
 """
 
@@ -94,7 +98,17 @@ def least_changes(classifier: fg.Classifier, images: Float64, classes: Ints) -> 
     return found
 
 
-def measured(name: str, n: int, seconds: float, norm: float) -> dict[str, Any]:
+def balls(classifier: fg.Classifier, images: Float64, norm: float, parts: int) -> dict[str, Any]:
+    """The radii of proved balls, and the seconds that finding and checking one takes."""
+    begun = thread_time()
+    found = fg.prove_pixel_balls(classifier, images, norm=norm, parts=parts)
+    proved = thread_time()
+    assert found.certificate.check().tally.get("PROVED", 0) == len(found.certificate)
+    spent, check = proved - begun, thread_time() - proved
+    return {"proved": found.radius.tolist(), "proving": spent / len(images), "check": check / len(images)}
+
+
+def measured(name: str, n: int, seconds: float, norm: float, parts: int) -> dict[str, Any]:
     """Everything of one network in one norm."""
     torch.manual_seed(0)
     classifier, images = loaded(name, n)
@@ -104,18 +118,20 @@ def measured(name: str, n: int, seconds: float, norm: float) -> dict[str, Any]:
     begun = thread_time()
     now = fg.pixel_lower_bounds(classifier, images, norm=norm, seconds=seconds)
     spent = (thread_time() - begun) / n
+    proofs = balls(classifier, images, norm, parts) if parts else {}
+    lower = np.maximum(now.lower_bound, proofs.get("proved", 0.0))
     found = np.full(n, np.inf) if norm == 2 else least_changes(classifier, exact, classes)
     failed = []
     x, labels = torch.from_numpy(np.asarray(images, np.float32)), torch.from_numpy(classes)
     for attack, run in attacks(norm).items():
-        moved = run(classifier, x, labels, now.lower_bound, norm).numpy().astype(np.float64)
+        moved = run(classifier, x, labels, lower, norm).numpy().astype(np.float64)
         here = broken(classifier, moved, exact, classes, norm)
         found = np.minimum(found, here)
-        failed += [attack] if (here <= now.lower_bound).any() else []
+        failed += [attack] if (here <= lower).any() else []
     record: dict[str, Any] = {
         "network": name, "norm": str(norm), "seconds": seconds, "spent": spent, "broken": failed,
         "attacks": len(attacks(norm)), "intervals": before.lower_bound.tolist(),
-        "lower": now.lower_bound.tolist(), "found": found.tolist(),
+        "lower": now.lower_bound.tolist(), "found": found.tolist(), **proofs,
     }  # fmt: skip
     if name == "small" and norm == np.inf:
         record["exact"] = [
@@ -131,11 +147,18 @@ def row(record: dict[str, Any]) -> str:
     shares = lower / found
     exact = record.get("exact")
     meets = f"; {np.nanmedian(lower / exact):.3f} of the exact distance" if exact else ""
+    proved = np.array(record.get("proved", [np.nan]))
+    told = (
+        f"{np.median(proved):.3g} ({record['proving']:.0f}, {record['check']:.1f} s)"
+        if "proved" in record
+        else "–"
+    )
+    told += f" | {np.median(proved / found):.2g}" if "proved" in record else " | –"
     broken_ = ", ".join(record["broken"]) or f"none of {record['attacks']} succeeds"
     return (
         f"| {TITLES[record['network']]} | {record['norm']} | {len(lower)} | {record['spent']:.0f} | "
         f"{np.median(before / found):.2g} | {np.median(lower):.3g} | {np.median(found):.3g} | "
-        f"{np.median(shares):.2g} ({shares.min():.2g} to {shares.max():.2g}{meets}) | {broken_} |"
+        f"{np.median(shares):.2g} ({shares.min():.2g} to {shares.max():.2g}{meets}) | {told} | {broken_} |"
     )
 
 
@@ -177,6 +200,7 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=list(NETWORKS))
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--parts", type=int, default=0, help="of a proved ball, at most; 0: none is proved")
     parser.add_argument("--norm", type=float, choices=[2.0, np.inf])
     parser.add_argument("--save", type=Path, help="a file to which each network's record is added")
     parser.add_argument("--table", type=Path, help="such a file: nothing is computed anew")
@@ -184,8 +208,10 @@ def main() -> None:
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    print("| network | norm | images | s | intervals / found | lower | found | lower / found | attacks |")
-    print("|---|---|---:|---:|---:|---:|---:|---|---|")
+    print(
+        "| network | norm | images | s | intervals / found | lower | found | lower / found | proved | / found | attacks |"
+    )
+    print("|---|---|---:|---:|---:|---:|---:|---|---|---:|---|")
     if given.table:
         records = [json.loads(text) for text in given.table.read_text().splitlines()]
         print("\n".join(map(row, records)))
@@ -193,7 +219,7 @@ def main() -> None:
         records = []
         for name in given.networks or list(NETWORKS):
             for norm in [given.norm] if given.norm else [2.0, np.inf]:
-                records.append(measured(name, given.images, given.seconds, norm))
+                records.append(measured(name, given.images, given.seconds, norm, given.parts))
                 print(row(records[-1]), flush=True)
                 if given.save:
                     with given.save.open("a") as file:

@@ -91,7 +91,7 @@ class PixelBall(Claim):
         if not ((image >= self.low) & (image <= self.high)).all():
             return refuted("a value of the image lies outside the bounds")
         here = Relaxation(self._layers, self._ball(i, 0.0))
-        if not here.within(len(self._layers) - 1, self.features[i].astype(np.float64), float(self.off[i])):
+        if not here.apart(len(self._layers) - 1, self.features[i].astype(np.float64)) <= self.off[i]:
             return refuted("the features of the image are not within what is stated")
         fault = self._fault(Relaxation(self._layers, self._ball(i, float(self.radius[i]))), i)
         return undecided(fault) if fault else PROVED

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 WIDTH = 18
 KINDS = ("conv", "gather", "scale", "normalise", "kink", "max", "sum")
-MOST = 1 << 26  # entries of one layer's matrix
+MOST = 1 << 26  # entries of all layers' matrices
 
 
 class Misread(Exception):
@@ -116,6 +116,7 @@ def read_layers(table: Ints, numbers: Floats, index: Ints, pixels: int) -> list[
             raise Misread(f"layer {i} is none: {error}") from None
         layers.append(layer)
         reader.sizes.append(layer.size)
+        reader.room -= layer.matrix.nnz if isinstance(layer, Affine) else layer.size
     if not layers:
         raise Misread("there are no layers")
     return layers
@@ -142,12 +143,15 @@ class _Reader:
     numbers: Float64
     index: Ints
     sizes: list[int]
+    room: int = MOST
 
     def read(self, kind: int, source: int, other: int, *rest: int) -> Layer:
         """One layer."""
         if not 0 <= kind < len(KINDS):
             raise Misread(f"kind {kind} is none of {', '.join(KINDS)}")
         self._known(source)
+        if self.sizes[source] > self.room:
+            raise Misread("there are more entries than can be held")
         if KINDS[kind] == "sum":
             self._known(other)
             if self.sizes[source] != self.sizes[other]:
@@ -190,7 +194,7 @@ class _Reader:
                 (width, pw, dw, kw, sw),
             )
         )
-        if rows < 1 or columns < 1 or filters * rows * columns * channels * kh * kw > MOST:
+        if rows < 1 or columns < 1 or filters * rows * columns * channels * kh * kw > self.room:
             raise Misread("it makes nothing, or too much")
         w = self._numbers(weight, filters * channels * kh * kw, 0.0).reshape(filters, channels, kh, kw)
         if weight == -1:

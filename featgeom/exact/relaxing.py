@@ -85,7 +85,7 @@ class Relaxation:
                 self._narrow(layer)
             with np.errstate(over="ignore", invalid="ignore"):
                 low, high = self._forward(i, layer)
-            self.ends.append((np.nan_to_num(low, nan=-np.inf), np.nan_to_num(high, nan=np.inf)))
+            self.ends.append((_or(low, -np.inf), _or(high, np.inf)))  # what has overflown says nothing
 
     def below(self, value: int, c: csr_array) -> Float64:
         """Lower bounds (rows,) on c · value, for rows of c."""
@@ -93,7 +93,7 @@ class Relaxation:
         for start in range(0, c.shape[0], ROWS):
             with np.errstate(over="ignore", invalid="ignore"):
                 tries = [self._below(value, c[start : start + ROWS], tilt) for tilt in tilts]
-            parts.append(np.maximum.reduce([np.where(np.isnan(found), -np.inf, found) for found in tries]))
+            parts.append(np.maximum.reduce([_or(found, -np.inf) for found in tries]))
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def left_out(self, value: int, c: csr_array) -> dict[int, Float64]:
@@ -105,11 +105,13 @@ class Relaxation:
         self._left = None
         return left
 
-    def within(self, value: int, point: Float64, distance: float) -> bool:
-        """Whether a value is everywhere at most so far from a point, by its ends."""
+    def apart(self, value: int, point: Float64) -> float:
+        """No less than how far a value is anywhere from a point, by its ends."""
         low, high = self.ends[value]
-        far = np.maximum(np.abs(high - point), np.abs(point - low))
-        return bool(np.linalg.norm(up(far)) * (1 + 4 * gamma(len(far) + 8, np.float64)) <= distance)
+        with np.errstate(over="ignore"):
+            far = up(np.maximum(np.abs(high - point), np.abs(point - low)))
+            found = np.sqrt(far @ far + len(far) * TINY) * (1 + 4 * gamma(len(far) + 8, np.float64))
+        return float(found)
 
     def open(self, layer: Kink | Largest) -> Ints:
         """The entries that go into a layer whose line is not settled by their ends."""
@@ -174,6 +176,7 @@ class Relaxation:
                 back = g
                 self._add(held, layer.other, g, total)
             self._add(held, layer.source, back, total)
+            total.lost = total.lost + TINY * self._size(layer.source).sum()  # coefficients that underflow
         if 0 in held:
             total.add(held[0] @ self.ball.centre, abs(held[0]) @ np.abs(self.ball.centre))
             total.add(*self.ball.least(held[0]))
@@ -194,7 +197,7 @@ class Relaxation:
             size = self._size(layer.source) + np.abs(layer.shift)
             terms = int(np.bincount(layer.matrix.indices, minlength=1).max()) + 8
             each = 2 * (gamma(terms, np.float64) + layer.wobble)
-            self._reach[i] = each * (abs(layer.matrix) @ size) + TINY * size.sum()
+            self._reach[i] = each * (abs(layer.matrix) @ size)
         total.lost = total.lost + abs(g) @ self._reach[i]
         back = _product(g, layer.matrix)
         if layer.shift.any():
@@ -282,6 +285,11 @@ def _shares(layer: Largest, low: Float64, high: Float64) -> Float64:
     share = np.zeros(layer.index.shape)
     share[top, columns] = np.where(settled, 1.0, rise)
     return share
+
+
+def _or(values: Float64, otherwise: float) -> Float64:
+    """Another value in place of those that are not finite."""
+    return np.where(np.isfinite(values), values, otherwise)
 
 
 def _row_of(g: csr_array) -> Ints:

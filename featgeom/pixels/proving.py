@@ -19,7 +19,7 @@ from featgeom.errors import BadArgument
 from featgeom.exact.images import Ball
 from featgeom.exact.layers import Layer, read_network
 from featgeom.exact.relaxing import Relaxation, leads
-from featgeom.exact.rounding import gamma, lengths_above, rounded_up
+from featgeom.exact.rounding import lengths_above, rounded_up
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.lowering import Lowered, lower
@@ -126,12 +126,12 @@ def prove_pixel_balls(
 
 @dataclass
 class _Found:
-    """The class at an image, a radius, how its ball is cut, and how far the features are off at most."""
+    """The class at an image, a radius, how its ball is cut, and the network ``here``, at the image itself."""
 
     own: int
     radius: float
     cut: list[tuple[int, int]]
-    features: tuple[Float64, Float64]
+    here: Relaxation
 
 
 @dataclass
@@ -184,7 +184,7 @@ class _Search:
                 top = radius
             else:
                 best, cut = radius, tree
-        return _Found(self.own, best, cut, self.here.ends[-2])
+        return _Found(self.own, best, cut, self.here)
 
     def holds(self, radius: float, parts: int) -> list[tuple[int, int]] | None:
         """How the ball is cut that it hold, best first: the worst part is cut until none is left open."""
@@ -236,7 +236,7 @@ def _answer(
     """What was found, and the claim about it."""
     own, radius = np.array([b.own for b in balls], np.int64), np.array([b.radius for b in balls])
     held = np.flatnonzero(radius > 0)
-    off = np.array([_apart(balls[i].features, features[i].astype(np.float64)) for i in held])
+    off = np.array([balls[i].here.apart(-2, features[i].astype(np.float64)) for i in held])
     cuts = [balls[i].cut for i in held]
     claim = PixelBall(
         *head,
@@ -257,9 +257,3 @@ def _answer(
     status[held] = Status.SOLVED
     parts = np.array([(len(b.cut) + 1) // 2 for b in balls], np.int64)
     return ProvedBalls(radius, own, parts, status, claim, Stats(len(balls), 0, perf_counter() - begun))
-
-
-def _apart(ends: tuple[Float64, Float64], point: Float64) -> float:
-    """More than the distance of what lies between these ends from a point."""
-    far = np.maximum(np.abs(ends[1] - point), np.abs(point - ends[0]))
-    return float(np.linalg.norm(far) * (1 + 64 * gamma(len(far) + 64, np.float64)) + 1e-300)

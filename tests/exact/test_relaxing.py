@@ -185,3 +185,43 @@ def test_no_table_makes_more_than_it_may():
         scaled.scale(0, 2, divisor=divisor, weight=[1e-10, 1.0])
         with pytest.raises(Misread):
             read_layers(*scaled.arrays, 2)
+
+
+@pytest.mark.parametrize("big", [1e160, 1e300])
+def test_what_overflows_bounds_nothing(big):
+    table = Table(2)
+    first = table.kink(table.affine(0, [[big, 0], [0, -big]], [0, 1]))
+    table.affine(first, [[big, -big], [-big, 0]])
+    bounds = Relaxation(read_layers(*table.arrays, 2), Ball(np.array([0.5, 0.5]), 0.25, 0.0, 1.0, np.inf))
+    values = values_of(table.arrays, [0.5, 0.5])
+    for (low, high), value in zip(bounds.ends, values, strict=True):
+        assert all(a <= v <= b for a, b, v in zip(low.tolist(), high.tolist(), value, strict=True))
+    for sign in (1, -1):
+        assert float(bounds.below(3, csr_array([[float(sign), 0.0]]))[0]) <= sign * values[3][0]
+
+
+def test_coefficients_that_underflow_are_paid_for():
+    """A weight of 10^-200 twice is none in float64, and 10^300 times that is something."""
+    table = Table(1)
+    up = table.affine(0, [[1e150]])
+    down = table.affine(table.affine(table.affine(up, [[1e150]]), [[1e-200]]), [[1e-200]])
+    bounds = Relaxation(read_layers(*table.arrays, 1), Ball(np.array([1.0]), 0.0, 0.0, 1.0, 2))
+    exact = values_of(table.arrays, [1.0])[down][0]
+    assert exact > 0
+    assert -bounds.below(down, csr_array([[-1.0]]))[0] >= exact
+    assert bounds.ends[down][1][0] >= exact
+
+
+def test_a_distance_that_underflows_is_none_of_zero():
+    table = Table(1)
+    table.affine(0, [[1e-200]])
+    bounds = Relaxation(read_layers(*table.arrays, 1), Ball(np.array([1.0]), 0.0, 0.0, 1.0, 2))
+    assert bounds.apart(1, np.array([0.0])) >= 1e-200
+
+
+def test_no_table_takes_more_memory_than_it_may():
+    table = Table(1 << 14)
+    table.conv(0, np.ones((64, 1, 8, 8)), None, 128, 128)
+    rows = np.tile(table.arrays[0], (2, 1))
+    with pytest.raises(Misread, match=r"too much|more entries"):
+        read_layers(rows, *table.arrays[1:], 1 << 14)
