@@ -169,11 +169,17 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, len(PLOTTED), figsize=(11, 5), constrained_layout=True)
-    for line, norm in enumerate(("2", "inf")):
+    units = {"2.0": "Euclidean distance", "inf": "largest change of a pixel"}
+    norms = [norm for norm in units if any(r["norm"] == norm and r["network"] in PLOTTED for r in records)]
+    size = 11, 0.5 + 2.4 * len(norms)
+    figure, axes = pyplot.subplots(
+        len(norms), len(PLOTTED), figsize=size, squeeze=False, layout="constrained"
+    )
+    for line, norm in enumerate(norms):
         for axis, name in zip(axes[line], PLOTTED, strict=True):
-            mine = [r for r in records if r["network"] == name and r["norm"].startswith(norm)]
+            mine = [r for r in records if r["network"] == name and r["norm"] == norm]
             if not mine:
+                axis.set_axis_off()
                 continue
             lower, found, before = (np.array(mine[-1][key]) for key in ("lower", "found", "intervals"))
             order = found.argsort()
@@ -187,8 +193,7 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
             share = np.median(lower / found)
             axis.set_title(f"{TITLES[name]}\nmedian lower / found {share:.2f}", fontsize=9)
             axis.tick_params(labelsize=8)
-    axes[0][0].set_ylabel("Euclidean distance", fontsize=9)
-    axes[1][0].set_ylabel("largest change of a pixel", fontsize=9)
+        axes[line][0].set_ylabel(units[norm], fontsize=9)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncol=3, fontsize=9, frameon=False)
     figure.savefig(file, dpi=110)
