@@ -21,7 +21,7 @@ import numpy as np
 
 R = "a statement needs its own row of this field"
 WHOLE = "own breakers rivals pairs ends tied rows rows_a rows_b owner rival_of rival y"
-TYPES = dict.fromkeys(WHOLE.split(), "i") | {"float32": "b", "inside": "b", "freedom": "U"}
+TYPES = {"float32": "b1", "inside": "b1", "freedom": "U.+", "normal": "f[48]|i[124]"}
 NAMED = set("weight bias lo hi vertices x y points queries points_a points_b".split())
 WORDS = r"\A(\w+)/(\w+)(?: of class(?:es)? ([\d, ]+?))?(?: predicted (\d+|as labelled))?(?: rows ([\d,]+))?\Z"
 WORD = ("proved", "refuted", "undecided", "not decided here")
@@ -106,9 +106,10 @@ class Claim:  # the method of its kind says whether evidence suffices
         self.asks = {one.name: one.default is R for one in parameters}
         self.fields = f = {name: v if isinstance(v, list) else np.asarray(v) for name, v in fields.items()}
         for name, v in f.items():
-            allowed = "i" if (kind, name) == ("machine", "multipliers") else TYPES.get(name, "f")
+            is_whole = name in WHOLE.split() or (kind, name) == ("machine", "multipliers")
+            allowed = "i[1248]" if is_whole else TYPES.get(name, "f[48]")
             types = {data.dtype.str[1:] for data in ([row[1] for row in v] if isinstance(v, list) else [v])}
-            if allowed != "U" and any(a[0] not in allowed or a in ("f2", "f16") for a in types):
+            if not all(re.fullmatch(allowed, a) for a in types):
                 raise ValueError(f"{name} is of a wrong type")
         counts = {len(f[name]) for name, by_row in self.asks.items() if by_row} or {1}
         rising = [f[name] for name in ("rows", "breakers") if name in f and kind != "hull-diameter"]
@@ -129,7 +130,7 @@ class Claim:  # the method of its kind says whether evidence suffices
             return [(columns, exact(data)) for columns, data in value]
         if isinstance(value, tuple):
             return value[0], exact(value[1])
-        if value.dtype.kind == "i" and np.any(value < 0):
+        if value.dtype.kind == "i" and name != "normal" and np.any(value < 0):
             raise ValueError(f"{name} is negative")
         own = value.dtype.kind == "f" and (self.asks[name] or not value.ndim) and name not in NAMED
         return exact(value) if own else value

@@ -4,13 +4,12 @@ FEATGEOM_DATA names the folder of real data. For the first test images of each n
 with intervals alone and with ``--seconds`` of processor time for each image, and the least distance of an
 image of another class that anything finds: our flips in the Euclidean norm, projected gradient at growing
 radii in the other, and the attacks. These are five, or six, against every certified radius: an image of
-another class inside would be an error here. `small` is a network of 80 ReLUs on digits, trained here; for
+another class inside would be an error here. With ``--parts`` a ball is
+proved around each image as well, cut into at most so many parts, its claim checked again, and attacked like the
+others. `small` is a network of 80 ReLUs on digits, trained here; for
 the largest change of a pixel its distance is computed by mixed-integer programming, too.
 
     python benchmarks/bench_pixel_bounds.py --images 8 --seconds 15 --norm inf digits lenet-adv
-With ``--parts`` a ball is proved around each image as well, cut into at most so many parts, its claim
-checked again, and attacked like the others.
-
     python benchmarks/bench_pixel_bounds.py --images 8 --save figures.jsonl
     python benchmarks/bench_pixel_bounds.py --images 4 --parts 64 --seconds 10 digits cnn-adv
     python benchmarks/bench_pixel_bounds.py --table figures.jsonl --picture docs/pictures/pixel-intervals.png
@@ -169,11 +168,17 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, len(PLOTTED), figsize=(11, 5), constrained_layout=True)
-    for line, norm in enumerate(("2", "inf")):
+    units = {"2.0": "Euclidean distance", "inf": "largest change of a pixel"}
+    norms = [norm for norm in units if any(r["norm"] == norm and r["network"] in PLOTTED for r in records)]
+    size = 11, 0.5 + 2.4 * len(norms)
+    figure, axes = pyplot.subplots(
+        len(norms), len(PLOTTED), figsize=size, squeeze=False, layout="constrained"
+    )
+    for line, norm in enumerate(norms):
         for axis, name in zip(axes[line], PLOTTED, strict=True):
-            mine = [r for r in records if r["network"] == name and r["norm"].startswith(norm)]
+            mine = [r for r in records if r["network"] == name and r["norm"] == norm]
             if not mine:
+                axis.set_axis_off()
                 continue
             lower, found, before = (np.array(mine[-1][key]) for key in ("lower", "found", "intervals"))
             order = found.argsort()
@@ -192,8 +197,7 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
             share = np.median(lower / found)
             axis.set_title(f"{TITLES[name]}\nmedian lower / found {share:.2f}", fontsize=9)
             axis.tick_params(labelsize=8)
-    axes[0][0].set_ylabel("Euclidean distance", fontsize=9)
-    axes[1][0].set_ylabel("largest change of a pixel", fontsize=9)
+        axes[line][0].set_ylabel(units[norm], fontsize=9)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncol=4, fontsize=9, frameon=False)
     figure.savefig(file, dpi=110)

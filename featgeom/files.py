@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import time
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -20,6 +21,7 @@ NAME = r"\A\w[\w.+-]{0,99}\Z"  # of one file or folder, never a way out
 Name = Annotated[str, msgspec.Meta(pattern=NAME)]
 Document = TypeVar("Document")
 
+AT_ONCE = 1 << 24  # bytes that are written in one step
 SETTLED = 2.0  # seconds after which a file that changes again has another time stamp
 _digests: dict[tuple[str, int, int, int], str] = {}
 
@@ -40,13 +42,21 @@ def write_whole(path: Path, content: bytes | memoryview, called: Path | None = N
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with named(called or path), open(temporary, "wb") as file:
-            file.write(content)
+            _write(file, memoryview(content))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _write(file: BinaryIO, content: memoryview) -> None:
+    """Write all of it; pages of a file that it is mapped from are given back."""
+    for start in range(0, content.nbytes, AT_ONCE):
+        file.write(content[start : start + AT_ONCE])
+        if isinstance(content.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            content.obj.madvise(mmap.MADV_DONTNEED)
 
 
 @contextmanager

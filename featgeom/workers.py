@@ -10,11 +10,12 @@ from __future__ import annotations
 import importlib.util
 import logging
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from threading import Event
+from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featgeom.errors import BadArgument, FeatgeomError, Unsupported
@@ -32,6 +33,7 @@ PATIENCE = 20  # seconds in which a scheduler has to answer
 SOON = 5  # seconds after which it is said that no worker is there
 AHEAD = 4  # tasks that wait beside those that workers have, so that what comes back does not fill memory
 _clients: list[Client] = []
+_dropped = Event()  # an interruption
 
 
 @contextmanager
@@ -60,7 +62,11 @@ def cluster(workers: int | None = None, scheduler: str | None = None) -> Iterato
     if importlib.util.find_spec("distributed") is None:
         needs = "workers and schedulers need dask.distributed"
         raise Unsupported(f"{needs}: python -m pip install 'featgeom[cluster]'")
-    with _silent(), _local(workers) if workers is not None else _elsewhere(str(scheduler)) as client:
+    with (
+        _silent(),
+        _noting(),
+        _local(workers) if workers is not None else _elsewhere(str(scheduler)) as client,
+    ):
         _clients.append(client)
         try:
             yield
@@ -78,7 +84,7 @@ def _local(workers: int) -> Iterator[Client]:
     environment = dict.fromkeys((VARIABLE, *LIBRARIES), each)
     environment |= {BUDGET: str(memory_budget() // workers), MOST: str(max_memory())}
     try:
-        with _uninterrupted():
+        with held_back(), _uninterrupted():
             made = LocalCluster(
                 n_workers=workers, threads_per_worker=1, memory_limit=0, env=environment, security=True,
                 dashboard_address="localhost:0", silence_logs=logging.CRITICAL,
@@ -104,6 +110,59 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Heed an interruption (Ctrl-C) that comes meanwhile afterwards, and the second of them at once.
+
+    Python drops what is raised while an object is cleared away, as the answers of dask are when they have
+    been read; and whoever is interrupted in the midst of reading one gets no other.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if current_thread() is not main_thread() or not callable(before):
+        yield
+        return
+    came: list[Any] = []
+
+    def note(*given: Any) -> None:
+        came.append(given)
+        if len(came) > 1:
+            before(*given)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
+    """Note an interruption that Python drops all the same, as while it collects garbage at another time."""
+    before = sys.unraisablehook
+
+    def note(dropped: sys.UnraisableHookArgs) -> None:
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            _dropped.set()
+        else:
+            before(dropped)
+
+    _dropped.clear()
+    sys.unraisablehook = note
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _heed() -> None:
+    """Raise an interruption that was dropped."""
+    if _dropped.is_set():
+        _dropped.clear()
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -154,12 +213,17 @@ def in_order(task: Callable[[Given], Made], items: Sequence[Given]) -> Iterator[
     waiting: deque[Any] = deque()
     try:
         while True:
+            _heed()
             room = AHEAD + 2 * sum(client.nthreads().values()) - len(waiting)
-            waiting += [client.submit(task, item, pure=False) for _, item in zip(range(room), todo)]
+            with held_back():
+                waiting += [client.submit(task, item, pure=False) for _, item in zip(range(room), todo)]
             if not waiting:
                 return
             _await(client, waiting[0])
-            yield waiting.popleft().result()
+            with held_back():
+                made = waiting.popleft().result()
+            _heed()
+            yield made
     except KilledWorker:
         why = "several workers ended in the midst of the same task; they may lack memory (--memory)"
         raise FeatgeomError(why) from None

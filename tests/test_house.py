@@ -18,7 +18,7 @@ FLOORS = [
     ["errors", "_version", "decimals", "imagenet", "quiet", "text"],
     ["options", "limits", "threads"],
     ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks"],
-    ["locks", "kernels", "workers"],
+    ["locks", "kernels", "workers", "shelf"],
     ["results"],
     ["statistics"],
     ["head", "norms"],

@@ -60,7 +60,7 @@ class Claim(ABC):
     A kind is a frozen dataclass whose fields are declared as `featgeom.exact.fields` says, so that `check`
     sees nothing of another type, shape or range. ``subjects`` says by which fields the statements are about
     something (points, a head, a domain): a run stores these by name, all else as evidence. ``words`` are
-    those names.
+    those names. ``unsaid`` is evidence that only proves: nothing that is said tells of it.
 
     `decide` settles one statement in exact arithmetic; `screened` may prove many at once in float64 with a
     bound on its rounding. No code of a solver takes part.
@@ -69,6 +69,7 @@ class Claim(ABC):
     kind: ClassVar[str]
     counted: ClassVar[str] = ""  # the dimension that counts the statements; "" where there is one
     subjects: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    unsaid: ClassVar[tuple[str, ...]] = ()
 
     words: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 

@@ -19,7 +19,8 @@ from featgeom.exact.numbers import apart2, at_most, fraction, integers, scaled
 from featgeom.exact.rounding import TINY, U, gamma, lengths_above
 from featgeom.exact.screens import lowest
 
-BLOCK = 1 << 22  # numbers looked at in one step
+BLOCK = 1 << 20  # numbers looked at in one step
+SIDE = 1 << 10  # points on either side of the pairs compared at once
 MOST_PAIRS = 1 << 33  # more pairs than this are not compared again
 
 
@@ -131,12 +132,14 @@ def mean_square_spread(weights: Float64, points: Floats) -> Fraction:
     return scaled(squares * total - int(np.dot(middle, middle)), 2 * exponent) / total**2
 
 
-def _about(points: Floats, centre: Float64) -> Iterator[tuple[int, Float64]]:
-    """Blocks of points about the centre in float64, each with the number of its first row."""
+def _about(points: Floats, centre: Float64, rows: Ints | None = None) -> Iterator[tuple[int, Float64]]:
+    """Blocks of points, or of some of their rows, about the centre in float64, each with where it begins."""
     step = max(1, BLOCK // points.shape[1])
+    step, count = (step, len(points)) if rows is None else (min(SIDE, step), len(rows))
     with np.errstate(over="ignore"):
-        for start in range(0, len(points), step):
-            yield start, points[start : start + step].astype(np.float64) - centre
+        for start in range(0, count, step):
+            part = slice(start, start + step)
+            yield start, points[part if rows is None else rows[part]].astype(np.float64) - centre
 
 
 def all_within(points: Floats, centre: Float64, radius: float) -> bool:
@@ -159,19 +162,18 @@ def all_pairs_within(points: Floats, centre: Float64, bound: float) -> bool:
     Let ℓ be the greatest length about the centre, of which each point is off by u ℓ. Then ‖a‖² + ‖b‖² − 2 a·b
     is off by 4 γ_{d+4} ℓ², by 9 u ℓ² for the points, and by underflow: less than ``error``.
     """
-    apart = np.concatenate([part for _, part in _about(points, centre)])
-    lengths = lengths_above(apart) * (1 + 4 * U)
-    far = np.flatnonzero(~((lengths + lengths.max()) * (1 + 4 * U) < bound))
-    apart, d = apart[far], points.shape[1]
-    step = max(1, BLOCK // max(1, len(far)))
+    lengths = np.concatenate([lengths_above(part) for _, part in _about(points, centre)]) * (1 + 4 * U)
+    d, most = points.shape[1], lengths.max()
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.einsum("ij,ij->i", apart, apart)
-        error = 8 * gamma(d + 8, np.float64) * lengths.max() ** 2 + 8 * d * TINY
+        far = np.flatnonzero(~((lengths + most) * (1 + 4 * U) < bound))
+        error = 8 * gamma(d + 8, np.float64) * most**2 + 8 * d * TINY
         limit = np.nextafter(bound * bound, 0.0)
-        for start in range(0, len(far), step):
-            part = slice(start, start + step)
-            found = squares[part, None] + squares[None, start:] - 2 * (apart[part] @ apart[start:].T)
-            for i, j in np.argwhere(~(found + error < limit)):
-                if not at_most(apart2(*points[far[[start + i, start + j]]].astype(np.float64)), bound):
-                    return False
+        for first, left in _about(points, centre, far):
+            for other, right in _about(points, centre, far[first:]):
+                squares = (np.einsum("ij,ij->i", rows, rows) for rows in (left, right))
+                found = np.add.outer(*squares) - 2 * (left @ right.T)
+                for i, j in np.argwhere(~(found + error < limit)):
+                    two = far[[first + i, first + other + j]]
+                    if not at_most(apart2(*points[two].astype(np.float64)), bound):
+                        return False
     return True

@@ -19,6 +19,8 @@ from featgeom.exact.numbers import at_least, at_most, dot, fraction, mean, norm2
 from featgeom.exact.rounding import U, gamma, lengths_above
 from featgeom.exact.screens import heights_above, lowest_under
 
+TOGETHER = 1024  # queries that are looked at in one step
+
 
 def row_of(matrix: Any, i: int) -> tuple[Ints, Float64]:
     """The columns and values of row ``i`` of a sparse matrix."""
@@ -44,6 +46,7 @@ class HullDistance(Claim):
 
     counted: ClassVar[str] = "q"
     subjects: ClassVar = {"points": ("points",), "queries": ("queries",)}
+    unsaid: ClassVar = ("weights", "normal")
 
     points: Floats = stored("n", "d", some=True)
     queries: Floats = stored("q", "d")
@@ -130,6 +133,7 @@ class _InOrOut(Claim):
     """For some queries by number whether they lie in a hull; a support or a plane between is the proof."""
 
     counted: ClassVar[str] = "m"
+    unsaid: ClassVar = ("support", "normal")
 
     points: Floats = stored("n", "d", some=True)
     rows: Ints = whole("m", below="n", rising=True)
@@ -145,7 +149,9 @@ class _InOrOut(Claim):
     def _lowest(self) -> list[Fraction | None]:
         """How low the points reach along each normal; None where that is surely beyond the query."""
         points, queries, rows, out = self._asked()
-        ceiling = np.where(self.inside, -np.inf, heights_above(queries[rows], self.normal))
+        parts = [slice(start, start + TOGETHER) for start in range(0, len(rows), TOGETHER)]
+        heights = [heights_above(queries[rows[part]], self.normal[part]) for part in parts]
+        ceiling = np.where(self.inside, -np.inf, np.concatenate([np.zeros(0), *heights]))
         return lowest_under(points, self.normal, ceiling, out)
 
     def screened(self) -> NDArray[np.bool_]:

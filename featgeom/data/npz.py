@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import mmap
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,28 +18,35 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featgeom.arrays import file_map, release
 from featgeom.data.images import ImageSet, channels_first
 from featgeom.errors import BadData
 from featgeom.limits import require_memory
+from featgeom.shelf import Room, Shelf, closed, held_at_once
 
-LONGEST, AT_ONCE = 1 << 20, 1 << 24  # bytes of a header that are read, and of an array at a time
+LONGEST, AT_ONCE = 1 << 20, 1 << 22  # bytes of a header that are read, and of an array at a time
 KEYS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test"), "all": ("images", "labels")}
 
 
-def read_arrays(path: Path, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    path: Path, only: Sequence[str] | None = None, folder: Path | None = None
+) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file, or ``only`` those of these names that it has.
 
     Objects, whose pickle could run code, are refused, and so is a file whose arrays would take more memory
-    than `featgeom.limits` allows, before any is taken.
+    than `featgeom.limits` allows, before any is taken. For ``folder`` see `arrays_of`.
     """
     with _open(path) as file:
-        return arrays_of(file, path, only)
+        return arrays_of(file, path, only, folder)
 
 
 def arrays_of(
-    file: IO[bytes], path: Path | str, only: Sequence[str] | None = None
+    file: IO[bytes], path: Path | str, only: Sequence[str] | None = None, folder: Path | None = None
 ) -> dict[str, NDArray[Any]]:
-    """The arrays of an opened .npz file; ``path`` is its name in errors. Raises BadData."""
+    """The arrays of an opened .npz file; ``path`` is its name in errors. Raises BadData.
+
+    Where a ``folder`` is named, those that memory should not hold are put into a file without a name there.
+    """
     with damaged(path), zipfile.ZipFile(file) as archive:
         members = _members(archive)
         chosen = {name: info for name, info in members.items() if only is None or name in only}
@@ -47,21 +55,35 @@ def arrays_of(
             with archive.open(info) as member:
                 total += array_bytes(member, info.file_size, f"{path}: {name}")
         require_memory(total, path)
+        shelf = Shelf(folder) if folder is not None and total > held_at_once() else None
         found: dict[str, NDArray[Any]] = {}
         for name, info in chosen.items():
             with archive.open(info) as member:
-                found[name] = _array(member)
+                found[name] = _array(member) if shelf is None else closed(_array(member, shelf.room))
         return found
 
 
-def packed(arrays: Mapping[str, NDArray[Any]]) -> memoryview:
-    """The bytes of an .npz file of many arrays, compressed as fast as that goes."""
-    content = io.BytesIO()
+def packed(arrays: Mapping[str, NDArray[Any]], folder: Path | None = None) -> memoryview:
+    """The bytes of an .npz file of many arrays, compressed as fast as that goes.
+
+    Where a ``folder`` is named and memory should not hold them, they lie in a file without a name there.
+    """
+    if folder is None or sum(array.nbytes for array in arrays.values()) <= held_at_once():
+        content = io.BytesIO()
+        _pack(arrays, content)
+        return content.getbuffer()
+    with Shelf.file(folder) as file:
+        _pack(arrays, file)
+        file.flush()
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _pack(arrays: Mapping[str, NDArray[Any]], content: IO[bytes]) -> None:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=array.nbytes > 1 << 30) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
-    return content.getbuffer()
+                release(file_map(array))
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -95,10 +117,10 @@ def array_bytes(file: IO[bytes], size: int, what: str) -> int:
     return wanted
 
 
-def _array(file: Any) -> NDArray[Any]:
-    """The array of an .npy file, which `array_bytes` let pass."""
+def _array(file: Any, room: Room = np.empty) -> NDArray[Any]:
+    """The array of an .npy file, which `array_bytes` let pass, in ``room`` made for it."""
     shape, by_columns, dtype = _header(file)
-    values = np.empty(prod(shape), dtype)
+    values = room((prod(shape),), dtype)
     if values.nbytes:
         view = values.view(np.uint8).data
         for start in range(0, len(view), AT_ONCE):

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from featgeom.arrays import Float64, Floats, Ints
+from featgeom.arrays import Float64, Floats, Ints, file_map, release
 from featgeom.exact.numbers import integers, scaled
 from featgeom.exact.rounding import TINY, gamma, lengths_above, product_error
 
@@ -51,11 +51,11 @@ def lowest_under(
     for start in range(0, len(asked), QUERIES_AT_ONCE):
         some = asked[start : start + QUERIES_AT_ONCE]
         out = np.full(len(some), -1) if left_out is None else left_out[some]
-        rows, columns = _candidates(points, directions[some], ceiling[some], out)
-        for i, value in zip(
-            some, _least(points, directions[some], ceiling[some], rows, columns), strict=True
-        ):
+        along = directions[some].astype(np.float64, copy=False)
+        rows, columns = _candidates(points, along, ceiling[some], out)
+        for i, value in zip(some, _least(points, along, ceiling[some], rows, columns), strict=True):
             result[i] = value
+        release(file_map(points))
     return result
 
 

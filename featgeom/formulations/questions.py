@@ -89,6 +89,7 @@ def _distance(claim: HullDistance, i: int) -> Question:
 
 def _in_or_out(points: Any, q: Any, inside: bool, normal: Any) -> Question:
     """Distance 0 inside; outside, more than 0 and at least the distance to the plane that separates."""
+    normal = np.asarray(normal, np.float64)
     ahead = (points.astype(np.float64) - q) @ normal / max(float(np.linalg.norm(normal)), 1e-300)
     bounds = (0.0, 0.0) if inside else (max(float(ahead.min()), 0.0), np.inf)
     return Question([hulls.projection(points, q)], *bounds, _size(points, q), above=not inside)

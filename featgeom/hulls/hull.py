@@ -17,7 +17,7 @@ from featgeom.exact.rounding import lengths_above
 from featgeom.hulls import extent
 from featgeom.hulls.combination import combination
 from featgeom.hulls.extent import Ball, Diameter, Support
-from featgeom.hulls.membership import ExtremePoints, Membership, settled, table_of
+from featgeom.hulls.membership import ExtremePoints, Membership, narrow, settled, table_of
 from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import LARGEST, Oracle
 from featgeom.hulls.outlying import decided_all
@@ -141,7 +141,7 @@ class ConvexHull:
             np.asarray(status == Status.INSIDE, dtype=bool),
         )
         marks = table_of([support[i] if inside[i] else rows[:0] for i in range(len(asked))], len(self))
-        claim = HullMembership(self.points, rows, inside[rows], marks[rows], normal[rows], asked)
+        claim = HullMembership(self.points, rows, inside[rows], marks[rows], narrow(normal[rows]), asked)
         stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
         return Membership(status, found.upper, found.lower, marks, normal, claim, stats)
 
@@ -182,7 +182,7 @@ class ConvexHull:
         )
         kept = decided[np.unique(own[decided], return_index=True)[1]]  # in the order of rows, each once
         marks = table_of([own[:0] if mask[i] else support[i] for i in kept], len(self))
-        claim = HullVertices(self.points, own[kept], ~mask[kept], marks, normal[kept])
+        claim = HullVertices(self.points, own[kept], ~mask[kept], marks, narrow(normal[kept]))
         stats = Stats(found.steps, self.oracle.passes - passes, time.perf_counter() - began)
         return ExtremePoints(mask, found.upper, found.lower, status, found.weights, claim, stats)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ def coarse(normals: Float64, lower: Float64, reach: Float64) -> Float64:
     """Normals (q, d) of unit length as whole numbers of few digits, where they still separate as proved.
 
     All points lie at least ``lower`` (q,) beyond, and within ``reach`` (q,); a normal that is off by a length
-    of δ moves that by δ · reach at most. Few digits take little room on disk.
+    of δ moves that by δ · reach at most. Few digits take little room, once they are `narrow`.
 
     >>> coarse(np.array([[0.6, 0.8]]), np.array([1.0]), np.array([2.0]))
     array([[ 95., 127.]])
@@ -104,6 +105,19 @@ def coarse(normals: Float64, lower: Float64, reach: Float64) -> Float64:
             fine = (largest > 0) & (lower > 1.01 * np.sqrt(normals.shape[1]) / (2 * scale) * reach)
         result[fine] = np.rint(normals[fine] * scale[fine, None])
     return result
+
+
+def narrow(normals: Float64) -> NDArray[Any]:
+    """The same numbers in the type of fewest bytes that holds them all: whole numbers of one, two or four.
+
+    >>> narrow(np.array([[95.0, -127.0]])).dtype, narrow(np.array([[0.5, 128.0]])).dtype
+    (dtype('int8'), dtype('float64'))
+    """
+    largest = float(np.abs(normals).max(initial=0.0))
+    for bits, kind in ((7, np.int8), (15, np.int16), (31, np.int32)):
+        if largest < 2.0**bits and (normals == np.rint(normals)).all():
+            return normals.astype(kind)
+    return normals
 
 
 def table_of(supports: list[Ints], n: int) -> csr_array:

@@ -28,6 +28,8 @@ MOST_WORK = 4e11  # points² times dimensions of a hull, beyond which its vertic
 BALLS = 1e6  # classes² times dimensions, beyond which the largest balls in cells are not sought
 PROGRAMS = 5e8  # of all linear programs of a study, each of (classes times dimensions)^1.5
 MACHINES = 45  # pairs of classes that machines are made of
+ASKED = 6.5  # numbers that are held for each coordinate of a question while it is asked
+TOGETHER = 1024  # questions that are asked at a time at least
 UNKNOWNS = 4000  # of a machine of all classes, beyond which there is none
 
 
@@ -58,14 +60,15 @@ def _counted(size: Size, points: float) -> float:
     return work if work <= MOST_WORK else 0.0
 
 
-def _evidence(size: Size) -> float:
-    """Bytes of the normals that prove what hulls say, held once as numbers and once as the file they go into.
+def _bound(size: Size, budget: float) -> float:
+    """Bytes that hulls hold at most, where ``budget`` may be held.
 
-    One for each vertex of a class, where they are counted; one for each question to each of three hulls.
+    That is what their passes hold, a quarter of it for what proves the claims, which then goes to disk, and
+    the questions to one hull, or the points whose vertices are sought: as many as fit, or `TOGETHER`.
     """
-    alone = size.samples / size.classes
-    vertices = size.samples if _counted(size, alone) or _counted(size, size.samples) else 0
-    return 2.0 * 8 * size.dimension * (vertices + 3 * size.questions)
+    each, alone = ASKED * 8 * size.dimension, size.samples / size.classes
+    asked = [size.questions, *(points for points in (alone, size.samples) if _counted(size, points))]
+    return 1.25 * budget + min(each * max(asked), max(budget, each * TOGETHER))
 
 
 def _program(size: Size) -> float:
@@ -122,7 +125,11 @@ KNOWN = {  # products in float64 that are made at least, however little they wei
 SHARED = {
     "hulls": ("questions", "vertices", "class vertices", "pairs", "pair count")
 }  # by a cluster's workers
-BOUNDED = ("hulls",)  # studies that leave points on disk where memory should not hold them
+BOUNDED = (
+    "overview",
+    "hulls",
+    "collapse",
+)  # studies that leave points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
 
 
@@ -162,20 +169,21 @@ def stored_costs() -> Costs:
 def predict(size: Size, speed: float, costs: Costs | None = None, budget: int | None = None) -> list[Cost]:
     """What each study of a run of that size takes on a core that multiplies ``speed``·1e9 numbers a second.
 
-    ``budget`` is the memory in bytes that may be held, if not that which is set: it bounds what hulls hold.
+    ``budget`` is the memory in bytes that may be held, if not that which is set: it bounds what is held
+    by studies that read features again instead.
 
     >>> prices = Costs(1, {"overview": Study({"logits": 2.0, "start": 1.0}, {"features": 8e9})})
     >>> predict(Size(900, 100, 50, 20), 4.0, prices)
     [Cost(study='overview', seconds=0.2505, memory=400000.0, shared=0)]
     """
     known = costs or stored_costs()
-    bound = (memory_budget() if budget is None else budget) + _evidence(size)
+    most = memory_budget() if budget is None else budget
 
     def cost(name: str, study: Study) -> Cost:
         seconds = {kind: price * WORK[kind](size) / speed for kind, price in study.seconds.items()}
         held = {kind: price * WORK[kind](size) for kind, price in study.bytes.items()}
         if name in BOUNDED and "features" in held:
-            held["features"] = min(held["features"], bound)
+            held["features"] = min(held["features"], _bound(size, most) if name == "hulls" else most)
         memory = sum(held.values())
         shared = sum(seconds.get(kind, 0.0) for kind in SHARED.get(name, ()))
         return Cost(name, sum(seconds.values()), memory, shared)

@@ -24,11 +24,12 @@ from featgeom.proofs.checking import check_declared, check_record, fallen, missi
 from featgeom.proofs.proof import Found
 from featgeom.proofs.studies import NONE, PROOFS
 from featgeom.runs.checks import SHOWN, Check, check_stored, total
-from featgeom.runs.claims import StoredClaim, StoredClaims, bare, read_claims
+from featgeom.runs.claims import StoredClaim, StoredClaims, read_claims
 from featgeom.runs.documents import ResultSaid
 from featgeom.runs.record import Column, Record, Table
 from featgeom.runs.sharing import features_files, shared
 from featgeom.runs.subjects import Subjects
+from featgeom.runs.told import give_back, told
 from featgeom.status import Status
 from featgeom.workers import in_use
 
@@ -221,9 +222,12 @@ def _looked_at(
 
 
 def _look_at(study: str, one: StoredClaim) -> tuple[StoredClaim, Check]:
-    """A claim, of which from here on only the evidence is told, with its check."""
+    """A claim, of which from here on only what it says is kept, with its check."""
     check = check_stored(one, study)
-    return (one if one.claim is None else replace(one, claim=bare(one.claim))), check
+    if one.claim is None:
+        return one, check
+    give_back(one.claim)
+    return replace(one, claim=told(one.claim)), check
 
 
 def _look_at_part(study: str, run: Run, part: slice) -> list[tuple[StoredClaim, Check]]:

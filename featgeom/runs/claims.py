@@ -68,8 +68,13 @@ large a logit
     return Path(folder) / f"{name}.json"
 
 
-def claim_files(name: str, claims: Mapping[str, Claim], subjects: Subjects) -> dict[str, bytes | memoryview]:
-    """The files that `save_claims` writes, by name, that which is read first last."""
+def claim_files(
+    name: str, claims: Mapping[str, Claim], subjects: Subjects, folder: Path | None = None
+) -> dict[str, bytes | memoryview]:
+    """The files that `save_claims` writes, by name, that which is read first last.
+
+    What memory should not hold of them is put into a file without a name in ``folder``.
+    """
     arrays = Arrays()
     entries = []
     for label, claim in claims.items():
@@ -79,7 +84,7 @@ def claim_files(name: str, claims: Mapping[str, Claim], subjects: Subjects) -> d
         entry = {"name": label, "kind": claim.kind, "count": len(claim), "about": about, "fields": fields}
         entries.append(entry | {"sha256": _digest_of(entry)})
     return {
-        f"{name}.npz": packed(arrays),
+        f"{name}.npz": packed(arrays, folder),
         f"{name}.json": json_bytes({"format": FORMAT, "claims": entries}),
     }
 
@@ -163,7 +168,7 @@ def read_claims(path: Path | str, subjects: Subjects) -> StoredClaims:
     if document.get("format") != FORMAT or not isinstance(document.get("claims"), list):
         raise BadData(f"{path}: not a list of claims in format {FORMAT}")
     try:
-        arrays = read_arrays(path.with_suffix(".npz"))
+        arrays = read_arrays(path.with_suffix(".npz"), folder=path.parent)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{path.with_suffix('.npz')}: damaged ({error})") from None
     return StoredClaims(document["claims"], arrays, subjects)

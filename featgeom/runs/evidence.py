@@ -83,5 +83,5 @@ def digest(array: NDArray[Any]) -> str:
     """SHA-256 over type, shape and bytes of an array, read in blocks."""
     result = hashlib.sha256(f"{array.dtype.str} {array.shape}\n".encode())
     for block in blocks(array) if array.ndim else [array]:
-        result.update(np.ascontiguousarray(block).tobytes())
+        result.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
     return result.hexdigest()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
-
-from numpy.typing import NDArray
 
 from featgeom.certificates.claim import Claim
 from featgeom.runs.claims import StoredClaim, about_of, bare, is_bare
 from featgeom.runs.subjects import Subjects
+from featgeom.runs.told import blank, is_blank, is_told
 
 SUBJECTS = object()  # stands for what claims are about, in what is sent
 
@@ -36,7 +36,14 @@ class _Writer(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         """How a claim is put together again."""
-        if isinstance(value, StoredClaim) and value.claim is not None:
+        if is_blank(value):
+            return blank, (value.shape,)
+        if isinstance(value, Claim) and is_told(value):
+            return _told_again, (
+                type(value),
+                {field.name: getattr(value, field.name) for field in fields(value)},
+            )
+        if isinstance(value, StoredClaim) and value.claim is not None and not is_told(value.claim):
             claim = _parts(value.claim, value.about)
             return _stored_again, (value.name, value.kind, dict(value.about), claim)
         if isinstance(value, Claim) and value.words:
@@ -62,6 +69,11 @@ def _again(
     return bare(claim) if without else claim
 
 
+def _told_again(kind: type[Claim], values: dict[str, Any]) -> Claim:
+    """What a claim says."""
+    return kind(**values)
+
+
 def _stored_again(name: str, kind: str, about: dict[str, str], claim: tuple[Any, ...]) -> StoredClaim:
     return StoredClaim(name, kind, _again(*claim), "", about)
 
@@ -74,25 +86,11 @@ class Letters:
 
     @cached_property
     def known(self) -> Subjects:
-        """What claims are about, from which points are taken once and not for every claim."""
-        return _Remembering(self._known())
+        """What claims are about."""
+        return self._known()
 
     def read(self, letter: bytes) -> Any:
         """What was written."""
         reader = pickle.Unpickler(io.BytesIO(letter))
         reader.persistent_load = lambda _: self.known  # type: ignore[method-assign]
         return reader.load()
-
-
-class _Remembering(Subjects):
-    """Subjects that give the same array for the same words."""
-
-    def __init__(self, other: Subjects) -> None:
-        self.__dict__ |= other.__dict__
-        self._points: dict[str, NDArray[Any]] = {}
-
-    def points(self, words: str) -> NDArray[Any]:
-        """The rows that the words name, (n, d)."""
-        if words not in self._points:
-            self._points[words] = super().points(words)
-        return self._points[words]

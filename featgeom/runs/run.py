@@ -284,7 +284,8 @@ class Run:
         """Store a record with its arrays, claims and files, all at once."""
         files: dict[str, bytes | memoryview] = dict(record.files)
         if record.claims:
-            claims = claim_files(record.study, record.claims, self.subjects.beside(record.arrays))
+            known = self.subjects.beside(record.arrays)
+            claims = claim_files(record.study, record.claims, known, self.folder)
             files |= {f"claims/{name}": content for name, content in claims.items()}
         if record.arrays:
             packed = io.BytesIO()

@@ -86,12 +86,13 @@ def in_parts(
     size: int,
     what: str,
     progress: bool = False,
+    most: int | None = None,
 ) -> dict[str, Any]:
     """Arrays by name that ``work`` makes of some rows, joined: a `cluster` is asked for ``size`` at a time.
 
-    Where none is in use all are asked for at once.
+    Where none is in use all are asked for at once, or ``most`` at a time, but not less than ``size``.
     """
-    step = size if in_use() else max(len(rows), 1)
+    step = size if in_use() else max(len(rows) if most is None else most, size)
     parts = [rows[start : start + step] for start in range(0, max(len(rows), 1), step)]
     return joined(list(shared(run, work, parts, what, progress)))
 

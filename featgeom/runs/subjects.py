@@ -22,6 +22,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from typing import Any, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from featgeom.errors import BadData
 from featgeom.exact.heads import exact_classes
 from featgeom.exact.numbers import integers, scaled
 from featgeom.features.features import FeatureSet
+from featgeom.limits import memory_budget
 from featgeom.remarks import caution
 from featgeom.runs.spool import Spool, is_too_large
 
@@ -88,12 +90,13 @@ class Subjects:
         self._means: dict[str, Float64] = {}
         self._rows: dict[str, Ints | None] = {}
         self._made: dict[Hashable, Any] = {}
+        self._shared: WeakValueDictionary[str, NDArray[Any]] = WeakValueDictionary()
 
     def beside(self, arrays: Mapping[str, Any]) -> Self:
         """The same features, with the arrays of a record."""
         other = type(self)(self.parts, arrays)
         other._classes, other._means, other._rows = self._classes, self._means, self._rows
-        other._made = self._made
+        other._made, other._shared = self._made, self._shared
         return other
 
     def once(self, what: Hashable, make: Callable[[], Made]) -> Made:
@@ -107,7 +110,7 @@ class Subjects:
         """The class that the head gives each sample, exactly, (n,)."""
         if split not in self._classes:
             part = self._part(split)
-            each = blocks(part.features, AT_ONCE)
+            each = blocks(part.features, min(AT_ONCE, memory_budget() // 4))
             found = [exact_classes(block, self.head.weight, self.head.bias) for block in each]
             self._classes[split] = np.concatenate(found) if found else np.zeros(0, np.int64)
         return self._classes[split]
@@ -170,11 +173,17 @@ class Subjects:
         """`points`, for who keeps them: in a file that lasts as long, where memory should not hold them.
 
         That is so where the array is on disk, and twice its size is more than the memory that may be held.
+        Otherwise all who keep the same share one copy, gone with the last of them.
         """
         if ("kept", words) not in self._made:
             whole, rows = self._whole(words), self.rows(words)
-            if rows is None or " rows" in words or not is_too_large(whole):
+            if rows is None or " rows" in words or words.startswith("record/"):
                 return self.points(words)
+            if not is_too_large(whole):
+                shared = self._shared.get(words)
+                if shared is None:
+                    shared = self._shared[words] = self.points(words)
+                return shared
             try:
                 spool: Spool = self.once(("spool", self._parsed(words)["split"]), lambda: Spool(whole))
                 self._made["kept", words] = spool.rows(rows)
@@ -230,12 +239,12 @@ class Subjects:
             if hull and "vertices" not in names:
                 raise BadData(f"'{_short(words)}' is a hull, and this kind of claim is about boxes")
             lo, hi = self.box("space" if hull else words)
-            vertices = self.points(words.removeprefix(HULL)) if hull else np.zeros((0, len(lo)))
+            vertices = self.kept(words.removeprefix(HULL)) if hull else np.zeros((0, len(lo)))
             values = {"lo": lo, "hi": hi, "vertices": vertices}
         elif "y" in names:
-            values = {"x": self.points(words), "y": self.labels(words)}
+            values = {"x": self.kept(words), "y": self.labels(words)}
         else:
-            values = {name: self.points(words) for name in names}
+            values = {name: self.kept(words) for name in names}
         return {name: values[name] for name in names}
 
     def said(self, words: str) -> str:

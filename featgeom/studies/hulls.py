@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import groupby
@@ -26,9 +26,12 @@ from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Finding, Record
 from featgeom.runs.run import Run
 from featgeom.runs.sharing import in_parts, shared
+from featgeom.runs.told import set_aside
+from featgeom.shelf import Shelf, held_at_once
 from featgeom.studies.neighbours import Pair, nearest_pairs
 
 LEAST = 1 << 20  # bytes, which a hull has at least to work in
+ASKED = 6.5  # numbers that are held for each coordinate of a question while it is asked
 PAIRS = 16  # of hulls, that are measured at a time
 QUESTIONS = 1024  # to one hull, that a worker answers at a time
 
@@ -45,8 +48,9 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     claims, outer = measured(run, everything, None, device, progress)
     of_classes = [tuple(mine) for _, mine in groupby(others, lambda hull: hull.label)]
     asked = [(mine, None if outer is None else outer.among(run, mine[0])) for mine in of_classes]
+    held = held_by(run, claims)
     for made in shared(run, partial(hulls_of_class, device), asked, "hulls of classes", progress):
-        claims |= made
+        claims |= held(made)
     rest: dict[str, np.ndarray] = {}
     for samples in SAMPLES:
         if proof.few(found):
@@ -55,6 +59,26 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
             pairs, rest[f"others-{samples}"] = near_pairs(run, found, samples, device, progress)
         claims |= {name: apart.claim for name, apart in pairs.items()}
     return said(Found.of(run, claims).beside(rest), rest)
+
+
+def held_by(run: Run, claims: dict[str, Claim]) -> Callable[[dict[str, Claim]], dict[str, Claim]]:
+    """Gives claims back that hold what only proves them in memory or, once that is too much, on disk.
+
+    The first that are given are those so far, which change.
+    """
+    total, shelf = 0, list[Shelf]()
+
+    def held(made: dict[str, Claim]) -> dict[str, Claim]:
+        nonlocal total
+        proving = [getattr(claim, name) for claim in made.values() for name in claim.unsaid]
+        total += sum(array.nbytes for array in proving if isinstance(array, np.ndarray))
+        if total > held_at_once() and not shelf:
+            shelf.append(Shelf(run.folder))
+            claims.update({name: set_aside(claim, shelf[0]) for name, claim in claims.items()})
+        return {name: set_aside(claim, shelf[0]) for name, claim in made.items()} if shelf else made
+
+    claims |= held(claims)
+    return held
 
 
 def hulls_of_class(
@@ -192,6 +216,11 @@ def measured(
     return claims | {f"extreme-{hull.name}": claim}, extreme
 
 
+def most_at_once(hull: Hull) -> int:
+    """How many questions to a hull memory should hold, with what is computed of them."""
+    return int(memory_budget() // (8 * ASKED * hull.dimension))
+
+
 @lru_cache(maxsize=1)
 def convex(run: Run, of: str, device: str) -> ConvexHull:
     """The hull of some points, made once for all that is asked of it in a row."""
@@ -203,7 +232,8 @@ def questioned(run: Run, hull: Hull, device: str, progress: bool) -> dict[str, C
     about, queries = {"points": hull.of, "queries": hull.asked}, run.subjects.kept(hull.asked)
     points = convex(run, hull.of, device)
     asking = partial(distances, hull, device)
-    evidence = in_parts(run, asking, np.arange(hull.questions), QUESTIONS, "questions to a hull", progress)
+    rows, most = np.arange(hull.questions), most_at_once(hull)
+    evidence = in_parts(run, asking, rows, QUESTIONS, "questions to a hull", progress, most)
     distance = HullDistance(points.points, queries, **evidence)
     claims: dict[str, Claim] = {f"distance-{hull.name}": distance.named(**about)}
     near = np.flatnonzero(distance.lower == 0)
@@ -249,7 +279,7 @@ def vertices(
     mask = np.zeros(len(own), dtype=bool) if outer is None else outer.among(run, hull).mask
     asked = np.flatnonzero(~mask)
     asking = partial(extremes, hull, device)
-    evidence = in_parts(run, asking, asked, QUESTIONS, "vertices of a hull", progress)
+    evidence = in_parts(run, asking, asked, QUESTIONS, "vertices of a hull", progress, most_at_once(hull))
     claim = HullVertices(convex(run, hull.of, device).points, **evidence)
     mask[claim.rows[~claim.inside]] = True
     return claim.named(points=hull.of), Vertices(own, mask)

@@ -32,6 +32,7 @@ from featgeom.runs.subjects import of_class
 from featgeom.status import Status
 
 NEAREST_SHOWN = 12
+MOST_HELD = 1 << 30  # bytes of points of hulls, beyond which claims about them go without
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
@@ -159,7 +160,7 @@ class ClassGuarantee:
 def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], dict[str, Any]]:
     """The guarantee of each class's hull, of all its samples and of those that are predicted right."""
     known, head = run.subjects, run.subjects.head
-    large = 2 * run.features(run.reference_split).features.nbytes > memory_budget()
+    large = 2 * run.features(run.reference_split).features.nbytes > min(MOST_HELD, memory_budget())
     found, claims = [], {}
     for label in bar(range(len(run.classes)), desc="hulls in their cells", disable=not progress):
         whole, right = (of_class(run.reference_split, label, right) for right in (False, True))

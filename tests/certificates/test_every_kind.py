@@ -16,6 +16,7 @@ from featgeom.exact.fields import specs
 from featgeom.exact.rounding import rounded_up
 from featgeom.runs.checks import check_claim, verify_claims
 from featgeom.runs.claims import load_claims, save_claims
+from featgeom.runs.told import is_told, told
 from featgeom.status import Status
 
 
@@ -124,6 +125,15 @@ def test_all_of_them_are_proved_from_disk(world, tmp_path):
         (check,) = verify_claims(save_claims(tmp_path, "one", {name: claim}, known), known)
         assert check.status is Status.PROVED, (check.name, check.failures)
         assert check.tally["PROVED"] == len(claim)
+
+
+def test_what_is_only_told_of_a_claim_proves_nothing_and_says_the_same(world):
+    for name, claim in world.items():
+        known = told(claim)
+        assert is_told(known), name
+        assert not is_told(claim)
+        assert len(known) == len(claim)
+        assert known.check().tally.get("PROVED", 0) == 0, name
 
 
 def tampered(value, rng):

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from featgeom.runs import sharing
 from featgeom.runs.claims import load_claims
 from featgeom.runs.letters import Letters, written
 from featgeom.studies import hulls, nearest_flips
-from featgeom.workers import _clients, in_order
+from featgeom.workers import _clients, held_back, in_order
 from featgeom_cli.main import run as featgeom_run
 
 pytest.importorskip("distributed")
@@ -28,7 +29,7 @@ STUDIES = "hulls,flips"
 @pytest.fixture(scope="module", autouse=True)
 def few_images_at_once():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("featgeom.studies.flips.AT_ONCE", 2)
+        patch.setattr("featgeom.studies.asking.AT_ONCE", 2)
         yield
 
 
@@ -280,6 +281,83 @@ def test_an_interruption_comes_to_this_process_alone(two):
     of_workers = two.run(signal.pthread_sigmask, signal.SIG_BLOCK, [])
     assert all(signal.SIGINT in held_back for held_back in of_workers.values())
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def interrupting(monkeypatch, name):
+    """Lets one interruption come while dask does something with an answer; how many have come."""
+    from distributed.client import Future
+
+    real, came = getattr(Future, name), []
+
+    def interrupted(self, *given):
+        if not came:
+            came.append(name)
+            signal.raise_signal(signal.SIGINT)
+        return real(self, *given)
+
+    monkeypatch.setattr(Future, name, interrupted)
+    return came
+
+
+@pytest.fixture(scope="module")
+def one_worker():
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", memory_limit=0) as started:
+        yield started
+
+
+@pytest.fixture
+def interruptible():
+    """As in a terminal: a process that a shell starts in the background has interruptions ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("name", ["release", "result", "add_done_callback"])
+def test_an_interruption_is_never_lost_and_the_workers_can_be_asked_again(one_worker, monkeypatch, name):
+    """As while an answer that was read is cleared away (``release``), where Python drops what is raised."""
+    with cluster(scheduler=one_worker.scheduler_address):
+        came = interrupting(monkeypatch, name)
+        with pytest.raises(KeyboardInterrupt):
+            list(in_order(abs, range(-50, 0)))
+        assert came == [name]
+        assert list(in_order(abs, [-1, -2])) == [1, 2]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Cleared:
+    """Interrupts who clears it away."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_that_python_drops_at_any_time_is_heeded(one_worker, capfd):
+    """As where a round of the garbage collector clears something away."""
+    hook = sys.unraisablehook
+    with cluster(scheduler=one_worker.scheduler_address):
+        answers = in_order(abs, range(-50, 0))
+        assert next(answers) == 50
+        Cleared()
+        with pytest.raises(KeyboardInterrupt):
+            list(answers)
+        assert list(in_order(abs, [-1, -2])) == [1, 2]
+    assert sys.unraisablehook is hook
+    assert not capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_the_second_interruption_is_heeded_at_once():
+    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it was not")
+    with held_back():
+        pass
 
 
 def test_processes_that_cannot_be_started_are_told_in_a_line(monkeypatch):

@@ -1,6 +1,7 @@
 """Hulls of features that memory should not hold: the points stay on disk, and the answers are the same."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import featgeom.limits as limits
 from featgeom import open_run
 from featgeom.arrays import file_map
 from featgeom.limits import set_memory
+from featgeom.proofs import verification
 from featgeom.remarks import heard
 from featgeom.runs.making import arrays_run
 from featgeom.runs.run import Run
@@ -109,3 +111,57 @@ def test_points_are_held_by_no_claim_and_no_pair(tmp_path, monkeypatch):
         tracemalloc.stop()
     assert len(record.claims) > 2 * CLASSES
     assert most < size / 2
+
+
+def verified(folder, monkeypatch):
+    """The verification of a run, and how much of what it made was held when all its claims were checked."""
+    held, real = [], verification.check_record
+
+    def measured(*given):
+        held.append(tracemalloc.get_traced_memory()[0])
+        return real(*given)
+
+    monkeypatch.setattr(verification, "check_record", measured)
+    open_run(folder).verify()  # compiles and imports
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        found = open_run(folder).verify()
+    finally:
+        tracemalloc.stop()
+    return found, held[-1] - before
+
+
+def test_verification_holds_no_points_of_claims_that_are_checked(tmp_path, monkeypatch):
+    """Nor what proves them, whether memory has room for all of it or not; and it says the same."""
+    folder = made_run(tmp_path, 4000)
+    run = open_run(folder)
+    run.study("hulls")
+    said = {}
+    for size in ("1G", "1M"):
+        set_memory(size)
+        found, held = verified(folder, monkeypatch)
+        assert found.holds
+        said[size] = [(c.study, c.name, c.first, c.tally, c.failures) for c in (*found.checks, *found.said)]
+        in_memory = 2 if size == "1G" else 0  # all samples by class, and the correct
+        evidence = sum(array.nbytes for array in stored_arrays(folder)) if in_memory else 0
+        assert held < (in_memory + 0.5) * run.features("train").features.nbytes + evidence
+    assert said["1G"] == said["1M"]
+
+
+def stored_arrays(folder):
+    with np.load(folder / "claims" / "hulls.npz") as packed:
+        return [packed[name] for name in packed.files]
+
+
+def test_what_proves_vertices_takes_few_bytes_and_lies_on_disk_where_memory_is_short(tmp_path):
+    folder = made_run(tmp_path, 4000)
+    set_memory("1M")
+    record = hulls.study(Run(folder))
+    claim = record.claims["extreme-everything"]  # of which those of the classes are vertices, too
+    assert claim.normal.dtype in (np.int8, np.int16)
+    assert file_map(claim.normal) is not None
+    assert len(claim) == 4000
+    assert claim.check().tally["PROVED"] == 4000
+    turned = replace(claim, normal=-claim.normal)
+    assert turned.check().tally.get("PROVED", 0) == 0
