@@ -4,10 +4,10 @@ FEATGEOM_DATA names the folder of real data. For the first test images of each n
 with intervals alone and with ``--seconds`` of processor time for each image, and the least distance of an
 image of another class that anything finds: our flips in the Euclidean norm, projected gradient at growing
 radii in the other, and the attacks. These are five, or six, against every certified radius: an image of
-another class inside would be an error here. With ``--parts`` a ball is
-proved around each image as well, cut into at most so many parts, its claim checked again, and attacked like the
-others. `small` is a network of 80 ReLUs on digits, trained here; for
-the largest change of a pixel its distance is computed by mixed-integer programming, too.
+another class inside would be an error here. With ``--parts`` a ball is proved around each image as well,
+cut into at most so many parts, its claim checked again, and attacked like the others. `small` is a network
+of 80 ReLUs on digits, trained here; for the largest change of a pixel its distance is computed by
+mixed-integer programming, too.
 
     python benchmarks/bench_pixel_bounds.py --images 8 --seconds 15 --norm inf digits lenet-adv
     python benchmarks/bench_pixel_bounds.py --images 8 --save figures.jsonl
