@@ -128,7 +128,7 @@ SHARED = {  # by a cluster's workers
     "regions": ("balls",),
     "svm": ("pair machines", "pair systems"),
 }
-BOUNDED = ("hulls",)  # studies that leave points on disk where memory should not hold them
+BOUNDED = ("overview", "hulls", "collapse")  # what leaves points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
 
 
@@ -168,20 +168,21 @@ def stored_costs() -> Costs:
 def predict(size: Size, speed: float, costs: Costs | None = None, budget: int | None = None) -> list[Cost]:
     """What each study of a run of that size takes on a core that multiplies ``speed``·1e9 numbers a second.
 
-    ``budget`` is the memory in bytes that may be held, if not that which is set: it bounds what hulls hold.
+    ``budget`` is the memory in bytes that may be held, if not that which is set: it bounds what is held
+    by studies that read features again instead.
 
     >>> prices = Costs(1, {"overview": Study({"logits": 2.0, "start": 1.0}, {"features": 8e9})})
     >>> predict(Size(900, 100, 50, 20), 4.0, prices)
     [Cost(study='overview', seconds=0.2505, memory=400000.0, shared=0)]
     """
     known = costs or stored_costs()
-    bound = _bound(size, memory_budget() if budget is None else budget)
+    most = memory_budget() if budget is None else budget
 
     def cost(name: str, study: Study) -> Cost:
         seconds = {kind: price * WORK[kind](size) / speed for kind, price in study.seconds.items()}
         held = {kind: price * WORK[kind](size) for kind, price in study.bytes.items()}
         if name in BOUNDED and "features" in held:
-            held["features"] = min(held["features"], bound)
+            held["features"] = min(held["features"], _bound(size, most) if name == "hulls" else most)
         memory = sum(held.values())
         shared = sum(seconds.get(kind, 0.0) for kind in SHARED.get(name, ()))
         return Cost(name, sum(seconds.values()), memory, shared)

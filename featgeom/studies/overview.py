@@ -37,6 +37,7 @@ from featgeom.workers import in_use
 NEAREST_SHOWN = 12
 CLASSES = 16  # whose hulls a worker looks at at a time
 SURVEYED = 4096  # samples that a worker surveys at a time, about
+MOST_HELD = 1 << 30  # bytes of points of hulls, beyond which claims about them go without
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
@@ -187,7 +188,7 @@ class ClassGuarantee:
 def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], dict[str, Any]]:
     """The guarantee of each class's hull, of all its samples and of those that are predicted right."""
     known, predicted = run.subjects, run.subjects.predicted(run.reference_split)
-    large = 2 * run.features(run.reference_split).features.nbytes > memory_budget()
+    large = 2 * run.features(run.reference_split).features.nbytes > min(MOST_HELD, memory_budget())
     asked = [
         (label, predicted[known.rows(of_class(run.reference_split, label))] == label)
         for label in range(len(run.classes))

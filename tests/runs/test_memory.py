@@ -9,6 +9,7 @@ from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
 from featgeom.errors import BadArgument
 from featgeom.limits import memory_budget, set_memory
 from featgeom.runs.claims import bare
+from featgeom.studies import overview
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,14 @@ def test_claims_about_much_let_their_points_go(tmp_path, rng):
         assert len(hulls) == 8
         assert all((len(claim.points) > 0) == held for claim in hulls)
         assert held or all(claim.points.base is None for claim in hulls)  # nor do they hold what they show
+
+
+def test_they_let_go_of_much_whatever_memory_there_is(tmp_path, rng, monkeypatch):
+    run = analyze(run_of(tmp_path, rng), out=tmp_path / "run")
+    set_memory("1T")
+    monkeypatch.setattr(overview, "MOST_HELD", 1 << 20)
+    claims = run.study("overview").claims.values()
+    assert all(len(claim.points) == 0 for claim in claims if isinstance(claim, GuaranteedHull | BrokenHull))
 
 
 @pytest.mark.parametrize("kind", ["guaranteed", "broken"])
