@@ -33,6 +33,7 @@ class PixelBall(Claim):
 
     counted: ClassVar[str] = "n"
     subjects: ClassVar = {"head": ("weight", "bias"), "images": ("images",), "features": ("features",)}
+    unsaid: ClassVar = ("table", "numbers", "index", "cut")
 
     weight: Floats = stored("c", "d")
     bias: Floats = stored("c")

@@ -100,12 +100,12 @@ def read_layers(table: Ints, numbers: Floats, index: Ints, pixels: int) -> list[
     """The layers of a table, for images of so many pixel values. Raises Misread.
 
     >>> table = np.full((2, WIDTH), -1)
-    >>> table[0, :18] = [0, 0, -1, 0, 2, 2, 3, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1]
+    >>> table[0] = [0, 0, -1, 0, 6, 2, 3, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1]
     >>> table[1, :4] = [4, 1, -1, 8]
-    >>> made = read_layers(table, np.arange(9.0), np.arange(0), 3)
+    >>> made = read_layers(table, np.array([0, 1, 2, 3, 4, 5, 6, 7, 0.5]), np.arange(0), 3)
     >>> made[0].matrix.toarray(), made[0].bias, made[1].share
     (array([[0., 1., 2.],
-           [3., 4., 5.]]), array([6., 7.]), 8.0)
+           [3., 4., 5.]]), array([6., 7.]), 0.5)
     """
     reader = _Reader(np.asarray(numbers, dtype=np.float64), index, [pixels])
     layers: list[Layer] = []

@@ -173,7 +173,7 @@ def predict(size: Size, speed: float, costs: Costs | None = None, budget: int | 
 
     >>> prices = Costs(1, {"overview": Study({"logits": 2.0, "start": 1.0}, {"features": 8e9})})
     >>> predict(Size(900, 100, 50, 20), 4.0, prices)
-    [Cost(study='overview', seconds=0.2505, memory=400000.0, shared=0)]
+    [Cost(study='overview', seconds=0.2505, memory=400000.0, shared=0.0005)]
     """
     known = costs or stored_costs()
     most = memory_budget() if budget is None else budget

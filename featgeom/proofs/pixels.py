@@ -77,7 +77,8 @@ def proved_balls(found: Found) -> Iterator[str]:
     claim = found.get("pixel-balls")
     if claim is None:
         return
-    lengths = np.linalg.norm(np.asarray(claim.features, np.float64), axis=1)
+    features = found.subjects.points(found.about["pixel-balls"]["features"])
+    lengths = np.linalg.norm(np.asarray(features, np.float64), axis=1)
     box = f"[{exactly(claim.low)}, {exactly(claim.high)}]"
     least, most = no_more(float(claim.radius.min()), 4), no_more(float(claim.radius.max()), 4)
     alike = no_less(float((claim.off / lengths).max()), 2)

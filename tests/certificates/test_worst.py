@@ -254,7 +254,7 @@ def test_a_hull_that_leaves_its_cell_by_a_hair_if_scaled(seed):
     points = np.array([[1.0], [3.0 + 2 * HAIR]])
     claim = GuaranteedHull(points, np.array([[1.0], [0.0]]), np.zeros(2), 0, 0.0, points.mean(axis=0), 2.0)
 
-    def tight(points, weight, bias, own):
+    def tight(points, weight, bias, own, lengths):
         least = worst([np.inf, float(points.min())])
         return least, least
 

@@ -89,8 +89,8 @@ def coarse(seed):
 
     kept, real, product_error = [], rounding.unit_roundoff, rounding.product_error
 
-    def with_underflow(left, right, dtype):
-        return product_error(left, right, dtype) + left.shape[1] * TINY
+    def with_underflow(left, right, dtype, lengths=None):
+        return product_error(left, right, dtype, lengths) + left.shape[1] * TINY
 
     for name, module in list(sys.modules.items()):
         if name.startswith(("featgeom.exact.", "featgeom.certificates.")):

@@ -108,7 +108,8 @@ def test_balls_are_proved_beside_the_flips(tmp_path: Path) -> None:
     assert (claim.own == run.subjects.predicted("test")[stored["rows"][:4]]).all()
     (said,) = [finding for finding in record.findings if "has another class" in finding.text]
     assert (said.standing, said.by) == ("proved", ("pixel-balls",))
-    assert opened.verify().holds
+    checked = opened.verify()
+    assert checked.holds, checked.to_text()
     (tmp_path / "elu").mkdir()
     elu = OpenedRun(small_run(tmp_path / "elu", "ELU").folder).study("flips", samples=4, proved=2)
     assert any("No ball in pixel space is proved" in finding.text for finding in elu.findings)
