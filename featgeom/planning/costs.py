@@ -21,7 +21,7 @@ from featgeom.files import read_document
 from featgeom.limits import memory_budget
 
 COSTS = Path(__file__).parent / "costs.json"
-MANY = 100  # classes, beyond which not all pairs of hulls are measured
+MANY = 100  # classes, beyond which not all pairs of hulls are measured, nor of cells asked about
 NEAR = 10  # but at most so many for each class
 DRAWN = 100_000  # points drawn for the shares of the classes
 MOST_WORK = 4e11  # points² times dimensions of a hull, beyond which its vertices are not counted
@@ -30,6 +30,7 @@ PROGRAMS = 5e8  # of all linear programs of a study, each of (classes times dime
 MACHINES = 45  # pairs of classes that machines are made of
 ASKED = 6.5  # numbers that are held for each coordinate of a question while it is asked
 TOGETHER = 1024  # questions that are asked at a time at least
+READ_AGAIN = 1 << 30  # bytes of features, of which more are not held by what reads them again
 UNKNOWNS = 4000  # of a machine of all classes, beyond which there is none
 
 
@@ -93,10 +94,10 @@ WORK: dict[str, Callable[[Size], float]] = {
     "logits": lambda s: (s.samples + s.questions) * s.classes * s.dimension / 1e9,
     "classes": lambda s: s.classes / 1e9,
     "heads": lambda s: s.classes**2 * s.dimension / 1e9,
-    "cells": lambda s: s.classes**3 / 1e9,
+    "cells": lambda s: _pairs(s) * s.classes / 1e9,
     "drawn": lambda s: DRAWN * s.classes * s.dimension / 1e9,
     "balls": lambda s: s.classes * _program(s) * (s.classes**2 * s.dimension <= BALLS) / 1e9,
-    "programs": lambda s: min(s.classes**2 / 2 * _program(s), PROGRAMS) / 1e9,
+    "programs": lambda s: min(_pairs(s) * _program(s), PROGRAMS) / 1e9,
     "questions": lambda s: s.samples * s.questions * s.dimension / 1e9,
     "vertices": lambda s: _counted(s, s.samples) / 1e9,
     "class vertices": lambda s: s.classes * _counted(s, s.samples / s.classes) / 1e9,
@@ -182,7 +183,8 @@ def predict(size: Size, speed: float, costs: Costs | None = None, budget: int | 
         seconds = {kind: price * WORK[kind](size) / speed for kind, price in study.seconds.items()}
         held = {kind: price * WORK[kind](size) for kind, price in study.bytes.items()}
         if name in BOUNDED and "features" in held:
-            held["features"] = min(held["features"], _bound(size, most) if name == "hulls" else most)
+            bound = _bound(size, most) if name == "hulls" else min(most, READ_AGAIN)
+            held["features"] = min(held["features"], bound)
         memory = sum(held.values())
         shared = sum(seconds.get(kind, 0.0) for kind in SHARED.get(name, ()))
         return Cost(name, sum(seconds.values()), memory, shared)
