@@ -15,10 +15,13 @@ import argparse
 import resource
 import tempfile
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
+from on_disk import figures
 from support import clocked, features, images, line, timed
 
 import featgeom as fg
@@ -171,22 +174,35 @@ def lengths(data: dict[str, np.ndarray]) -> None:
         print(f"  {name:<16} {value:.9g}, relative gap {gap:.1e}, {1e3 * seconds:.0f} ms")
 
 
-def slopes(quick: bool) -> None:
-    """How the time a query grows: slopes on log scales, Gaussian data."""
+def one_size(n: int, d: int, queries: int) -> tuple[float, float]:
+    """Processor seconds and bytes that a projection of Gaussian questions takes, in a process of its own."""
     rng = np.random.default_rng(0)
-    base = {"n": 16_000, "d": 32, "queries": 400}
-    grids = {"n": (4000, 16_000, 64_000), "d": (8, 32, 128), "queries": (100, 400, 1600)}
-    print("\nGrowth of the whole time (Gaussian data, around n = 16,000, d = 32, 400 queries)")
+    hull = fg.ConvexHull(rng.normal(size=(n, d)).astype(np.float32))
+    asked = 1.5 * rng.normal(size=(queries, d))
+    fg.ConvexHull(rng.normal(size=(200, d)).astype(np.float32)).project(asked[:2])  # all is compiled
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory is from here on
+    before = figures("/proc/self/status", "VmRSS")
+    seconds = clocked(lambda: hull.project(asked))[2]
+    return seconds, 1024.0 * (figures("/proc/self/status", "VmHWM") - before)
+
+
+def slopes(quick: bool) -> None:
+    """How time and memory of a projection grow: slopes on log scales, Gaussian data."""
+    base = {"n": 64_000, "d": 64, "queries": 1600}
+    grids = {"n": (16_000, 64_000, 256_000), "d": (16, 64, 256), "queries": (400, 1600, 6400)}
+    print("\nGrowth of processor time and memory (Gaussian data, around n = 64,000, d = 64, 1,600 queries)")
     for name, values in grids.items():
-        times = []
-        for value in values[: 2 if quick else 3]:
-            size = base | {name: value}
-            hull = fg.ConvexHull(rng.normal(size=(size["n"], size["d"])).astype(np.float32))
-            queries = 1.5 * rng.normal(size=(size["queries"], size["d"]))
-            hull.project(queries[:2])
-            times.append(timed(lambda h=hull, q=queries: h.project(q), 2)[1])
-        slope = np.polyfit(np.log(values[: len(times)]), np.log(times), 1)[0]
-        print(f"  {name:<8} {values[: len(times)]}: {[round(1e3 * t) for t in times]} ms, slope {slope:.2f}")
+        chosen, found = values[: 2 if quick else 3], []
+        for value in chosen:
+            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+                found.append(alone.submit(one_size, **(base | {name: value})).result())
+        times, held = zip(*found, strict=True)
+        slope = [np.polyfit(np.log(chosen), np.log(row), 1)[0] for row in (times, held)]
+        print(
+            f"  {name:<8} {chosen}: {[round(1e3 * t) for t in times]} ms, slope {slope[0]:.2f}; "
+            f"{[round(h / 2**20) for h in held]} MiB, slope {slope[1]:.2f}",
+            flush=True,
+        )
 
 
 def make_activations(file: Path, rows: int, d: int, factors: np.ndarray, rng: np.random.Generator) -> None:

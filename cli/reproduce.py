@@ -39,9 +39,9 @@ def reproduce(
 
     Each becomes a run, OUT/NAME, with its own report; a question (whole, alone, forgetting, attack), which
     takes several trainings, becomes a table, OUT/questions/NAME.json. OUT/first-paper.md sets what the paper
-    says, what its artefacts give and what came out beside each other, row by row; OUT/pictures shows both
-    spaces by network, by machine, and one over the other. Sizes are small unless
-    --full is given. Interrupted, it carries on where it stopped.
+    says, what its artefacts give, and what came out before and now beside each other, row by row, with the
+    processor time of each; OUT/pictures shows both spaces by network, by machine, and one over the other.
+    Sizes are small unless --full is given. Interrupted, it carries on where it stopped.
     """
     from featgeom.papers.experiments import EXPERIMENTS, find_experiments
     from featgeom.papers.questions import QUESTIONS, answered, ask
@@ -56,10 +56,11 @@ def reproduce(
         )
         return
     from featgeom.files import write_whole
-    from featgeom.papers.first import compared, markdown, summary
+    from featgeom.papers.first import compared, markdown, summary, took
     from featgeom.papers.pictures import write_sheets
     from featgeom.papers.reproduction import available, open_experiments
     from featgeom.papers.reproduction import reproduce as make
+    from featgeom.papers.spending import spending, spent
     from featgeom.report.page import write_report
 
     data = data or os.environ.get("FEATGEOM_DATA") or None
@@ -72,19 +73,24 @@ def reproduce(
             left_out.append(experiment.name)
             console.note(f"{experiment.name}: left out, {experiment.needs} is not there (--data)")
             continue
-        run = make(experiment, folder, data, full=full, seed=seed, device=device, progress=console.progress)
+        with spending(folder, experiment.name):
+            run = make(
+                experiment, folder, data, full=full, seed=seed, device=device, progress=console.progress
+            )
         console.note(f"{experiment.name}: {write_report(run)}")
     for name in asked:
-        record = ask(QUESTIONS[name], folder, data, seed, console.progress)
+        with spending(folder, name):
+            record = ask(QUESTIONS[name], folder, data, seed, console.progress)
         for finding in record.findings:
             console.note(f"{name}: {finding.text}")
     answers = answered(folder)
     there = open_experiments(folder) if any(folder.glob("*/run.json")) else {}
     runs = {name: run.results for name, run in there.items()}
-    tables = [compared(runs), summary(runs)] if runs else []
+    tables = [compared(runs), summary(runs, spent(folder))] if runs else []
     for path in write_sheets(folder, there):
         console.note(f"maps: {path}")
     tables += [table for record in answers.values() for table in record.tables]
+    tables += [took(answers, spent(folder))] if answers else []
     page = "\n\n".join(f"## {table.title}\n\n{markdown(table)}\n\n{table.note}".strip() for table in tables)
     write_whole(folder / "first-paper.md", (page + "\n").encode())
     document = {"folder": str(folder), "left_out": left_out, "full": full}

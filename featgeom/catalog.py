@@ -173,8 +173,9 @@ FEATURES = (
         "cells: neighbours, size, share of the domain; which test features lie in a guaranteed region",
         """How the head divides the feature domain: cells, neighbours, shares, guaranteed hulls.
 
-        Which cells meet (with evidence on every pair), the largest ball in each, the share of the observed
-        box that each class owns, and which samples lie in a hull that is guaranteed its class.""",
+        Which cells meet (with evidence on every pair, beyond 100 classes on each with its nearest), the
+        largest ball in each, the share of the observed box that each class owns, and which samples lie in a
+        hull that is guaranteed its class.""",
         "studies.regions",
         "figures.regions",
     ),

@@ -24,7 +24,7 @@ from featgeom.exact.heads import ExactHead
 from featgeom.exact.numbers import fraction, scaled
 from featgeom.exact.rounding import TINY, U, gamma, product_error
 
-ENTRIES_AT_ONCE = 1 << 21
+ENTRIES_AT_ONCE = 1 << 18  # of logits: they stay in the cache of a core
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,21 +113,20 @@ class CellsMeet(WithBases):
         c, j = self.pairs[i]
         return f"the cells of classes {c} and {j} meet in {self.where}, apart from all others"
 
-    @cached_property
-    def _screen(self) -> tuple[Float64, Float64]:
-        """Logits of the bases (b, C), and bounds on their rounding errors.
+    def _screened_logits(self, bases: Ints) -> tuple[Float64, Float64]:
+        """Logits of some bases (b, C), and bounds on their rounding errors.
 
         Shares w/Σw and their sums over m weights are off by γ_{2m+8}, and by m underflows; infinite where
         float64 overflows.
         """
-        hull = self.domain.is_hull
-        used = np.unique(self.bases.indices) if hull else np.arange(len(self.bases))
-        z = (self.vertices if hull else self.bases)[used].astype(np.float64)
+        hull, chosen = self.domain.is_hull, self.bases[bases]
+        used = np.unique(chosen.indices) if hull else np.zeros(0, np.int64)
+        z = (self.vertices[used] if hull else chosen).astype(np.float64)
         with np.errstate(all="ignore"):
             logits = z @ self.weight.T + self.bias
             error = 1.001 * (product_error(z, self.weight, np.float64) + U * np.abs(logits))
             if hull:
-                mix = self.bases[:, used].multiply(1 / self.bases.sum(axis=1)[:, None]).tocsr()
+                mix = chosen[:, used].multiply(1 / chosen.sum(axis=1)[:, None]).tocsr()
                 most = int(np.diff(mix.indptr).max(initial=0))
                 rounding = gamma(2 * most + 8, np.float64) * (mix @ np.abs(logits))
                 rounding += most * TINY * (1 + np.abs(logits).max(initial=0.0))
@@ -137,13 +136,14 @@ class CellsMeet(WithBases):
 
     def screened(self) -> NDArray[np.bool_]:
         """Both places of each pair, where float64 keeps the classes apart."""
-        logits, error = self._screen
-        fine = np.array([not self.base_fault(base) for base in range(len(error))], dtype=bool)
+        fine = np.array([not self.base_fault(base) for base in range(self.bases.shape[0])], dtype=bool)
         proved: NDArray[np.bool_] = np.asarray(fine[self.ends].all(axis=1))
         step = max(1, ENTRIES_AT_ONCE // len(self.weight))
         for start in range(0, len(self), step):
             rows = slice(start, start + step)
-            a, b = self.ends[rows].T
+            bases, ends = np.unique(self.ends[rows], return_inverse=True)
+            logits, error = self._screened_logits(bases)
+            a, b = ends.reshape(-1, 2).T
             first, second = self.pairs[rows].T
             index = np.arange(len(a))
             for place, sign in ((0, 1.0), (1, -1.0)):

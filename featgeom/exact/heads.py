@@ -8,7 +8,7 @@ import numpy as np
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.exact.numbers import Integers, integers, scaled
-from featgeom.exact.rounding import U, lengths_above, product_error
+from featgeom.exact.rounding import TINY, U, gamma, lengths_above, product_error
 
 BLOCK_ENTRIES = 1 << 18  # so few that a block stays in the cache of a core
 
@@ -139,6 +139,40 @@ def gaps_above(weight: Float64, own: int) -> Float64:
     with np.errstate(over="ignore"):
         lengths = lengths_above(weight[own] - weight) * (1 + 2 * U)  # the difference is rounded as well
     return np.where((weight == weight[own]).all(axis=1), 0.0, lengths)
+
+
+def nearest_rows(weight: Float64, count: int) -> Ints:
+    """For each row the ``count`` other rows nearest to it, in rising order, (C, count), in exact arithmetic.
+
+    Of rows equally near those of lowest number are taken. Float64 decides by ‖w_k‖² − 2⟨w_a, w_k⟩ wherever
+    its bound on rounding allows: a difference of sums of d terms, and a rounding more.
+
+    >>> nearest_rows(np.array([[0.0], [1.0], [3.0], [7.0]]), 2).tolist()
+    [[1, 2], [0, 2], [0, 1], [1, 2]]
+    """
+    same, lengths = np.unique(weight, axis=0, return_inverse=True)[1].ravel(), lengths_above(weight)
+    first = np.unique(same, return_index=True)[1][same]  # equal rows are equally far from all others
+    exact, found = ExactHead(weight, np.zeros(len(weight))), np.zeros((len(weight), count), np.int64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", weight, weight)
+        squares_error = gamma(weight.shape[1] + 1, np.float64) * lengths**2 + weight.shape[1] * TINY
+    for block in row_blocks(len(weight), max(weight.shape)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = squares - 2 * (weight[block] @ weight.T)
+            error = squares_error + 2 * product_error(weight[block], weight, np.float64, lengths)
+            error = 1.001 * (error + 2 * U * np.abs(apart))
+            low, high = apart - error, apart + error
+        unknown = ~(np.isfinite(low) & np.isfinite(high))
+        low[unknown], high[unknown] = -np.inf, np.inf
+        for i, a in enumerate(range(block.start, block.stop)):
+            low[i, a] = high[i, a] = np.inf
+            open_ = np.flatnonzero(low[i] <= np.partition(high[i], count - 1)[count - 1])
+            open_ = open_[open_ != a]
+            if len(open_) > count:
+                gaps = [(exact.gap2(int(first[a]), int(first[k])), k) for k in open_.tolist()]
+                open_ = np.sort([k for _, k in sorted(gaps)[:count]])
+            found[a] = open_
+    return found
 
 
 def least_margin_bounds(

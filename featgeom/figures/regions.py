@@ -11,7 +11,7 @@ from featgeom.runs.record import Record
 
 def draw(record: Record, classes: tuple[str, ...]) -> list[Drawing]:
     """All pictures of a record of regions."""
-    if len(classes) > MOST_CLASSES:
+    if len(classes) > MOST_CLASSES or "borders" not in record.arrays:
         return [neighbour_counts(record)]
     return [neighbours(record, classes), shares(record, classes)]
 
@@ -71,4 +71,5 @@ def neighbour_counts(record: Record) -> Drawing:
     axes.hist(counts, bins=min(40, max(1, int(counts.max() - counts.min()) + 1)), color="0.6")
     axes.set_xlabel("neighbouring cells")
     axes.set_ylabel("classes")
-    return Drawing("regions-neighbours", "How many other cells a cell meets in the domain.", figure)
+    which = ", of those with which it is asked about" if "asked" in record.values else ""
+    return Drawing("regions-neighbours", f"How many other cells a cell meets in the domain{which}.", figure)

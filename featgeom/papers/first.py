@@ -1,11 +1,12 @@
-"""The first paper, row by row: what it says, what its artefacts give when measured, and what ours do."""
+"""The first paper, row by row: what it says, what its artefacts give when measured, ours before and now."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from featgeom.papers.earlier import first_paper
 from featgeom.runs.record import Column, Record, Table, shown
 
 Records = Mapping[str, Record]
@@ -172,9 +173,17 @@ ROWS = tuple(_rows())
 
 
 def compared(runs: Mapping[str, Records]) -> Table:
-    """What the paper says, what its artefacts give, what ours do: a row for each quantity of these runs."""
+    """What the paper says, what its artefacts give, ours before and now: a row for each quantity of these."""
+    earlier = first_paper()
     rows = tuple(
-        (row.experiment, row.quantity, row.says, row.measured, row.ours(runs[row.experiment]))
+        (
+            row.experiment,
+            row.quantity,
+            row.says,
+            row.measured,
+            earlier.figure(row.experiment, row.quantity),
+            row.ours(runs[row.experiment]),
+        )
         for row in ROWS
         if row.experiment in runs
     )
@@ -186,14 +195,20 @@ def compared(runs: Mapping[str, Records]) -> Table:
             Column("quantity"),
             Column("paper says"),
             Column("paper's artefact, measured"),
-            Column("ours"),
+            Column("before"),
+            Column("now"),
         ),
         rows,
+        f"Before: what these experiments gave on {earlier.date}, at the small sizes, with networks and last "
+        "layers trained as they were then.",
     )
 
 
-def summary(runs: Mapping[str, Records]) -> Table:
-    """Every experiment: how well it is trained, and how near its last layer is to the machines."""
+def summary(runs: Mapping[str, Records], spent: Mapping[str, float]) -> Table:
+    """Every experiment: how well it is trained, how near its last layer is to the machines, and what it took.
+
+    ``spent`` is the processor time of each, in seconds, where it is known.
+    """
     rows = []
     for name, records in runs.items():
         values = {study: record.values for study, record in records.items()}
@@ -213,6 +228,7 @@ def summary(runs: Mapping[str, Records]) -> Table:
                 anew.get("angle_augmented"),
                 maps.get("support_overlap"),
                 maps.get("support_chance"),
+                round(spent[name]) if name in spent else None,
             )
         )
     return Table(
@@ -229,11 +245,23 @@ def summary(runs: Mapping[str, Records]) -> Table:
             Column("new layer to augmented", "degrees"),
             Column("support vectors of highest loss"),
             Column("by chance"),
+            Column("processor time", "s"),
         ),
         tuple(rows),
         "SVM: C = 1, free bias, all training samples. Agreement: share of uniform points that get one class "
         "from network and SVM. New layer: trained alone by accelerated gradient descent from fresh weights, "
-        "against the augmented hard-margin machine.",
+        "against the augmented hard-margin machine. Processor time: of training, features and studies, in "
+        "all calls that worked on it.",
+    )
+
+
+def took(questions: Iterable[str], spent: Mapping[str, float]) -> Table:
+    """The processor time of each question, in all calls that worked on it."""
+    return Table(
+        "took",
+        "What the questions took",
+        (Column("question"), Column("processor time", "s")),
+        tuple((name, round(spent[name]) if name in spent else None) for name in questions),
     )
 
 

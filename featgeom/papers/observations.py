@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from featgeom.analysis import make_studies
-from featgeom.runs.record import Column, Finding, Record, Table
+from featgeom.papers.earlier import Earlier, second_paper
+from featgeom.runs.record import Column, Finding, Record, Table, shown
 from featgeom.runs.run import Run
 from featgeom.studies.compare import name_of
 
@@ -38,12 +39,18 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, beside: tupl
     """
     settings: dict[str, Any] = {}
     answers: dict[str, Records] = {}
+    earlier: dict[str, Earlier] = {}
     for one in (run, *beside):
         records = records_of(one, device, progress)
         name = name_of(one, settings)
         settings[name], answers[name] = {study: records[study].settings for study in NEEDED}, records
+        known = second_paper(one.asked["model"].get("weights_sha256"))
+        if known is not None:
+            earlier[name] = known
     tables = tuple(_table(name, title, part, answers) for name, title, part in OBSERVATIONS)
     count, networks = sum(len(table.rows) for table in tables), list(settings)
+    if earlier:
+        tables = (*tables, _before(tables, earlier))
     return Record(
         (
             Finding(
@@ -78,6 +85,39 @@ def _table(name: str, title: str, part: tuple[Observation, ...], answers: dict[s
         "again by featgeom verify where it is about features. Diameter: of the hull of the training samples "
         "drawn, in the same space. A pixel distance to a flip is the best found. Lower bounds on it and what "
         "is out of reach are computed in float64 and not proved.",
+    )
+
+
+def _before(tables: tuple[Table, ...], earlier: Mapping[str, Earlier]) -> Table:
+    """Every figure of a network that was measured before and printed otherwise, before and now."""
+    rows: list[tuple[Any, ...]] = []
+    alike = dict.fromkeys(earlier, 0)
+    for table in tables:
+        networks, paper = [column.name for column in table.columns[2:]], ""
+        for said, quantity, *figures in table.rows:
+            paper = said or paper
+            for network, figure in zip(networks, figures, strict=True):
+                before = earlier[network].figure(paper, quantity) if network in earlier else None
+                if before == shown(figure):
+                    alike[network] += 1
+                elif before is not None:
+                    rows.append((paper, quantity, network, before, shown(figure)))
+    days = "; ".join(
+        f"{network}: of {earlier[network].date}; the same in all digits printed: {count}"
+        for network, count in alike.items()
+    )
+    return Table(
+        "before",
+        "What has changed: figures before and now",
+        (
+            Column("the paper"),
+            Column("we measure"),
+            Column("network"),
+            Column("before"),
+            Column("now"),
+        ),
+        tuple(rows),
+        f"Before, of networks known by their weights: {days}. What was not measured then is left out.",
     )
 
 
@@ -238,6 +278,10 @@ def _ambiguity(records: Records) -> Figures:
     }
 
 
+def _took(records: Records) -> Figures:
+    return {f"{name}: seconds on the clock": records[name].seconds for name in NEEDED}
+
+
 OBSERVATIONS = (
     (
         "regions",
@@ -271,4 +315,5 @@ OBSERVATIONS = (
             Observation("extrapolation: functions are asked outside the hull", _extrapolation),
         ),
     ),
+    ("time", "what the studies took", (Observation("–", _took),)),
 )

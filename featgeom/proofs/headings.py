@@ -7,7 +7,7 @@ from typing import Any
 
 from featgeom.proofs.hulls import SAMPLES
 from featgeom.proofs.proof import Found
-from featgeom.proofs.regions import BALLS_UP_TO
+from featgeom.proofs.regions import BALLS_UP_TO, PAIRS_OF_ALL, few
 from featgeom.runs.record import Column, Table
 
 Words = Mapping[str, tuple[str, str]]  # title and note of each table, by its name
@@ -62,7 +62,9 @@ def regions(found: Found) -> Words:
     return {
         "cells": (
             "Cells",
-            "Neighbours: classes whose cell meets this one in the domain, apart from all others. Nearest "
+            "Neighbours: classes whose cell meets this one in the domain, apart from all others"
+            + ("" if few(found) else f"; of more than {PAIRS_OF_ALL} classes not every pair is asked about")
+            + ". Nearest "
             "borders with: the rival of least margin for most samples. Largest ball and share are those in "
             "the box of observed bounds; the share is of its volume, estimated by uniform samples, most of "
             "which are unlike any feature. Largest balls are sought where classes² times dimensions are at "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,16 @@ from featgeom.certificates.farkas import CellsApart, EmptyCell
 from featgeom.certificates.guarantees import GuaranteedHull
 from featgeom.certificates.hulls import HullMembership
 from featgeom.certificates.shapes import CellRay, InscribedBall
+from featgeom.exact.heads import nearest_rows
 from featgeom.proofs.overview import kept_or_broken
-from featgeom.proofs.proof import Columns, Found, Proof
+from featgeom.proofs.proof import Columns, Found, Must, Proof
 from featgeom.runs.record import Column
 from featgeom.runs.subjects import of_class
 from featgeom.status import Status
 
 UNIT = "feature distance"
+PAIRS_OF_ALL = 100  # up to so many classes every pair of cells is asked whether they meet
+NEAREST = 10  # of more, each class is asked about with so many others, whose rows of the head are nearest
 BALLS_UP_TO = 1_000_000  # classes² times dimensions: beyond, one linear program a class takes too long
 
 
@@ -30,6 +34,9 @@ def claims(found: Found) -> None:
     domain, box = found.subjects.domain, f"box of {found.reference}/features"
     found.must("ties", CellsMeet, domain=domain)
     found.must("no-ties", CellsApart, domain=domain)
+    among = Must("be among the pairs that are asked about", partial(all_asked, found))
+    found.meant("ties", pairs=among)
+    found.meant("no-ties", pairs=among)
     found.must(f"classes-{found.question}", ClassMargin, points=f"{found.question}/features")
     found.meant(f"classes-{found.question}", own=found.subjects.predicted(found.question))
     for c in range(len(found.classes)):
@@ -62,6 +69,36 @@ def kept(found: Found, c: int) -> Status:
     return Status.GUARANTEED if isinstance(claim, GuaranteedHull) else Status.BROKEN
 
 
+def few(found: Found) -> bool:
+    """Whether there are so few classes that every pair of cells is asked whether they meet."""
+    return len(found.classes) <= PAIRS_OF_ALL
+
+
+def asked_pairs(found: Found) -> Ints:
+    """The pairs of classes that are asked whether their cells meet, each once and in order, (p, 2).
+
+    Every pair where classes are few, else each class with those whose rows of the head are nearest to its
+    own, exactly: so no pair of nearer rows can be left out.
+    """
+    count = len(found.classes)
+    if few(found):
+        return np.stack(np.triu_indices(count, 1), axis=1).astype(np.int64)
+
+    def make() -> Ints:
+        near = nearest_rows(found.subjects.head.weight, min(NEAREST, count - 1))
+        pairs = np.stack([np.repeat(np.arange(count), near.shape[1]), near.ravel()], axis=1)
+        return np.unique(np.sort(pairs, axis=1), axis=0)
+
+    return found.subjects.once(("pairs of cells", NEAREST), make)
+
+
+def all_asked(found: Found, pairs: Ints) -> bool:
+    """Whether all of some pairs of classes, in any order, are asked about."""
+    count = len(found.classes)
+    said, asked = (np.sort(some, axis=1) @ np.array([count, 1]) for some in (pairs, asked_pairs(found)))
+    return bool(np.isin(said, asked).all())
+
+
 def pairs_of(claim: CellsMeet | CellsApart) -> Ints:
     """The pairs of classes of a claim, each once and in order, (p, 2)."""
     return np.unique(np.sort(claim.pairs, axis=1), axis=0).reshape(-1, 2)
@@ -71,12 +108,14 @@ def adjacency(found: Found) -> Iterator[str]:
     """How the cells meet."""
     count, domain = len(found.classes), found.subjects.domain
     together, apart = (len(pairs_of(found[name])) for name in ("ties", "no-ties"))
-    total = count * (count - 1) // 2
+    total, asked = count * (count - 1) // 2, len(asked_pairs(found))
     where = "in the orthant z ≥ 0" if domain == "orthant" else "in feature space"
-    rest = f", {total - together - apart:,} are undecided" if total > together + apart else ""
+    rest = f", {asked - together - apart:,} are undecided" if asked > together + apart else ""
+    chosen = f"{asked:,} are asked about, of each class those with the {NEAREST} others whose rows of the "
+    chosen = "" if few(found) else f"{chosen}head are nearest to its own: "
     yield (
-        f"Of {total:,} pairs of cells {together:,} meet {where}, {apart:,} are proved not to meet{rest}; "
-        "ties with a third class do not count."
+        f"Of {total:,} pairs of cells {chosen}{together:,} meet {where}, {apart:,} are proved not to "
+        f"meet{rest}; ties with a third class do not count."
     )
 
 
@@ -137,7 +176,9 @@ def cell_columns(found: Found) -> Columns:
     balls = [ball(found, c) for c in range(count)]
     return {
         Column("class", proved=True): list(found.classes),
-        Column("neighbours", proved=True): degree.tolist(),
+        Column("neighbours" if few(found) else "neighbours, of those asked about", proved=True): (
+            degree.tolist()
+        ),
         Column("largest ball, at least", UNIT, True, "lower"): [low for low, _ in balls],
         Column("at most", UNIT, True, "upper"): [high for _, high in balls],
     }
@@ -179,6 +220,7 @@ def values(found: Found) -> dict[str, Any]:
     return {
         "domain": found.subjects.domain,
         "classes": len(found.classes),
+        **({} if few(found) else {"asked": len(asked_pairs(found))}),
         "edges": len(pairs_of(found["ties"])),
         "non_edges": [tuple(pair) for pair in pairs_of(found["no-ties"]).tolist()],
         "inside": summary(found),

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from featgeom.arrays import file_map, release
 from featgeom.certificates.claim import Claim
 from featgeom.data.npz import read_arrays
 from featgeom.errors import BadData
 from featgeom.exact.heads import row_blocks
 from featgeom.features.store import open_features
 from featgeom.files import read_document, read_json
-from featgeom.models.self_check import check_head
+from featgeom.models.self_check import SelfCheck, check_head
 from featgeom.progress import bar
 from featgeom.proofs.checking import check_declared, check_record, fallen, missing
 from featgeom.proofs.proof import Found
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from featgeom.runs.run import Run
 
 TOGETHER = 64  # claims that a worker looks at in one task
+AT_ONCE = 1 << 13  # samples whose features and logits are looked at before their pages are given back
 NAMES = ("PROVED", "REFUTED", "UNDECIDED", "MISSING")
 
 
@@ -270,11 +272,17 @@ def _features_faults(run: Run, split: str) -> Iterator[str]:
     except BadData as error:
         yield str(error)
         return
-    if not np.array_equal(part.predictions, np.asarray(part.logits).argmax(axis=1)):
+    checks, alike, width = list[SelfCheck](), True, max(part.head.weight.shape)
+    for start in range(0, len(part), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        features, logits = part.features[some], np.asarray(part.logits[some])
+        alike &= np.array_equal(part.predictions[some], logits.argmax(axis=1))
+        checks += [check_head(features[b], logits[b], part.head) for b in row_blocks(len(logits), width)]
+        release(file_map(part.features))
+        release(file_map(part.logits))
+    if not alike:
         yield "the predictions are not those of the logits"
     if part.classes != run.classes or len(part) != run.asked["data"]["splits"][split]["samples"]:
         yield "they are not of the classes and samples that run.json names"
-    width = max(part.head.weight.shape)
-    checks = [check_head(part.features[b], part.logits[b], part.head) for b in row_blocks(len(part), width)]
     if checks and not (check := reduce(or_, checks)).passes:
         yield f"the logits are not those of the head ({check.describe()})"

@@ -141,14 +141,15 @@ def boundary_pairs(flips: FlipPoints, classes: int) -> list[Pair]:
     found = np.isfinite(flips.distance)
     own, rival = flips.classes[found].T
     code = np.minimum(own, rival) * classes + np.maximum(own, rival)
+    values, of, counts = np.unique(code, return_inverse=True, return_counts=True)
+    firsts = np.bincount(of, weights=own == values[of] // classes, minlength=len(values)).astype(np.int64)
+    by_pair = flips.distance[found][np.argsort(of, kind="stable")]
     result = []
-    for value in np.unique(code):
-        a, b = divmod(int(value), classes)
-        mine = code == value
-        first = int((own[mine] == a).sum())
-        distance = flips.distance[found][mine]
-        counts = (first, int(mine.sum()) - first)
-        result.append(Pair((a, b), counts, float(distance.mean()), float(distance.min())))
+    for value, first, distance in zip(
+        values.tolist(), firsts.tolist(), np.split(by_pair, np.cumsum(counts))[:-1], strict=True
+    ):
+        both = (first, len(distance) - first)
+        result.append(Pair(divmod(value, classes), both, float(distance.mean()), float(distance.min())))
     return sorted(result, key=lambda pair: (-pair.count, pair.classes))
 
 

@@ -47,7 +47,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     box, domain = Box(*run.subjects.box(observed)), run.subjects.domain
     cells, boxed = Cells(head, domain), Cells(head, box)
     step = max(1, len(reference) // WITNESSES)
-    pairs, allowed = every_pair(len(classes)), programs(head.classes, head.dimension)
+    pairs, allowed = proof.asked_pairs(Found.of(run, {})), programs(head.classes, head.dimension)
     with doing("which cells meet", disable=not progress):
         met = meetings(head, cells.domain, pairs, reference.features[::step], allowed)
     degree = np.bincount(pairs[met.tie_rows >= 0].ravel(), minlength=len(classes))
@@ -70,7 +70,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     )
     claims |= guaranteed_inside(run, device, progress)
     said = Found.of(run, claims)
-    borders = border_counts(margins.classes, margins.rival, len(classes))
+    borders = border_counts(margins.classes, margins.rival, len(classes)) if proof.few(said) else None
+    busiest = busiest_border(margins.classes, margins.rival, len(classes))
     findings = [
         *proved(said, proof.adjacency),
         program_finding(met, allowed),
@@ -86,10 +87,10 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
             "linear_programs": met.programs,
             "empty": {c: e.status.name for c, e in empty.items()},
         },
-        (cell_table(said, shares, borders), inside_table(said)),
+        (cell_table(said, shares, busiest), inside_table(said)),
         {
             **proof.arrays(said),
-            "borders": borders,
+            **({} if borders is None else {"borders": borders}),
             "share": shares.share,
             "share_low": shares.low,
             "share_high": shares.high,
@@ -107,11 +108,6 @@ def largest_balls(run: Run, classes: Sequence[int]) -> dict[str, Claim]:
         if (claim := cells.chebyshev(c).certificate) is not None:
             claims[f"ball-{c}"] = claim.named(domain=observed)
     return claims
-
-
-def every_pair(count: int) -> Ints:
-    """Every two classes, (C(C − 1)/2, 2)."""
-    return np.stack(np.triu_indices(count, 1), axis=1).astype(np.int64)
 
 
 def program_finding(met: Meetings, allowed: int) -> Finding:
@@ -134,6 +130,16 @@ def border_counts(classes: Ints, rivals: Ints, count: int) -> Ints:
     borders = np.zeros((count, count), dtype=np.int64)
     np.add.at(borders, (classes, rivals), 1)
     return borders + borders.T
+
+
+def busiest_border(classes: Ints, rivals: Ints, count: int) -> Ints:
+    """With which class each has most borders, (C,), the lowest number of several; −1 where it has none."""
+    both = np.concatenate([classes * count + rivals, rivals * count + classes])
+    pairs, often = np.unique(both, return_counts=True)
+    order = np.lexsort((-pairs, often))  # the last of each class has most, and the lowest number of these
+    most = np.full(count, -1, dtype=np.int64)
+    most[pairs[order] // count] = pairs[order] % count
+    return most
 
 
 def guaranteed_inside(run: Run, device: str, progress: bool) -> dict[str, Claim]:
@@ -183,12 +189,10 @@ def inside_table(found: Found) -> Table:
     return headed("regions", "inside", found, proof.inside_columns(found))
 
 
-def cell_table(found: Found, shares: Shares, borders: Ints) -> Table:
+def cell_table(found: Found, shares: Shares, busiest: Ints) -> Table:
     """A row for each cell."""
     computed = {
-        Column("nearest borders with"): [
-            found.classes[int(row.argmax())] if row.any() else None for row in borders
-        ],
+        Column("nearest borders with"): [found.classes[c] if c >= 0 else None for c in busiest.tolist()],
         Column("share of the box", "%"): (100 * shares.share).tolist(),
         Column("95 % from", "%"): (100 * shares.low).tolist(),
         Column("to", "%"): (100 * shares.high).tolist(),

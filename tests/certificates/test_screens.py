@@ -60,3 +60,17 @@ def test_ties_and_losers_are_left_to_exact_arithmetic(exact):
     claim = BrokenHull(points, np.eye(2), np.zeros(2), 0, np.arange(3), np.array([1, 1, 1]))
     assert claim.check().status.tolist() == [Status.PROVED, Status.PROVED, Status.REFUTED]
     assert exact == [0, 2]
+
+
+@pytest.mark.parametrize("domain", ["orthant", "space", "hull"])
+def test_ties_are_screened_alike_however_many_at_a_time(rng, monkeypatch, domain):
+    from featgeom.certificates import cells
+
+    head = AffineHead(rng.standard_normal((9, 4)), rng.standard_normal(9))
+    points = np.abs(rng.standard_normal((30, 4)))
+    claim = Cells(head, ConvexHull(points) if domain == "hull" else domain).adjacency().graph["ties"]
+    whole = claim.screened()
+    assert whole.any()
+    for entries in (1, 20, 50):
+        monkeypatch.setattr(cells, "ENTRIES_AT_ONCE", entries)
+        assert (claim.screened() == whole).all()

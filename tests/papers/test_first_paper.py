@@ -11,10 +11,12 @@ import pytest
 from featgeom.data.synthetic import SYNTHETIC
 from featgeom.errors import BadArgument, BadData
 from featgeom.models.reference import ACTIVATIONS
+from featgeom.papers.earlier import first_paper
 from featgeom.papers.experiments import EXPERIMENTS, find_experiments
 from featgeom.papers.first import ROWS, compared
 from featgeom.papers.pictures import sheet
 from featgeom.papers.reproduction import open_experiments, reproduce
+from featgeom.papers.spending import spending, spent
 from featgeom.training.losses import LOSSES
 from featgeom.training.recipes import find_recipe
 from featgeom_cli.main import run as featgeom_run
@@ -23,14 +25,14 @@ PAGE = (Path(__file__).parents[2] / "docs" / "first-paper.md").read_text("utf-8"
 
 
 def page_rows():
-    """The rows of the page's first table: five cells each."""
+    """The rows of the page's first table: six cells each."""
     lines = [line for line in PAGE.splitlines() if line.startswith("| ")]
     cells = [[c.strip().replace("\\|", "|") for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    return [row for row in cells if len(row) == 5 and row[0] in EXPERIMENTS]
+    return [row for row in cells if len(row) == 6 and row[0] in EXPERIMENTS]
 
 
 def number(text):
-    return float(re.match(r"[−-]?[\d.]+(e-?\d+)?", text)[0].replace("−", "-"))
+    return float(re.match(r"-?[\d.]+(e-?\d+)?", text.replace("−", "-"))[0])
 
 
 def held_to_the_page(run_records, name, tolerance):
@@ -38,8 +40,8 @@ def held_to_the_page(run_records, name, tolerance):
     on_page = [row for row in page_rows() if row[0] == name]
     assert len(ours) == len(on_page) > 0
     for row, stated in zip(ours, on_page):
-        assert list(row[:4]) == stated[:4]
-        assert abs(number(row[4]) - number(stated[4])) <= tolerance, row
+        assert [cell or "–" for cell in row[:5]] == stated[:5]
+        assert abs(number(row[5]) - number(stated[5])) <= tolerance, row
 
 
 def test_the_page_has_every_row_and_says_of_the_paper_what_the_code_does():
@@ -47,8 +49,17 @@ def test_the_page_has_every_row_and_says_of_the_paper_what_the_code_does():
     there = {row[0] for row in page_rows()}
     absent = {row.experiment for row in ROWS} - there
     assert all(EXPERIMENTS[name].needs in ("mnist", "cifar10") for name in absent)
-    expected = [[row.experiment, row.quantity, row.says, row.measured] for row in ROWS]
-    assert [row[:4] for row in page_rows()] == [row for row in expected if row[0] in there]
+    expected = [
+        [
+            row.experiment,
+            row.quantity,
+            row.says,
+            row.measured,
+            first_paper().figure(row.experiment, row.quantity) or "–",
+        ]
+        for row in ROWS
+    ]
+    assert [row[:5] for row in page_rows()] == [row for row in expected if row[0] in there]
 
 
 def test_everything_the_paper_simulated_has_an_experiment():
@@ -105,6 +116,7 @@ def test_the_command_makes_runs_and_the_table(tmp_path, capsys, monkeypatch):
     assert document["left_out"] == ["published_mnist3", "mnist_two", "mnist_three", "cifar10_two"]
     assert "left out" in captured.err
     assert [row["experiment"] for row in document["experiments"]] == ["blobs"]
+    assert document["experiments"][0]["processor time"] == round(spent(tmp_path)["blobs"]) > 0
     run = open_experiments(tmp_path)["blobs"]
     assert set(run.results) == {"svm", "retrain", "maps", "trajectory"}
     assert (run.folder / "report.html").exists()
@@ -120,6 +132,27 @@ def test_the_command_makes_runs_and_the_table(tmp_path, capsys, monkeypatch):
     assert featgeom_run(["verify", str(run.folder)]) == 0
     assert featgeom_run(["reproduce", "mnist_two", "-o", str(tmp_path)]) == 2
     assert "needs real data" in capsys.readouterr().err
+
+
+def test_processor_time_adds_up_over_calls_and_counts_what_failed(tmp_path):
+    with spending(tmp_path, "one"):
+        sum(i * i for i in range(300_000))
+    first = spent(tmp_path)["one"]
+    with pytest.raises(BadArgument), spending(tmp_path, "one"):
+        find_experiments(("x" * 300,))
+    with spending(tmp_path, "other"):
+        pass
+    assert spent(tmp_path)["one"] > first > 0
+    assert set(spent(tmp_path)) == {"one", "other"}
+    assert spent(tmp_path / "elsewhere") == {}
+
+
+def test_every_earlier_figure_is_of_a_row_or_of_what_another_method_gave():
+    """A figure of the first page that no row asks for is of the descent that was replaced since."""
+    asked = {(row.experiment, row.quantity) for row in ROWS}
+    stored = {(name, quantity) for name, part in first_paper().figures.items() for quantity in part}
+    assert len(stored & asked) > 25
+    assert all("normalised descent" in quantity for _, quantity in stored - asked)
 
 
 def test_what_is_missing_is_named(tmp_path):

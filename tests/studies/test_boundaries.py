@@ -1,6 +1,7 @@
 """The study of boundaries, from the command line to its pictures."""
 
 import json
+from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
@@ -10,6 +11,7 @@ import featgeom as fg
 from featgeom.catalog import STUDIES
 from featgeom.figures.boundaries import draw
 from featgeom.figures.style import svg
+from featgeom.studies.boundaries import boundary_pairs
 from featgeom_cli.main import run
 
 
@@ -44,6 +46,26 @@ def test_tables_add_up(digits_run):
     distances = record.table("ambiguous").column("distance")
     assert distances == sorted(record.arrays["distance"])[: len(distances)]
     assert record.table("directions").column("samples")[0] == n
+
+
+def test_a_pair_of_classes_counts_the_samples_on_both_sides_of_its_boundary(rng):
+    classes, distance = rng.integers(0, 6, (80, 2)), rng.random(80)
+    classes = classes[classes[:, 0] != classes[:, 1]]
+    distance = distance[: len(classes)]
+    distance[::9] = np.inf
+    flips = SimpleNamespace(classes=classes, distance=distance)
+    seen = {}
+    for (own, rival), far in zip(classes.tolist(), distance.tolist(), strict=True):
+        if np.isfinite(far):
+            a, b = min(own, rival), max(own, rival)
+            seen.setdefault((a, b), ([], []))[own == b].append(far)
+    found = boundary_pairs(flips, 6)
+    assert {pair.classes: pair.counts for pair in found} == {k: tuple(map(len, v)) for k, v in seen.items()}
+    assert [pair.count for pair in found] == sorted((pair.count for pair in found), reverse=True)
+    for pair in found:
+        both = [*seen[pair.classes][0], *seen[pair.classes][1]]
+        assert (pair.least, pair.mean) == (min(both), pytest.approx(np.mean(both)))
+    assert boundary_pairs(SimpleNamespace(classes=classes, distance=np.full(len(classes), np.inf)), 6) == []
 
 
 def test_the_graph_can_be_read_elsewhere(digits_run):

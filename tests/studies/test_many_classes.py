@@ -11,7 +11,11 @@ import pytest
 
 from featgeom import Cells, ConvexHull, open_run, separate
 from featgeom.exact.apart import apart_below
+from featgeom.figures.regions import draw
+from featgeom.head import AffineHead
 from featgeom.proofs import hulls, neighbours
+from featgeom.proofs import regions as cells
+from featgeom.regions import adjacency
 from featgeom.runs.making import arrays_run
 from featgeom.status import Status
 from featgeom.studies import neighbours as choosing
@@ -28,6 +32,8 @@ CLASSES = 12
 def few_pairs():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hulls, "MOST_CLASSES", 5)
+        patch.setattr(cells, "PAIRS_OF_ALL", 5)
+        patch.setattr(cells, "NEAREST", 3)
         yield
 
 
@@ -50,6 +56,7 @@ def made(tmp_path_factory):
     np.savez(folder / "features.npz", **arrays)
     run = open_run(arrays_run(folder / "run", folder / "features.npz").folder)
     run.study("hulls")
+    run.study("regions")
     return run
 
 
@@ -240,10 +247,64 @@ def test_pairs_grow_with_the_classes_and_not_with_their_pairs(rng):
         assert len(found) <= 2 * count
 
 
-def test_of_programs_no_more_are_solved_than_allowed(rng):
-    from featgeom.head import AffineHead
-    from featgeom.regions import adjacency
+def all_meetings(run):
+    """Every pair of cells, whether it meets, and what proves it."""
+    head = run.features("train").head
+    pairs = np.stack(np.triu_indices(CLASSES, 1), axis=1)
+    return adjacency.meetings(head, Cells(head, run.subjects.domain).domain, pairs)
 
+
+def test_cells_are_asked_about_with_those_of_nearest_rows(run):
+    weight, record, whole = run.features("train").head.weight, run.result("regions"), all_meetings(run)
+    apart = np.linalg.norm(weight[:, None] - weight, axis=2) + np.diag(np.full(CLASSES, np.inf))
+    near = np.argsort(apart, axis=1)[:, :3]
+    pairs = {(min(a, b), max(a, b)) for a in range(CLASSES) for b in near[a].tolist()}
+    edges = {tuple(pair) for pair in record.arrays["edges"].tolist()}
+    apart = {tuple(pair) for pair in record.values["non_edges"]}
+    undecided = {tuple(pair) for pair in record.values["undecided"]}
+    assert edges | apart | undecided == pairs
+    assert record.values["asked"] == len(edges) + len(apart) + len(undecided) < len(whole.pairs)
+    known = dict(zip(map(tuple, whole.pairs.tolist()), whole.status, strict=True))
+    assert all(known[pair] is Status.SOLVED for pair in edges)
+    assert all(known[pair] is Status.INFEASIBLE for pair in apart)
+    said = " ".join(finding.text for finding in record.findings if finding.standing == "proved")
+    assert f"Of 66 pairs of cells {len(pairs)} are asked about, of each class those with the 3 others" in said
+    degree = np.bincount(np.array(sorted(edges)).ravel(), minlength=CLASSES)
+    assert record.table("cells").column("neighbours, of those asked about") == degree.tolist()
+    (drawing,) = draw(record, tuple(map(str, range(40))))
+    assert "of those with which it is asked about" in drawing.caption
+
+
+def test_a_true_tie_of_cells_that_are_not_asked_about_is_no_claim_of_the_study(run, capsys):
+    """With it more pairs would be counted as meeting than were asked about."""
+    claims = claims_of(run, "regions")
+    claims["ties"] = all_meetings(run).ties.named(**claims["ties"].words)
+    remade(run, "regions", claims)
+    capsys.readouterr()
+    assert featgeom_run(["verify", str(run.folder)]) == 1
+    assert "its pairs must be among the pairs that are asked about" in capsys.readouterr().out
+
+
+def test_a_pair_of_cells_left_out_is_undecided(run):
+    claims = claims_of(run, "regions")
+    ties = claims["ties"]
+    some = {name: getattr(ties, name)[1:] for name in ("pairs", "ends", "steps")}
+    said = remade(run, "regions", claims | {"ties": replace(ties, **some)})
+    before = run.result("regions").values["undecided"]
+    assert any(f", {len(before) + 1} are undecided;" in text for text in said)
+    assert featgeom_run(["verify", str(run.folder), "--quiet"]) == 0
+
+
+def test_the_busiest_border_is_that_of_most_samples(rng):
+    own, rival = rng.integers(0, 9, (2, 60))
+    own, rival = own[own != rival], rival[own != rival]
+    for count in (9, 12):
+        borders = regions.border_counts(own, rival, count)
+        wanted = np.where(borders.any(axis=1), borders.argmax(axis=1), -1)
+        assert (regions.busiest_border(own, rival, count) == wanted).all()
+
+
+def test_of_programs_no_more_are_solved_than_allowed(rng):
     head = AffineHead(rng.standard_normal((30, 3)))
     cells = Cells(head, "orthant")
     pairs = np.stack(np.triu_indices(30, 1), axis=1)
