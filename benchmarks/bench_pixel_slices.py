@@ -62,8 +62,9 @@ def segments(count: int, names: list[str]) -> None:
             between, pieces = thread_time(), int(way.pieces[0])
             known = fg.prove_pixel_crossings(classifier, a, b)
             proved = f"{known.pieces[0]:,}" if len(known.certificate) else "–"
+            taken = f"{thread_time() - between:.1f}"
             print(
-                f"| {name} | {i} | {pieces:,} | {between - begun:.2f} | {proved} | {thread_time() - between:.1f} | "
+                f"| {name} | {i} | {pieces:,} | {between - begun:.2f} | {proved} | {taken} | "
                 f"{way.changes[0]} | {len(looked(classifier, a, b).changes)} |",
                 flush=True,
             )
