@@ -43,13 +43,17 @@ class Misread(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """x ↦ A (x + shift) + bias; each entry of A (size, n) is known to a relative error of ``wobble``."""
+    """x ↦ A (x + shift) + bias; each entry of A (size, n) is known to a relative error of ``wobble``.
+
+    Where there is any, rows that share their true entries come ``each`` one after the other.
+    """
 
     source: int
     matrix: csr_array
     shift: Float64
     bias: Float64
     wobble: float = 0.0
+    each: int = 1
 
     @property
     def size(self) -> int:
@@ -263,7 +267,7 @@ class _Reader:
             np.repeat(v, each)
             for v in (-self._numbers(mean, channels, 0.0), self._numbers(bias, channels, 0.0))
         )
-        return Affine(source, matrix, shift, added, wobble)
+        return Affine(source, matrix, shift, added, wobble, each)
 
     def _kink(self, source: int, share: int, *_: int) -> Kink:
         value = float(self._numbers(share, 1, 0.0)[0])
