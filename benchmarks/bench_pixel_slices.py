@@ -7,7 +7,8 @@ second. Of each: the regions on which the network is affine, the processor secon
 adaptive slice, the classes and pieces that each sees, and the share of the lattice points at which the
 exact polygons have another class than the network itself has there. With a width of 0 parts of one class
 are left whole. With `segments` first, straight segments between test images instead: pieces, seconds, and
-changes of class.
+changes of class. Beside both stand the pieces, or regions, that are proved, and the seconds that proving
+takes; a dash where float64 does not tell a tie, which is looked for to the end of the seconds shown.
 
     python benchmarks/bench_pixel_slices.py 2 digits 2 cnn-adv 0.5 resnet20 0.01
     python benchmarks/bench_pixel_slices.py segments 2 digits cnn-adv lenet
@@ -50,17 +51,20 @@ def looked(classifier: fg.Classifier, a: np.ndarray, b: np.ndarray) -> ClassPath
 
 def segments(count: int, names: list[str]) -> None:
     """Print one row a segment."""
-    print("| network | segment | pieces | s | µs a piece | changes of class, exact | looked at |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print("| network | segment | pieces | s | proved | s | changes of class, exact | looked at |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in names:
         classifier, images = loaded(name, 2 * count)
         for i in range(count):
             a, b = images[2 * i : 2 * i + 2]
             begun = thread_time()
             way = fg.pixel_crossings(classifier, a, b)
-            seconds, pieces = thread_time() - begun, int(way.pieces[0])
+            between, pieces = thread_time(), int(way.pieces[0])
+            known = fg.prove_pixel_crossings(classifier, a, b)
+            proved = f"{known.pieces[0]:,}" if len(known.certificate) else "–"
+            taken = f"{thread_time() - between:.1f}"
             print(
-                f"| {name} | {i} | {pieces:,} | {seconds:.2f} | {seconds / pieces * 1e6:.0f} | "
+                f"| {name} | {i} | {pieces:,} | {between - begun:.2f} | {proved} | {taken} | "
                 f"{way.changes[0]} | {len(looked(classifier, a, b).changes)} |",
                 flush=True,
             )
@@ -68,8 +72,10 @@ def segments(count: int, names: list[str]) -> None:
 
 def planes(count: int, asked: list[tuple[str, float]]) -> None:
     """Print one row a plane."""
-    print("| network | plane | window | regions | s | ms each | s adaptive | classes | pieces | differ at |")
-    print("|---|---:|---:|---:|---:|---:|---:|---|---|---:|")
+    print(
+        "| network | plane | window | regions | s | proved | s | s adaptive | classes | pieces | differ at |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---|---|---:|")
     for name, width in asked:
         classifier, images = loaded(name, 3 * count)
         for plane in range(count):
@@ -89,9 +95,13 @@ def planes(count: int, asked: list[tuple[str, float]]) -> None:
             seconds = max(
                 thread_time() - between - alone, 1e-9
             )  # an exact slice has an adaptive one's labels
+            begun, proved = thread_time(), "–"
+            if width:
+                known = fg.prove_pixel_regions(classifier, a, b, c, window)
+                proved = f"{known.regions:,}" if known.certificate else "–"
             print(
                 f"| {name} | {plane} | {width or 'whole'} | {exact.regions:,} | {seconds:.1f} | "
-                f"{seconds / exact.regions * 1e3:.2g} | {alone:.1f} | "
+                f"{proved} | {thread_time() - begun:.1f} | {alone:.1f} | "
                 f"{len(exact.polygons)}, {len(adaptive.polygons)} | "
                 f"{sum(exact.pieces.values())}, {sum(adaptive.pieces.values())} | {differing(exact):.2g} |",
                 flush=True,

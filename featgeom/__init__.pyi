@@ -76,6 +76,10 @@ from .pixels.lower_bounds import pixel_lower_bounds as pixel_lower_bounds
 from .pixels.morphs import Morph as Morph
 from .pixels.morphs import morph as morph
 from .pixels.natural import Natural as Natural
+from .pixels.proved_pieces import ProvedCrossings as ProvedCrossings
+from .pixels.proved_pieces import ProvedRegions as ProvedRegions
+from .pixels.proved_pieces import prove_pixel_crossings as prove_pixel_crossings
+from .pixels.proved_pieces import prove_pixel_regions as prove_pixel_regions
 from .pixels.proving import prove_pixel_balls as prove_pixel_balls
 from .pixels.reach import Reachability as Reachability
 from .pixels.reach import reachable as reachable

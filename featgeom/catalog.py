@@ -332,7 +332,9 @@ PIXELS = (
 
         The pictures are figures/morph.png (for each pair a row straight in pixels and one straight in
         features) and figures/morph-N.gif in the run. Also counted: how often a straight segment between two
-        samples predicted alike changes class, in either space.""",
+        samples predicted alike changes class, in either space; with --proved that is proved of some in pixel
+        space, with the number of pieces on which the network is affine, where it is made of affine layers,
+        ReLU and the like.""",
         "studies.morph",
         "figures.morph",
         "images",
@@ -340,8 +342,9 @@ PIXELS = (
             Count("alike", 64, "Pairs predicted alike, whose segments count."),
             Count("morphs", 3, "Pairs of samples that are morphed."),
             Count("steps", 6, "Steps of a morph; it has one frame more."),
+            Count("proved", 0, "The first of the pairs predicted alike, so many, to prove in pixels.", 0),
         ),
-        ("RUN", "RUN --morphs 1 --steps 12"),
+        ("RUN", "RUN --morphs 1 --steps 12", "RUN --proved 8"),
     ),
     Study(
         "planes",
@@ -351,11 +354,15 @@ PIXELS = (
         """The classes on planes through three samples, in pixel space and in feature space.
 
         In feature space the partition of a plane is exact, and a class is one convex piece; in pixel space
-        the network is run on a lattice, and the pieces of each class are counted.""",
+        the network is run on a lattice, and the pieces of each class are counted. With --proved the regions
+        of a small window are counted on which the network is affine, with a proof.""",
         "studies.planes",
         "figures.planes",
         "images",
-        (Count("planes", 3, "Planes, each through three samples."),),
+        (
+            Count("planes", 3, "Planes, each through three samples."),
+            Count("proved", 0, "The first planes, so many, with a window whose regions are proved.", 0),
+        ),
     ),
     Study(
         "compare",

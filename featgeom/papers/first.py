@@ -161,6 +161,14 @@ def _limits() -> Iterator[Row]:
         )
         yield Row(name, "training samples with all features 0", "–", "–", _svm("at_origin"), "{:.0f}")
         yield Row(name, "angle to the augmented machine", NO_ANGLE, "–", _machine("angle"))
+        yield Row(
+            name,
+            "new last layer's angle to it",
+            NO_ANGLE,
+            "–",
+            _head("new, accelerated", "angle_augmented"),
+            "{:.1g}°",
+        )
         yield Row(name, "margin, of the augmented machine's", "–", "–", _machine("margin_ratio"), "{:.4f}")
         for i, pair in enumerate(pairs):
             yield Row(name, f"head's offset, {pair}", "–", "–", _machine("offset", i), "{:.3f}")
@@ -199,7 +207,7 @@ def compared(runs: Mapping[str, Records]) -> Table:
             Column("now"),
         ),
         rows,
-        f"Before: what these experiments gave on {earlier.date}, at the small sizes, with networks and last "
+        f"Before: what these experiments gave on {earlier.date}, with networks and last "
         "layers trained as they were then.",
     )
 

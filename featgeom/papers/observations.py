@@ -103,7 +103,7 @@ def _before(tables: tuple[Table, ...], earlier: Mapping[str, Earlier]) -> Table:
                 elif before is not None:
                     rows.append((paper, quantity, network, before, shown(figure)))
     days = "; ".join(
-        f"{network}: before is {earlier[network].date}; the same in all digits printed: {count}"
+        f"{network}: of {earlier[network].date}; the same in all digits printed: {count}"
         for network, count in alike.items()
     )
     return Table(
@@ -117,7 +117,7 @@ def _before(tables: tuple[Table, ...], earlier: Mapping[str, Earlier]) -> Table:
             Column("now"),
         ),
         tuple(rows),
-        f"Of networks known by their weights. {days}. What was not measured then is left out.",
+        f"Before, of networks known by their weights: {days}. What was not measured then is left out.",
     )
 
 

@@ -100,7 +100,8 @@ def _zeros(z: Tensor) -> tuple[Tensor, Tensor]:
 def _overtakings(bend: Pool, x: Tensor) -> tuple[Tensor, Tensor]:
     """The pieces on which no entry of a window of x (n, ...) is the largest at both ends.
 
-    And where in them the largest at one end ties with the largest at the other.
+    And where in them the first of all entries overtakes the largest at the start: which of two that tie
+    there is the larger at the end counts.
     """
     zero, leads = ZERO * largest(x), bend.leaders(x)
     piece, window = torch.nonzero(leads[:-1] != leads[1:], as_tuple=True)
@@ -109,7 +110,8 @@ def _overtakings(bend: Pool, x: Tensor) -> tuple[Tensor, Tensor]:
     short = [at.amax(1, keepdim=True) - at for at in (here, there)]
     split = torch.maximum(*short).amin(1) > zero
     piece, here, there = piece[split], here[split], there[split]
-    one, other = here.argmax(1, keepdim=True), there.argmax(1, keepdim=True)
-    before = (here.gather(1, one) - here.gather(1, other))[:, 0]
-    after = (there.gather(1, other) - there.gather(1, one))[:, 0]
-    return piece, before / (before + after)
+    tied = here.amax(1, keepdim=True) - here <= zero
+    own = there.masked_fill(~tied, -torch.inf).argmax(1, keepdim=True)
+    before, after = here.gather(1, own) - here, there - there.gather(1, own)
+    share = torch.where(after > zero, before.clamp_min(0) / (before.clamp_min(0) + after), torch.inf)
+    return piece, share.amin(1)

@@ -68,7 +68,8 @@ def linear_pieces(
     """Convex rings (m, 2) that tile a convex one, the class on each, and on how many parts it was settled.
 
     ``network`` (float64) takes coordinates as `OnPlane` does. Without ``every``, parts on which linear bounds
-    prove one class are left whole; with it, all that are counted are regions on which the network is affine.
+    prove one class are left whole; with it, regions on which the network is affine are counted: a cut between
+    two entries of a window runs on where a third is the largest, so parts of one pattern count once.
 
     Raises Unsupported where the network is not piecewise linear, or falls into more than ``most`` pieces.
     """
@@ -81,11 +82,14 @@ def linear_pieces(
         corners = (np.concatenate(open_rings) - low) / size
         first = np.cumsum([0, *map(len, open_rings)])
         pieces = PlanePieces(corners, first, room, float(PlanePieces(corners, first, room, 1.0).areas.sum()))
+        patterns = set[int]()
         for batch, logits in runs(square, pieces, room, most, done):
-            count += len(batch)
+            count += 0 if every else len(batch)
+            patterns.update(batch.patterns.tolist())
             logits = batch.led(Largest(), logits)
             rings += batch.rings()
             classes.append(batch.largest(logits))
+        count += len(patterns) if every else 0
     return [low + ring * size for ring in rings], np.concatenate(classes), count
 
 

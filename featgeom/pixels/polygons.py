@@ -28,6 +28,7 @@ class PlanePieces:
     def __init__(self, corners: Float64, first: Ints, room: float, whole: float) -> None:
         self.corners, self.first, self.room, self.whole = corners, first, room, whole
         self.parents: list[Ints] = []  # of each cut: of which polygon each one was a part
+        self.patterns = np.zeros(len(first) - 1, np.int64)  # what bends how on each, as one number
 
     def __len__(self) -> int:
         return len(self.first) - 1
@@ -73,6 +74,7 @@ class PlanePieces:
         polygon, unit = _crossing(self.corners, self.first, x.flatten(1).numpy(), zero)
         x = self._cut(x, polygon, _units(x, polygon, unit), zero)
         positive = self._middles(x) > 0
+        self._told(positive.flatten(1).numpy())
         return torch.where(positive.repeat_interleave(3, 0), x * bend.most, x * bend.least)
 
     def led(self, bend: Pool, x: Tensor) -> Tensor:
@@ -98,6 +100,11 @@ class PlanePieces:
             found.append(type(self)(corners, first - first[0], self.room, self.whole))
         return found
 
+    def _told(self, how: np.ndarray) -> None:
+        """Adds how each unit bends (polygons, units) to the patterns: two that differ get two numbers."""
+        weights = np.random.default_rng(how.shape[1]).integers(-(2**62), 2**62, how.shape[1])
+        self.patterns = self.patterns * 3 + (how * weights).sum(axis=1)
+
     def _middles(self, x: Tensor) -> Tensor:
         """The values of x in the middle of each polygon."""
         counts = np.diff(self.first)
@@ -110,7 +117,9 @@ class PlanePieces:
         shape, members = bend.value(x[:1]).shape[1:], bend.members(x.shape[1:])
         middle = self._middles(x).flatten(1)
         windows = middle[:, members].masked_fill(members < 0, -torch.inf)
-        leads = members[torch.arange(len(members)), windows.argmax(2)]
+        most = windows.argmax(2)
+        self._told(most.numpy() + 1)
+        leads = members[torch.arange(len(members)), most]
         return x.flatten(1).gather(1, leads.repeat_interleave(3, 0)).view(-1, *shape)
 
     def _cut(self, x: Tensor, polygon: Ints, lines: Float64, zero: float) -> Tensor:
@@ -122,7 +131,7 @@ class PlanePieces:
         corners, first, parents = _split(self.corners, self.first, lines, starts, zero, sliver)
         if len(first) == len(self.first):
             return x
-        self.corners, self.first = corners, first
+        self.corners, self.first, self.patterns = corners, first, self.patterns[parents]
         self.parents.append(parents)
         if len(self) > self.room and len(self) > 1:
             raise Full

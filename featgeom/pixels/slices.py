@@ -114,7 +114,7 @@ def slice_pixels(
     f = pixel_function(classifier, corners, "logits")
     x = f.rounded(f.vectors(corners, "images"))
     plane = Plane.through(*x.cpu().numpy())
-    domain = _inside(plane, f, window)
+    domain = inside(plane, f, window)
     u0, v0, u1, v1 = domain.bounds
     if exact not in (False, True, "regions"):
         raise BadArgument(f"exact: expected True, False or 'regions', got {exact!r}")
@@ -156,7 +156,7 @@ def slice_pixels(
     )
 
 
-def _inside(plane: Plane, f: PixelFunction, window: ArrayLike | None) -> shapely.Polygon:
+def inside(plane: Plane, f: PixelFunction, window: ArrayLike | None) -> shapely.Polygon:
     """The polygon of the plane inside the bounds, and inside the window: half-planes, one cut at a time."""
     reach = 2 * f.diameter
     frame = (-reach, -reach, reach, reach) if window is None else tuple(np.asarray(window, float).ravel())

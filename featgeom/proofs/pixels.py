@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from featgeom.arrays import Ints
+from featgeom.arrays import Float64, Ints
 from featgeom.certificates.classes import ClassMargin
 from featgeom.certificates.crossings import SegmentCells
 from featgeom.certificates.farkas import EmptyTie
 from featgeom.certificates.hulls import HullMembership
 from featgeom.certificates.pixel_balls import PixelBall
+from featgeom.certificates.pixel_pieces import PixelPolygon, PixelSegment
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.certificates.slices import SliceCells
@@ -45,11 +46,21 @@ def balls_claims(found: Found) -> None:
     features, rows = f"{found.question}/features", found.asked("rows")[held]
     about = {"images": rows_of("record/start", held), "features": rows_of(features, rows)}
     found.must("pixel-balls", PixelBall, **about)
-    length = np.linalg.norm(np.asarray(found.subjects.points(about["features"]), np.float64), axis=1)
-    near = Must(
+    own = found.subjects.predicted(found.question)[rows]
+    found.meant("pixel-balls", own=own, norm="2", off=near(found, about["features"]))
+
+
+def near(found: Found, features: str) -> Must:
+    """That a network which is told makes the run's features, nearly."""
+    length = lengths(found, features)
+    return Must(
         f"be at most {ALIKE:g} of the length of the features", lambda off: bool((off <= ALIKE * length).all())
     )
-    found.meant("pixel-balls", own=found.subjects.predicted(found.question)[rows], norm="2", off=near)
+
+
+def lengths(found: Found, features: str) -> Float64:
+    """The lengths of the run's features that are called so."""
+    return np.linalg.norm(np.asarray(found.subjects.points(features), np.float64), axis=1)
 
 
 def balls_held(found: Found) -> Ints:
@@ -77,11 +88,9 @@ def proved_balls(found: Found) -> Iterator[str]:
     claim = found.get("pixel-balls")
     if claim is None:
         return
-    features = found.subjects.points(found.about["pixel-balls"]["features"])
-    lengths = np.linalg.norm(np.asarray(features, np.float64), axis=1)
     box = f"[{exactly(claim.low)}, {exactly(claim.high)}]"
     least, most = no_more(float(claim.radius.min()), 4), no_more(float(claim.radius.max()), 4)
-    alike = no_less(float((claim.off / lengths).max()), 2)
+    alike = no_less(float((claim.off / lengths(found, found.about["pixel-balls"]["features"])).max()), 2)
     yield (
         f"Of {len(claim):,} samples it is proved that no image inside {box} within a radius in pixel space "
         f"has another class: the least radius is {least}, the greatest {most}. This is so of the network "
@@ -176,6 +185,19 @@ def morph_claims(found: Found) -> None:
         own = f"{found.question}/features"
         about = {"start": rows_of(own, alike[:, 0]), "end": rows_of(own, alike[:, 1])}
         found.must("alike", SegmentCells, **about)
+        if len(held := pieces_held(found)):
+            if held[-1] >= len(alike):
+                raise Unproved("its array 'pixel_pieces' tells of more pairs than there are")
+            names = ("start", "end")
+            rows = {f"{name}_features": rows_of(own, alike[held, k]) for k, name in enumerate(names)}
+            ends = {name: f"record/proved_{name}" for name in names}
+            found.must("pixel-alike", PixelSegment, **ends, **rows)
+            found.meant("pixel-alike", **{f"{n}_off": near(found, rows[f"{n}_features"]) for n in names})
+
+
+def pieces_held(found: Found) -> Ints:
+    """Of which pairs predicted alike the pieces of pixel space are stored; none where none was asked for."""
+    return np.flatnonzero(found.record("pixel_pieces")) if "pixel_pieces" in found.subjects.arrays else NOBODY
 
 
 def pairs_alike(found: Found) -> Ints:
@@ -197,6 +219,27 @@ def alike(found: Found) -> Iterator[str]:
         )
 
 
+def alike_in_pixels(found: Found) -> Iterator[str]:
+    """How many segments of pixel space change class, and on how many pieces the network is affine."""
+    claim = found.get("pixel-alike")
+    if claim is None:
+        return
+    change = int((np.diff(claim.first) > 1).sum())
+    least, most = int(claim.pieces.min()), int(claim.pieces.max())
+    off = max(
+        float(
+            (getattr(claim, f"{n}_off") / lengths(found, found.about["pixel-alike"][f"{n}_features"])).max()
+        )
+        for n in ("start", "end")
+    )
+    yield (
+        f"Of {len(claim)} of these segments in pixel space it is proved that {change} change class, and that "
+        f"they fall into between {least:,} and {most:,} pieces on which the network is affine. This is so of "
+        f"the network that the claim tells, a function of real numbers; it makes of these samples the run's "
+        f"features, to {no_less(off, 2)} of their length."
+    )
+
+
 def morph_values(found: Found) -> dict[str, Any]:
     """How many segments between samples predicted alike stay in their cell."""
     claim = found.get("alike")
@@ -204,7 +247,17 @@ def morph_values(found: Found) -> dict[str, Any]:
     return {"alike": 0 if claim is None else len(claim), "feature_segments_that_stay": stay}
 
 
-MORPH = Proof(morph_claims, (alike,), values=morph_values)
+def morph_arrays(found: Found) -> dict[str, np.ndarray]:
+    """On how many pieces of each segment the network is affine, 0 where that is not known."""
+    claim = found.get("pixel-alike")
+    if claim is None:
+        return {}
+    pieces = np.zeros(len(found.asked("alike", 2)), np.int64)
+    pieces[pieces_held(found)] = claim.pieces
+    return {"pixel_pieces": pieces}
+
+
+MORPH = Proof(morph_claims, (alike, alike_in_pixels), values=morph_values, arrays=morph_arrays)
 
 
 def plane_claims(found: Found) -> None:
@@ -213,6 +266,10 @@ def plane_claims(found: Found) -> None:
     for i, rows in enumerate(found.asked("rows", 3)):
         found.must(f"slice-{i}", SliceCells)
         through(found, f"slice-{i}", features[rows])
+        if f"proved_{i}" in found.subjects.arrays:
+            own = rows_of(f"{found.question}/features", rows)
+            found.must(f"window-{i}", PixelPolygon, images=f"record/proved_{i}", features=own)
+            found.meant(f"window-{i}", off=near(found, own))
 
 
 def plane_values(found: Found) -> dict[str, Any]:
@@ -237,7 +294,25 @@ def planes(found: Found) -> Iterator[str]:
         )
 
 
-PLANES = Proof(plane_claims, (planes,), values=plane_values)
+def windows(found: Found) -> Iterator[str]:
+    """On how many regions of a window the network is affine."""
+    known = [found[name] for name in found.named("window-")]
+    if known:
+        counts = ", ".join(f"{claim.regions:,}" for claim in known)
+        shown = ", ".join(str(len(claim.classes)) for claim in known)
+        off = max(
+            float((found[name].off / lengths(found, found.about[name]["features"])).max())
+            for name in found.named("window-")
+        )
+        yield (
+            f"A small window of {len(known)} of these planes is proved to fall into {counts} regions on "
+            f"which the network is affine, with {shown} classes. This is so of the network that the claims "
+            f"tell, a function of real numbers; it makes of the three samples the run's features, to "
+            f"{no_less(off, 2)} of their length."
+        )
+
+
+PLANES = Proof(plane_claims, (planes, windows), values=plane_values)
 
 
 def compare_claims(found: Found) -> None:

@@ -13,11 +13,13 @@ from featgeom.pixels.morphs import LOOKS, morph
 from featgeom.pixels.pictures import gif, strip_png
 from featgeom.pixels.segments import ClassPath, class_paths
 from featgeom.proofs import pixels as proof
-from featgeom.proofs.proof import Found, proved
+from featgeom.proofs.proof import Found
+from featgeom.proofs.proof import proved as said_by
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.runs.subjects import rows_of
 from featgeom.status import Status
+from featgeom.studies.proved_pieces import proved_segments
 
 
 def study(
@@ -28,11 +30,13 @@ def study(
     alike: int,
     morphs: int,
     steps: int,
+    proved: int,
 ) -> Record:
     """Segments between samples predicted alike, in either space, and a few morphs as pictures.
 
     In feature space such a segment stays in its cell, as cells are convex; the record counts how many
-    segments of pixel space do not. The pictures are figures/morph.png (rows: pixels, features, for each
+    segments of pixel space do not; of the first ``proved`` that is proved, where the network is written out
+    and float64 tells its ties. The pictures are figures/morph.png (rows: pixels, features, for each
     pair) and figures/morph-N.gif.
     """
     classifier = run.classifier(device)
@@ -61,9 +65,14 @@ def study(
         claims["alike"] = exact.certificate.named(
             start=rows_of(own, like[:, 0]), end=rows_of(own, like[:, 1])
         )
+    pieces = proved_segments(run, classifier, like[:proved], progress)
+    claims |= pieces.claims
+    said = Found.of(run, claims).beside({"alike": like, **pieces.arrays(len(like))})
     return Record(
         (
-            *proved(Found.of(run, claims), proof.alike),
+            *said_by(said, proof.alike),
+            *said_by(said, proof.alike_in_pixels),
+            *pieces.findings,
             Finding(
                 f"Of the straight segments of pixel space between the same samples {(counted > 0).sum()} "
                 f"change class ({how})."
@@ -91,9 +100,10 @@ def study(
             "pixel_classes": _classes_of_frames(classifier, ways.pixel_features),
             "feature_classes": ways.feature_classes,
             "residual": ways.residual,
+            **pieces.arrays(len(like)),
         },
         claims,
-        {"alike": len(like), "looks": LOOKS, "steps": steps, "seed": run.seed},
+        {"alike": len(like), "looks": LOOKS, "steps": steps, "seed": run.seed, "proved": len(like[:proved])},
         _pictures(ways.pixel_frames, ways.feature_frames, classifier.pixels.bounds),
     )
 

@@ -14,6 +14,14 @@ import numpy as np
 from scipy.sparse import csr_array
 from truths import EYE, INF, NONE, SQUARE, a, above, below, i, s
 
+TURNS = 4 * np.pi * np.arange(5) / 5
+PENTAGRAM = np.stack([np.cos(TURNS), np.sin(TURNS)], axis=1)
+TIED = {  # 2⁻⁶¹ apart where they are 1/2 and more
+    "numbers": a(1, 0, 1, 2**-60, 0.5, 0.5, 0),
+    "bias": a(0, 0),
+    "start_features": a([0.5, 0.5], [0, 0.75]),
+    "end_features": a([1.5, 1.5], [0, 0.75]),
+}
 PARTS = i((1, 1), (-1, -1), (-1, -1), (-1, -1), (-1, -1))
 YES, NO = np.array([True]), np.array([False])
 
@@ -952,4 +960,44 @@ LIES = [
         weight=np.eye(2, 3),
         features=np.eye(2, 3),
     ),
+    lie("pixel-segment", "features of an end are not within", start_off=a(0, 1e-12)),
+    lie("pixel-segment", "features of an end are not within", at=1, end_features=a([0.5, 0.25], [0, 0.5])),
+    lie("pixel-segment", "features of an end are not within", numbers=a(1, 0, 0, 1, -0.25, -0.25, 0)),
+    lie("pixel-segment", "the pieces are not as many", pieces=i(1, 1)),
+    lie("pixel-segment", "the pieces are not as many", pieces=i(3, 1)),
+    lie("pixel-segment", "the pieces are not as many", at=1, pieces=i(2, 2)),
+    lie("pixel-segment", "the classes are not those stated", cells=i(1, 1, 1)),
+    lie("pixel-segment", "the classes are not those stated", first=i(0, 1, 3)),
+    lie("pixel-segment", "the classes are not those stated", bias=a(-1, 0)),
+    lie("pixel-segment", "a change of class is elsewhere", enter=a(0, 0.875 + 1e-11, 0)),
+    lie("pixel-segment", "a change of class is elsewhere", enter=a(1e-11, 0.875, 0)),
+    lie("pixel-segment", "a change of class is elsewhere", error=a(0, 0)),
+    lie("pixel-segment", "the classes do not belong to the segments", first=i(0, 2)),
+    lie("pixel-segment", "the classes do not belong to the segments", first=i(1, 2, 3)),
+    lie("pixel-segment", "the classes do not belong to the segments", cells=i(1, 0), enter=a(0, 0.875)),
+    lie("pixel-segment", "the claim tells no network: there is no value", table=np.full((1, 18), 1)),
+    lie(
+        "pixel-segment",
+        "a corner lies on a line",
+        at=1,
+        end=a([1, 0.5], [0.5, 1]),
+        pieces=i(2, 1),
+    ),
+    lie("pixel-segment", "a corner lies on a line", at=0, **TIED),
+    lie("pixel-polygon", "features of an image are not within", off=a(1e-12, 0, 1e-12)),
+    lie("pixel-polygon", "features of an image are not within", features=a([0, 0], [0.5, 0], [0, 0.5])),
+    lie("pixel-polygon", "the regions are not as many", regions=3),
+    lie("pixel-polygon", "the regions are not as many", regions=5),
+    lie("pixel-polygon", "the regions are not as many", corners=a([0, 0], [0.7, 0], [0, 0.7])),
+    lie("pixel-polygon", "the classes are not those stated", classes=i(0), share=a(1)),
+    lie("pixel-polygon", "the classes are not those stated", bias=a(-1, 1)),
+    lie("pixel-polygon", "a share is another", share=a(0.1328125 + 1e-11, 0.8671875)),
+    lie("pixel-polygon", "a share is another", error=0.0),
+    lie("pixel-polygon", "a plane goes through three images", images=EYE, features=EYE, off=a(1, 1)),
+    lie("pixel-polygon", "the corners do not turn left", corners=a([0, 0], [0, 1], [1, 0])),
+    lie("pixel-polygon", "the corners do not turn left", corners=a([0, 0], [1, 0], [0.25, 0.25], [0, 1])),
+    lie("pixel-polygon", "the corners do not turn left", corners=a([0, 0], [1, 0])),
+    lie("pixel-polygon", "the corners do not turn left", corners=PENTAGRAM),
+    lie("pixel-polygon", "a corner lies on a line", corners=a([0, 0], [0.5, 0], [0, 1])),
+    lie("pixel-polygon", "the claim tells no network: there is no value", table=np.full((1, 18), 1)),
 ]

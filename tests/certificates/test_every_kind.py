@@ -79,13 +79,18 @@ def about_hulls(z):
     return [r.certificate for r in results]
 
 
-def balls_of_pixels():
-    """Around images of four pixel values, as a solver finds them."""
+def pieces_of_pixels():
+    """Around and between images of four pixel values, as solvers find them."""
     torch.manual_seed(2)
     layers = [nn.Flatten(), nn.Linear(4, 5), nn.LeakyReLU(0.1), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 3)]
     classifier = fg.load_classifier(nn.Sequential(*layers), pixels=fg.PixelSpec((1, 2, 2)))
     images = np.random.default_rng(6).random((3, 1, 2, 2), dtype=np.float32)
-    return fg.prove_pixel_balls(classifier, images, parts=8).certificate
+    window = (-0.1, -0.1, 0.4, 0.4)
+    return [
+        fg.prove_pixel_balls(classifier, images, parts=8).certificate,
+        fg.prove_pixel_crossings(classifier, images[:2], images[1:]).certificate,
+        fg.prove_pixel_regions(classifier, *images, window=window).certificate,
+    ]
 
 
 def about_pixels(z):
@@ -100,7 +105,7 @@ def about_pixels(z):
     return [
         MovedImage(start, images, 0.0, 1.0, rounded_up(moved, 6)),
         ReachedFeatures(z[:4], near, rounded_up(residual, 3)),
-        balls_of_pixels(),
+        *pieces_of_pixels(),
     ]
 
 

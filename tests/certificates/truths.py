@@ -19,6 +19,7 @@ from featgeom.certificates.hulls import HullDistance, HullMembership, HullVertic
 from featgeom.certificates.machines import Inseparable, Machine
 from featgeom.certificates.norms import NearestInNorm, TieInNorm
 from featgeom.certificates.pixel_balls import PixelBall
+from featgeom.certificates.pixel_pieces import PixelPolygon, PixelSegment
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.certificates.sections import EmptySection, HullSection
 from featgeom.certificates.separations import HullOverlap, HullSeparation
@@ -82,6 +83,48 @@ def ball(norm: str, images: list, own: list, radius: list, cuts: list | None = N
         a(*[1e-12] * len(x)),
         first,
         i(*cut),
+    )
+
+
+def bent() -> dict:
+    """Two values, moved by 1/2 and 1/4, bent, and the logits: as a table of layers."""
+    table = np.full((2, WIDTH), -1)
+    table[0] = [0, 0, -1, 0, 4, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1]
+    table[1, :4] = [4, 1, -1, 6]
+    numbers = a(1, 0, 0, 1, -0.5, -0.25, 0)
+    return {"weight": EYE, "bias": a(0, 0.125), "table": table, "numbers": numbers, "index": i()}
+
+
+def segments() -> Claim:
+    """One that bends where x is 1/2 and changes its class where it is 7/8; one that does neither."""
+    return PixelSegment(
+        **bent(),
+        start=a([0, 0.5], [0, 1]),
+        end=a([1, 0.5], [0.25, 1]),
+        start_features=a([0, 0.25], [0, 0.75]),
+        end_features=a([0.5, 0.25], [0, 0.75]),
+        pieces=i(2, 1),
+        first=i(0, 2, 3),
+        cells=i(1, 0, 1),
+        enter=a(0, 0.875, 0),
+        error=a(1e-12, 0),
+        start_off=a(1e-12, 1e-12),
+        end_off=a(1e-12, 1e-12),
+    )
+
+
+def triangle() -> Claim:
+    """The triangle of (0, 0), (1, 0) and (0, 1), which both bends cut."""
+    return PixelPolygon(
+        **bent(),
+        images=a([0, 0], [1, 0], [0, 1]),
+        features=a([0, 0], [0.5, 0], [0, 0.75]),
+        corners=a([0, 0], [1, 0], [0, 1]),
+        regions=4,
+        classes=i(0, 1),
+        share=a(0.1328125, 0.8671875),
+        error=1e-12,
+        off=a(1e-12, 1e-12, 1e-12),
     )
 
 
@@ -845,5 +888,7 @@ TRUTHS: dict[str, Callable[[], Claim]] = {
     "pixel-ball, cut": lambda: ball(
         "inf", [[1, 0.25], [1, 0.25]], [0, 0], [0.374, 0.1], [[(1, 1), (-1, -1), (-1, -1)], [(-1, -1)]]
     ),
+    "pixel-segment": segments,
+    "pixel-polygon": triangle,
     "reached-features": lambda: ReachedFeatures(a([3, 4], [0, 0]), a([3, 4.5], [0, 0.25]), a(0.1, 0.25)),
 }

@@ -106,7 +106,7 @@ class Array(np.ndarray):
         1.0,
         "text",
         np.ma.zeros(3),
-        np.matrix([[1.0]]),
+        np.array([[1.0]]).view(np.matrix),
         np.zeros(3).view(Array),
         csr_array((3, 1)),
     ],

@@ -19,8 +19,8 @@ from featgeom.catalog import STUDIES
 from featgeom.errors import BadArgument, BadData
 from featgeom.figures.style import svg
 from featgeom.papers.observations import NEEDED, OBSERVATIONS
-from featgeom.proofs.pixels import FLIPS
-from featgeom.proofs.proof import Found
+from featgeom.proofs.pixels import FLIPS, MORPH
+from featgeom.proofs.proof import Found, Unproved
 from featgeom.runs.run import Run
 from featgeom.runs.subjects import rows_of
 from featgeom.spaces.comparison import haar
@@ -134,6 +134,54 @@ def test_balls_about_other_samples_classes_or_networks_do_not_count(tmp_path: Pa
         found = Found.of(run, record.claims | {"pixel-balls": changed}).beside(record.arrays)
         FLIPS.claims(found)
         assert bool(found.faults) == bool(name), name
+
+
+def test_pieces_of_segments_and_windows_are_proved(tmp_path: Path) -> None:
+    run = small_run(tmp_path, "ReLU", seed=3)
+    opened = OpenedRun(run.folder)
+    record = opened.study("morph", alike=6, morphs=1, steps=2, proved=4)
+    claim: Any = record.claims["pixel-alike"]
+    assert record.arrays["pixel_pieces"].tolist() == [*claim.pieces.tolist(), 0, 0]
+    assert (np.diff(claim.first) - 1 == record.arrays["pixel_changes"][:4]).all()
+    (said,) = [finding for finding in record.findings if "it is proved that" in finding.text]
+    assert (said.standing, said.by) == ("proved", ("pixel-alike",))
+    planes = opened.study("planes", planes=2, proved=2)
+    assert {"window-0", "window-1"} <= set(planes.claims)
+    (said,) = [finding for finding in planes.findings if "is proved to fall into" in finding.text]
+    assert (said.standing, said.by) == ("proved", ("window-0", "window-1"))
+    checked = opened.verify()
+    assert checked.holds, checked.to_text()
+    (tmp_path / "elu").mkdir()
+    elu = OpenedRun(small_run(tmp_path / "elu", "ELU").folder)
+    refused = (
+        elu.study("morph", alike=2, morphs=1, steps=2, proved=1),
+        elu.study("planes", planes=1, proved=1),
+    )
+    for other, what in zip(refused, ("segment", "region"), strict=True):
+        assert any(f"No {what} of pixel space is proved" in finding.text for finding in other.findings)
+    assert elu.verify().holds
+
+
+def test_pieces_of_other_samples_or_networks_do_not_count(tmp_path: Path) -> None:
+    run = small_run(tmp_path, "ReLU", seed=3)
+    opened = OpenedRun(run.folder)
+    record = opened.study("morph", alike=4, morphs=1, steps=2, proved=2)
+    claim: Any = record.claims["pixel-alike"]
+    alike = record.arrays["alike"][:2]
+    about = {name: f"record/proved_{name}" for name in ("start", "end")}
+    own = {f"{n}_features": rows_of("test/features", alike[:, k]) for k, n in enumerate(about)}
+    worse = {
+        "start": claim.named(**about | own | {"start": "record/proved_end"}),
+        "start_features": claim.named(**about | own | {"start_features": own["end_features"]}),
+        "end_off": replace(claim, end_off=claim.end_off + 1e3),
+    }
+    for name, changed in ({"": claim} | worse).items():
+        found = Found.of(run, record.claims | {"pixel-alike": changed}).beside(record.arrays)
+        MORPH.claims(found)
+        assert bool(found.faults) == bool(name), name
+    more = record.arrays | {"pixel_pieces": np.append(record.arrays["pixel_pieces"], 3)}
+    with pytest.raises(Unproved, match="more pairs than there are"):
+        MORPH.claims(Found.of(run, record.claims).beside(more))
 
 
 def test_a_network_that_never_flips_has_a_record(tmp_path: Path) -> None:

@@ -1,0 +1,313 @@
+"""Pieces of segments and polygons are those of the network in fractions, each one once."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from exact_networks import Table, values_of
+from scipy.sparse import csr_array
+
+from featgeom.exact.doubled import Doubled, product, sliced
+from featgeom.exact.layers import KINDS, Affine, read_layers
+from featgeom.exact.pieces import Walk
+from featgeom.exact.polytopes import Entries, Lines, Unclear, domain, led
+from featgeom.exact.sameness import names
+from featgeom.exact.single import Known, Single
+
+ENDS = np.array([[0.0], [1.0]])
+RING = np.array([[0.125, 0.0625], [1.0, 0.125], [0.75, 0.875], [-0.25, 0.5]])
+WHOLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # all mixtures of three images
+
+
+def dense(rng):
+    """Three affine layers with kinks between, of which one is leaky."""
+    table = Table(4)
+    a = table.kink(table.affine(0, rng.normal(size=(6, 4)), rng.normal(size=6)))
+    b = table.kink(table.affine(a, rng.normal(size=(5, 6)), rng.normal(size=5)), 0.25)
+    table.affine(b, rng.normal(size=(3, 5)), rng.normal(size=3))
+    return table
+
+
+def windows(rng):
+    """A convolution, a kink, windows that overlap, a shortcut, channels scaled, the classes."""
+    table = Table(9)
+    scaled = table.scale(0, 1, rng.normal(size=1), rng.uniform(0.5, 2, 1), rng.normal(size=1), None)
+    first = table.kink(table.conv(scaled, rng.normal(size=(2, 1, 2, 2)), rng.normal(size=2), 3, 3))
+    largest = table.windows("max", first, [[0, 1, 2, 4, 5], [1, 2, 3, 5, 6], [2, 3, -1, 6, 7]])
+    whole = table.sum(largest, table.affine(first, rng.normal(size=(5, 8)), rng.normal(size=5)))
+    table.affine(table.kink(whole), rng.normal(size=(3, 5)), rng.normal(size=3))
+    return table
+
+
+def twice(rng):
+    """The same windows of a picture whose background is one value, and whose rest comes twice."""
+    table = Table(9)
+    first = table.conv(0, rng.normal(size=(2, 1, 2, 2)), rng.normal(size=2), 3, 3)
+    largest = table.windows("max", table.kink(first), [[0, 2, 4], [1, 3, 5], [2, 0, 6]])
+    table.affine(largest, rng.normal(size=(3, 3)), rng.normal(size=3))
+    return table
+
+
+MADE = [dense, windows, twice]
+
+
+def chosen(make, rng, count):
+    """Images of a network, in the last case with what comes twice."""
+    images = np.round(rng.normal(size=(count, {dense: 4}.get(make, 9))) * 512) / 256
+    if make is twice:
+        images[0, :2] = images[0, 2]
+        images[:, 3:6] = images[:, 6:] = images[:, :3]
+    return images
+
+
+def pattern(arrays, image):
+    """On which side each unit is and which entry leads each window, in fractions, and the class."""
+    table, _, index = arrays
+    values, found = values_of(arrays, image), []
+    for kind, one, _, *rest in table.tolist():
+        x = values[one]
+        if KINDS[kind] == "kink":
+            found += [v > 0 for v in x]
+        elif KINDS[kind] == "max":
+            place, terms, size = rest[:3]
+            at = index[place : place + terms * size].reshape(terms, size).T.tolist()
+            found += [{v: x[v] for v in window if v >= 0} for window in at]
+            found[-size:] = [tuple(v for v in w if w[v] == max(w.values())) for w in found[-size:]]
+    return tuple(found), int(np.argmax(values[-1]))
+
+
+def mixed(images, t):
+    """The image at parameters t, in fractions."""
+    columns = [[Fraction(v) for v in column] for column in images.T.tolist()]
+    weights = [1 - sum(t), *t]
+    return [sum(w * v for w, v in zip(weights, column, strict=True)) for column in columns]
+
+
+def inner(walk, part):
+    """Points that lie in a part for sure, one near each corner, in fractions."""
+    corners = [[Fraction(float(v)) for v in corner] for corner in part.at]
+    middle = [sum(c) / len(corners) for c in zip(*corners, strict=True)]
+    near = Fraction(1, 1 << 8)
+    shrunk = [[c + near * (m - c) for c, m in zip(corner, middle, strict=True)] for corner in corners]
+    scale, base = Fraction(walk.scale), [Fraction(float(v)) for v in walk.base]
+    return [[b + scale * c for b, c in zip(base, corner, strict=True)] for corner in shrunk]
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("corners", [ENDS, ENDS * 0.5 + 0.25, WHOLE, RING, RING[:3] * 0.25 + 0.375])
+@pytest.mark.parametrize("make", MADE)
+def test_a_part_has_one_pattern_and_no_other_part_has_it(make, corners, arithmetic):
+    rng, count = np.random.default_rng(3), 0
+    for _ in range(6):
+        arrays, images = make(rng).arrays, chosen(make, rng, corners.shape[1] + 1)
+        walk = Walk(read_layers(*arrays, images.shape[1]), images, corners, arithmetic())
+        pieces, seen = list(walk.pieces()), []
+        for piece in pieces:
+            here = {pattern(arrays, mixed(images, t)) for t in inner(walk, piece.part)}
+            assert len(here) == 1
+            (bends, own) = next(iter(here))
+            assert own == piece.own
+            seen.append((bends, own))
+        assert len(set(seen)) == len(seen)
+        assert sum(piece.whole for piece in pieces) == len({bends for bends, _ in seen})
+        area, doubt = walk.part.area()
+        each = [piece.part.area() for piece in pieces]
+        assert abs(sum(a for a, _ in each) - area) <= doubt + sum(d for _, d in each)
+        assert all(a > -d for a, d in each)
+        count += len(pieces)
+    assert count > 8
+
+
+def test_corners_are_known_as_well_as_is_said():
+    rng = np.random.default_rng(5)
+    arrays, images = dense(rng).arrays, rng.random((3, 4))
+    walk = Walk(read_layers(*arrays, 4), images, RING)
+    bounds = {tuple(corner) for corner in walk.part.at.tolist()}
+    for piece in walk.pieces():
+        for corner, off in zip(piece.part.at, piece.part.off, strict=True):
+            assert (off < 1e-9).all()
+            if tuple(corner.tolist()) in bounds:
+                continue
+            t = [
+                Fraction(float(b)) + Fraction(walk.scale) * Fraction(float(v))
+                for b, v in zip(walk.base, corner)
+            ]
+            wide = [Fraction(walk.scale * float(o) * 1.5) for o in off]
+            around = [[t[0] + i * wide[0], t[1] + j * wide[1]] for i in (-1, 1) for j in (-1, 1)]
+            assert len({pattern(arrays, mixed(images, at)) for at in around}) > 1  # something bends there
+
+
+def test_nearly_the_same_is_not_told_apart():
+    table = Table(2)
+    table.kink(table.affine(0, [[1, 0], [1, 2.0**-60]], [-0.5, -0.5]))
+    images = np.array([[0.0, 1.0], [1.0, 1.0]])
+    with pytest.raises(Unclear, match="corner"):
+        list(Walk(read_layers(*table.arrays, 2), images, ENDS).pieces())
+
+
+def test_units_that_are_the_same_bend_once():
+    table = Table(3)
+    bent = table.kink(table.affine(0, np.eye(3), [-0.5, -0.5, -0.25]))
+    table.affine(bent, [[1, 2, 3], [4, 5, 7]], [1.1, 0])
+    images = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    walk = Walk(read_layers(*table.arrays, 3), images, ENDS)
+    assert sum(piece.whole for piece in walk.pieces()) == 3
+
+
+def fractions(known, i, j, k):
+    """What a number is, and how far it may be off."""
+    rest = 0.0 if known.rest is None else float(known.rest[i, j, k])
+    return Fraction(float(known.rows[i, j, k])) + Fraction(rest), Fraction(float(known.error[i, j, k]))
+
+
+def spread(rng, *shape):
+    """Numbers of many sizes, some of them 0."""
+    return rng.normal(size=shape) * 10.0 ** rng.integers(-6, 6, shape) * (rng.random(shape) > 0.2)
+
+
+def random_layer(rng, kind):
+    table = Table(6)
+    if kind == "affine":
+        table.affine(0, spread(rng, 5, 6), spread(rng, 5))
+    elif kind == "scale":
+        table.scale(0, 3, spread(rng, 3), rng.uniform(0.3, 3, 3), rng.normal(size=3), spread(rng, 3))
+    else:
+        table.conv(0, spread(rng, 2, 1, 1, 2).astype(np.float32), None, 1, 6)
+    return read_layers(*table.arrays, 6)[0], table.arrays
+
+
+@pytest.mark.parametrize("kind", ["affine", "scale", "conv"])
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+def test_errors_of_an_affine_layer_hold_in_fractions(arithmetic, kind):
+    rng, how = np.random.default_rng(7), arithmetic()
+    for _ in range(8):
+        layer, arrays = random_layer(rng, kind)
+        rows, error = spread(rng, 6, 2, 2), np.abs(spread(rng, 6, 2, 2)) * 1e-12 * rng.integers(0, 2)
+        rest = rows * rng.uniform(-1, 1, rows.shape) * 2.0**-54 if how.__class__ is Doubled else None
+        given = Known(rows, error, rest)
+        made = how.affine(layer, given)
+        for j in range(2):
+            for sign in (0, 1, -1):
+                x = [
+                    [v + sign * e for v, e in (fractions(given, m, j, k) for m in range(6))] for k in range(2)
+                ]
+                true = [values_of(arrays, x[0])[1]]
+                moved = values_of(arrays, [a + b for a, b in zip(*x, strict=True)])[1]
+                true.append([b - a for a, b in zip(true[0], moved, strict=True)])
+                for i in range(layer.size):
+                    for k in range(2):
+                        value, off = fractions(made, i, j, k)
+                        assert abs(value - true[k][i]) <= off
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+def test_errors_of_pixels_sums_and_kinks_hold_in_fractions(arithmetic):
+    rng, how = np.random.default_rng(8), arithmetic()
+    for _ in range(20):
+        images, base, scale = spread(rng, 3, 4), spread(rng, 2), 2.0 ** rng.integers(-9, 3)
+        known = how.pixels(images, base, float(scale))
+        for i in range(4):
+            first, *others = (Fraction(float(v)) for v in images[:, i])
+            steps = [v - first for v in others]
+            true = [first + sum(Fraction(float(t)) * step for t, step in zip(base, steps, strict=True))]
+            true += [Fraction(float(scale)) * step for step in steps]
+            for k in range(3):
+                value, off = fractions(known, i, 0, k)
+                assert abs(value - true[k]) <= off
+        other, share = how.pixels(spread(rng, 3, 4), base, 1.0), float(rng.random())
+        total = how.total(known, other)
+        above = rng.integers(0, 2, (4, 1))
+        bent = how.sloped(known, above, share)
+        for i in range(4):
+            for k in range(3):
+                (a, x), (b, y) = fractions(known, i, 0, k), fractions(other, i, 0, k)
+                value, off = fractions(total, i, 0, k)
+                assert abs(value - a - b) + x + y <= off
+                value, off = fractions(bent, i, 0, k)
+                slope = 1 if above[i, 0] else Fraction(share)
+                assert abs(value - slope * a) + slope * x <= off
+
+
+def test_twice_the_digits_are_left_of_a_long_product():
+    rng = np.random.default_rng(9)
+    weight = rng.normal(size=(4, 700)).astype(np.float32).astype(float)
+    x = rng.normal(size=(700, 2))
+    made, rest, error = product(sliced(csr_array(weight), np.zeros(weight.size)), x, np.zeros_like(x))
+    assert (error < 1e-22).all()
+    for i in range(4):
+        for j in range(2):
+            terms = zip(weight[i].tolist(), x[:, j].tolist(), strict=True)
+            true = sum(Fraction(a) * Fraction(b) for a, b in terms)
+            found = Fraction(float(made[i, j])) + Fraction(float(rest[i, j]))
+            assert abs(found - true) <= Fraction(float(error[i, j]))
+
+
+def test_deep_networks_are_told_with_twice_the_digits_alone():
+    rng, table = np.random.default_rng(1), Table(8)
+    value = 0
+    for _ in range(30):
+        turn = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+        value = table.kink(table.affine(value, turn, rng.normal(size=8) * 0.3), 0.9)
+    table.affine(value, rng.normal(size=(3, 8)))
+    layers, images = read_layers(*table.arrays, 8), rng.normal(size=(2, 8)) * 3
+    with pytest.raises(Unclear):
+        list(Walk(layers, images, ENDS).pieces())
+    walk, seen = Walk(layers, images, ENDS, Doubled()), []
+    for piece in walk.pieces():
+        here = {pattern(table.arrays, mixed(images, t)) for t in inner(walk, piece.part)}
+        assert {own for _, own in here} == {piece.own}
+        assert len(here) == 1
+        seen += here
+    assert len(set(seen)) == len(seen) > 10
+
+
+def test_what_has_one_name_is_the_same():
+    rng = np.random.default_rng(2)
+    arrays, images = twice(rng).arrays, chosen(twice, rng, 2)
+    layers = read_layers(*arrays, 9)
+    for taken in ([0], [1], [0, 1]):
+        called = names(layers, images[taken])
+        for t in (Fraction(0), Fraction(1, 3), Fraction(-2)):
+            weights = [t] if len(taken) == 2 else []
+            values = values_of(arrays, mixed(images[taken], weights))
+            for own, x in zip(called, values, strict=True):
+                for name in set(own.tolist()):
+                    same = {x[i] for i in np.flatnonzero(own == name)}
+                    assert len(same) == 1
+                    assert name != 0 or same == {0}
+    assert len(set(names(layers, images)[1].tolist())) < 8
+
+
+def test_channels_of_a_norm_are_not_the_same_for_one_rounded_factor():
+    matrix = csr_array(np.eye(4))
+    images, nothing = np.ones((2, 4)), np.zeros(4)
+    exact = Affine(0, matrix, nothing, nothing)
+    assert set(names([exact], images)[1].tolist()) == {1}
+    assert names([Affine(0, matrix, nothing, nothing, 1e-15, 2)], images)[1].tolist() == [1, 1, 2, 2]
+
+
+def test_a_line_through_a_corner_that_is_told_cuts_there():
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.75], [0.0, 0.75]])
+    square = domain(corners, np.zeros(2), 1.0, [(3, 0, -1), (), (), (3, 1, -1)])
+    lines = Lines(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), np.zeros((2, 3)))
+    entries = Entries(3, np.array([0, 1]), lambda mask: np.array([0, 1]))
+    parts = list(led(square, lines, entries))
+    assert [own for _, own in parts] == [0, 1]
+    assert [part.area()[0] for part, _ in parts] == [0.46875, 0.28125]
+    elsewhere = Entries(2, np.array([0, 1]), lambda mask: np.array([0, 1]))
+    with pytest.raises(Unclear):
+        list(led(square, lines, elsewhere))
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [[0, 0], [0, 1], [1, 0]],
+        [[0, 0], [1, 0], [0.1, 0.1], [0, 1]],
+        [[0, 0], [1, 1], [2, 2]],
+        [[0, 0], [1, 0]],
+    ],
+)
+def test_rings_that_are_not_convex_are_none(corners):
+    with pytest.raises(Unclear, match="turn left"):
+        domain(np.array(corners, dtype=float), np.zeros(2), 1.0, [()] * len(corners))
