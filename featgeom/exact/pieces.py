@@ -11,7 +11,7 @@ Source: Sotoudeh and Thakur, arXiv 1908.06223 (restrictions to segments and plan
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 
@@ -20,6 +20,7 @@ import numpy as np
 from featgeom.arrays import Float64, Ints
 from featgeom.exact.layers import Affine, Kink, Largest, Layer, Sum
 from featgeom.exact.polytopes import Entries, Lines, Name, Part, divided, domain, led
+from featgeom.exact.rounding import U
 from featgeom.exact.sameness import names
 from featgeom.exact.single import Known, Single
 
@@ -83,6 +84,7 @@ class Walk:
         self.scale = 2.0 ** int(np.ceil(np.log2(np.abs(corners - corners[0]).max())))
         self._images = images
         self._names: dict[int, list[Ints]] = {}
+        self._weights = _weights(self.base, self.scale) if len(images) == 3 else ()
         self.part = domain(corners, self.base, self.scale, _taking_part(corners))
         self._last = {v: i for i, layer in enumerate(layers) for v in _taken(layer)}
 
@@ -186,7 +188,8 @@ class Walk:
                 continue
             window = int(open_[done])
             at = index[layer.real[:, window], window]
-            for half, best in led(part, lines[at], self._entries(value, layer.source, piece, at)):
+            entries = replace(self._entries(value, layer.source, piece, at), weights=self._weights)
+            for half, best in led(part, lines[at], entries):
                 chosen = leads.copy()
                 chosen[window] = at[best]
                 waiting.append((half, chosen, done + 1))
@@ -199,6 +202,15 @@ class Walk:
         pieces = np.arange(len(how))
         names = value.names[each, np.minimum(pieces, value.names.shape[1] - 1)]
         return Value(value.known[each, pieces], names, value.origin)
+
+
+def _weights(base: Float64, scale: float) -> tuple[tuple[int, Lines], ...]:
+    """The weight of each of three images in parameters (t − base) / scale, with the bits of the other two."""
+    u, v = base.tolist()
+    rows = np.array([[1 - u - v, -scale, -scale], [u, scale, 0.0], [v, 0.0, scale]])
+    error = np.zeros_like(rows)
+    error[0, 0] = 4 * U * (1 + abs(u) + abs(v))
+    return tuple((7 ^ 1 << i, Lines(rows[[i]], error[[i]])) for i in range(3))
 
 
 def _taking_part(corners: Float64) -> list[Name]:

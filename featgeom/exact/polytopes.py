@@ -65,24 +65,38 @@ class Lines:
 class Entries:
     """Entries of a ``value`` of the network, by name (n,): where two have one name they are the same.
 
-    ``under`` gives their names where only the images of some bits take part.
+    ``under`` gives their names where only the images of some bits take part; ``weights`` are those of single
+    images, each with the bits of all others.
     """
 
     value: int
     names: Ints
     under: Callable[[int], Ints]
+    weights: tuple[tuple[int, Lines], ...] = ()
+
+    def line(self, p: int, q: int, part: Part) -> Name:
+        """What the line is called on which two entries are equal, which runs through a part.
+
+        Where an image has no weight, on a line through the part, and they are equal without it, it is this.
+        """
+        for mask, weight in self.weights:
+            names = self.under(mask)
+            if names[p] == names[q]:
+                values, error = weight.at(part.at, part.off)
+                if (values > error).any() and (values < -error).any():
+                    return (mask,)
+        return self.value, int(self.names[p]), int(self.names[q])
 
     def equal(self, p: int, q: int | None, told: Sequence[Name]) -> bool:
         """Whether entries p and q are the same where all holds that is told of edges; without q, p is 0."""
-        pair = {int(self.names[p]), -1 if q is None else int(self.names[q])}
-        pairs = [set(name[1:]) for name in told if len(name) == 3 and name[0] == self.value]
-        if pair in pairs or (len(pairs) == 2 and pairs[0] ^ pairs[1] == pair):
-            return True
-        masks = [name[0] for name in told if len(name) == 1]
-        if not masks or q is None:
-            return False
-        names = self.under(reduce(and_, masks))
-        return bool(names[p] == names[q])
+        same = [set(name[1:]) for name in told if len(name) == 3 and name[0] == self.value]
+        if masks := [name[0] for name in told if len(name) == 1]:
+            called = self.under(reduce(and_, masks))
+            same += [set(self.names[called == name].tolist()) for name in np.unique(called)]
+        found, asked = {int(self.names[p])}, -1 if q is None else int(self.names[q])
+        while grown := [group for group in same if group & found and not group <= found]:
+            found = found.union(*grown)
+        return asked in found
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +240,7 @@ def _ahead(part: Part, lead: Lines, entries: Entries, own: int, rival: int) -> P
         raise Unclear("two entries are equal on a whole part, as far as can be told")
     if (signs >= 0).all():
         return part
-    name = entries.value, int(entries.names[own]), int(entries.names[rival])
-    return part.cut(lead, signs, name)[0] if (signs > 0).any() else None
+    return part.cut(lead, signs, entries.line(own, rival, part))[0] if (signs > 0).any() else None
 
 
 def domain(corners: Float64, base: Float64, scale: float, names: Sequence[Name]) -> Part:

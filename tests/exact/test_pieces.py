@@ -118,6 +118,37 @@ def test_a_part_has_one_pattern_and_no_other_part_has_it(make, corners, arithmet
     assert count > 8
 
 
+def test_entries_that_are_equal_without_an_image_share_its_line():
+    rng, count = np.random.default_rng(11), 0
+    for _ in range(6):
+        table, images = Table(9), np.round(rng.normal(size=(3, 9)) * 512) / 256
+        first = table.conv(0, rng.normal(size=(2, 1, 2, 2)), rng.normal(size=2), 3, 3)
+        largest = table.windows("max", first, [[0, 1, 4], [2, 3, 7]])
+        table.affine(table.kink(largest), rng.normal(size=(3, 3)), rng.normal(size=3))
+        arrays = table.arrays
+        images[:2, 3:6] = images[:2, 6:] = images[:2, :3]  # so that windows tie where the third has no weight
+        ring = np.array([[0.25, -0.25], [0.75, -0.25], [0.75, 0.25], [0.25, 0.25]])
+        walk, seen = Walk(read_layers(*arrays, 9), images, ring), []
+        for piece in walk.pieces():
+            here = {pattern(arrays, mixed(images, t)) for t in inner(walk, piece.part)}
+            assert len(here) == 1
+            seen += here
+        assert len(set(seen)) == len(seen)
+        count += len(seen)
+    assert count > 20
+
+
+def test_a_line_is_named_after_an_image_where_it_has_no_weight_there_alone():
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    square = domain(corners, np.zeros(2), 1.0, [()] * 4)
+    through, beside = (Lines(np.array([[-at, 0.0, 1.0]]), np.zeros((1, 3))) for at in (0.5, 2.0))
+    for weight, name in ((through, (3,)), (beside, (7, 0, 1))):
+        entries = Entries(7, np.array([0, 1]), lambda mask: np.array([0, 0]), ((3, weight),))
+        assert entries.line(0, 1, square) == name
+    other = Entries(7, np.array([0, 1]), lambda mask: np.array([0, 1]), ((3, through),))
+    assert other.line(0, 1, square) == (7, 0, 1)
+
+
 def test_corners_are_known_as_well_as_is_said():
     rng = np.random.default_rng(5)
     arrays, images = dense(rng).arrays, rng.random((3, 4))
