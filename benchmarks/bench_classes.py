@@ -5,11 +5,12 @@
 
 Runs are those of `thousand.py`: 50 training and 5 test samples of each class, in 64 dimensions up to 100
 classes and in 512 at 1,000; with ``--dimension`` in so many at all sizes, so that samples alone grow with
-the classes. A pass is one float32 product of all features with the head's weights and one
-read of them. Each study is timed with its claims stored, in a process that has imported everything;
-``--verify`` adds the check of the whole run. Rows are processor time, which says more than the wall where
-others use the machine too; both are printed as they are found. The slope is that of the time between the last
-two sizes. ``--report`` adds the making of the report, whose size is printed.
+the classes. A pass is one float32 product of all features with the head's weights and one read of them. Each
+study is timed with its claims stored, in a process that has imported everything; ``--verify`` adds the check
+of the whole run. Rows are processor time, which says more than the wall where others use the machine too;
+both are printed as they are found, and the most memory resident meanwhile, with the interpreter, its
+libraries and what earlier studies left to it. The slope is that of the time between the last two sizes.
+``--report`` adds the making of the report, whose size is printed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from on_disk import figures
 from support import clocked
 from thousand import arrays_of_a_run
 
@@ -44,14 +46,20 @@ def one_pass(arrays: dict[str, np.ndarray]) -> float:
     return product + clocked(lambda: [part.max() for part in parts], 3)[2]
 
 
-def seconds_of(classes: int, asked: argparse.Namespace) -> tuple[float, dict[str, float]]:
-    """The pass, and the seconds of every study of one run."""
+def found_of(classes: int, asked: argparse.Namespace) -> tuple[float, dict[str, tuple[float, float]]]:
+    """The pass, and seconds and MiB of every study of one run."""
     arrays = arrays_of_a_run(classes, asked.dimension or dimension_of(classes), 50, 5)
-    found: dict[str, float] = {}
+    found: dict[str, tuple[float, float]] = {}
 
     def measured(name: str, work: Callable[[], Any]) -> Any:
-        result, wall, found[name] = clocked(work)
-        print(f"  {classes:5,d} classes: {name} {found[name]:.1f} s, {wall:.1f} s on the wall", flush=True)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory is from here on
+        result, wall, seconds = clocked(work)
+        held = figures("/proc/self/status", "VmHWM") / 1024
+        found[name] = seconds, held
+        print(
+            f"  {classes:5,d} classes: {name} {seconds:.1f} s, {wall:.1f} s on the wall, {held:,.0f} MiB",
+            flush=True,
+        )
         return result
 
     with tempfile.TemporaryDirectory() as folder:
@@ -78,16 +86,17 @@ def main() -> None:
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--dimension", type=int)
     asked = parser.parse_args()
-    seconds_of(10, asked)  # everything is imported and compiled
-    passes, times = zip(*(seconds_of(c, asked) for c in asked.classes), strict=True)
+    found_of(10, asked)  # everything is imported and compiled
+    passes, studies = zip(*(found_of(c, asked) for c in asked.classes), strict=True)
     print("study       " + "".join(f"{c:>10,d}" for c in asked.classes) + "   slope   passes")
-    for study in times[0]:
-        row = [found[study] for found in times]
+    for study in studies[0]:
+        row = [found[study][0] for found in studies]
         slope = (
             np.log(row[-1] / row[-2]) / np.log(asked.classes[-1] / asked.classes[-2]) if row[1:] else np.nan
         )
         shown = "".join(f"{value:>10.2f}" for value in row)
         print(f"{study:<12}{shown}{slope:>8.2f}{row[-1] / passes[-1]:>9,.0f}")
+        print("    MiB     " + "".join(f"{found[study][1]:>10,.0f}" for found in studies))
     print("pass        " + "".join(f"{value:>10.4f}" for value in passes))
 
 

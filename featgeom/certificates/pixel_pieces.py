@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from featgeom.arrays import Float64, Floats, Ints
-from featgeom.certificates.claim import PROVED, Claim, Verdict, refuted, undecided
+from featgeom.certificates.claim import Claim, Verdict, proved_if, refuted, undecided
 from featgeom.decimals import exactly, no_less
 from featgeom.exact.fields import floats, stored, whole
 from featgeom.exact.images import Ball
@@ -18,7 +18,8 @@ from featgeom.exact.layers import WIDTH, Layer, Misread, read_network
 from featgeom.exact.pieces import Piece, Walk
 from featgeom.exact.polytopes import Unclear
 from featgeom.exact.relaxing import Relaxation
-from featgeom.exact.tiles import ENDS, areas_of, classes_along, shares
+from featgeom.exact.single import Single
+from featgeom.exact.tiles import ENDS, areas_of, classes_along, shares, told
 
 NETWORK = ("table", "numbers", "index")
 
@@ -122,18 +123,23 @@ class PixelSegment(Claim):
                 return refuted("the features of an end are not within what is stated")
         ends = np.stack([self.start[i], self.end[i]]).astype(np.float64)
         try:
-            found = list(at_most(Walk(self.layers, ends, ENDS), int(self.pieces[i])))
+            along = told(lambda how: self._along(ends, int(self.pieces[i]), how))
         except Unclear as unclear:
             return undecided(str(unclear))
-        if sum(piece.whole for piece in found) != self.pieces[i]:
+        if along is None:
             return refuted("the pieces are not as many as stated")
-        cells, enter, error = classes_along(found)
+        cells, enter, error = along
         part = slice(int(self.first[i]), int(self.first[i + 1]))
         if not np.array_equal(cells, self.cells[part]):
             return refuted("the classes are not those stated")
         stated = self.enter[part]
         off = np.abs(enter - stated) * (1 + 2**-50) + error
-        return PROVED if (off <= self.error[i]).all() else refuted("a change of class is elsewhere")
+        return proved_if(bool((off <= self.error[i]).all()), "a change of class is elsewhere")
+
+    def _along(self, ends: Float64, count: int, how: Single) -> tuple[Ints, Float64, Float64] | None:
+        """The classes, where each begins, and how far that may be off, if there are so many pieces."""
+        found = list(at_most(Walk(self.layers, ends, ENDS, how), count))
+        return classes_along(found) if sum(piece.whole for piece in found) == count else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,18 +202,17 @@ class PixelPolygon(Claim):
             if far(self.layers, image, features, float(off)):
                 return refuted("the features of an image are not within what is stated")
         try:
-            walk = Walk(self.layers, self.images.astype(np.float64), self.corners)
-            regions, areas, error = areas_of(at_most(walk, self.regions), len(self.weight))
-            whole_, doubt = walk.part.area()
+            regions, areas, error, whole_ = told(self._walked)
+            share, off = shares(areas[self.classes], error[self.classes], *whole_)
         except Unclear as unclear:
             return undecided(str(unclear))
         if regions != self.regions:
             return refuted("the regions are not as many as stated")
         if not np.array_equal(np.flatnonzero(areas > 0), self.classes):
             return refuted("the classes are not those stated")
-        share, off = shares(areas[self.classes], error[self.classes], whole_, doubt)
-        return (
-            PROVED
-            if (np.abs(share - self.share) + off <= self.error).all()
-            else refuted("a share is another")
-        )
+        return proved_if(bool((np.abs(share - self.share) + off <= self.error).all()), "a share is another")
+
+    def _walked(self, how: Single) -> tuple[int, Float64, Float64, tuple[float, float]]:
+        """How many regions there are, or one too many, the area of each class, and that of all."""
+        walk = Walk(self.layers, self.images.astype(np.float64), self.corners, how)
+        return *areas_of(at_most(walk, self.regions), len(self.weight)), walk.part.area()

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from math import isqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 WIDTH = 18
 KINDS = ("conv", "gather", "scale", "normalise", "kink", "max", "sum")
 MOST = 1 << 26  # entries of all layers' matrices
+ROOT = 1200  # binary digits behind the point of a root
 
 
 class Misread(Exception):
@@ -45,7 +48,8 @@ class Misread(Exception):
 class Affine:
     """x ↦ A (x + shift) + bias; each entry of A (size, n) is known to a relative error of ``wobble``.
 
-    Where there is any, rows that share their true entries come ``each`` one after the other.
+    Where there is any, rows that share their true entries come ``each`` one after the other, and ``rest``
+    makes what is missing of each stored entry, to 2^-100 of it.
     """
 
     source: int
@@ -54,6 +58,7 @@ class Affine:
     bias: Float64
     wobble: float = 0.0
     each: int = 1
+    rest: Callable[[], Float64] | None = None
 
     @property
     def size(self) -> int:
@@ -228,7 +233,8 @@ class _Reader:
         self, source: int, mean: int, divisor: int, weight: int, bias: int, channels: int, *_: int
     ) -> Affine:
         each = self._each(source, channels)
-        return self._scaled(source, mean, self._numbers(divisor, channels, 1.0), weight, bias, each, 2 * U)
+        divisors = self._numbers(divisor, channels, 1.0)
+        return self._scaled(source, mean, divisors, weight, bias, each, 2 * U, lambda k: exact(divisors[k]))
 
     def _normalise(
         self,
@@ -245,7 +251,14 @@ class _Reader:
         sums = self._numbers(variance, channels, 1.0) + self._numbers(epsilon, 1, 0.0)
         if not (self._numbers(variance, channels, 1.0) >= 0).all() or not (sums > 0).all():
             raise Misread("it divides by the root of what is not positive")
-        return self._scaled(source, mean, np.sqrt(sums), weight, bias, each, 6 * U)
+        variances, added = self._numbers(variance, channels, 1.0), self._numbers(epsilon, 1, 0.0)[0]
+
+        def root(k: int) -> Fraction:
+            square = exact(variances[k]) + exact(added)
+            n, d = square.numerator, square.denominator
+            return Fraction(isqrt(n * d << 2 * ROOT), d << ROOT)
+
+        return self._scaled(source, mean, np.sqrt(sums), weight, bias, each, 6 * U, root)
 
     def _each(self, source: int, channels: int) -> int:
         if channels < 1 or self.sizes[source] % channels:
@@ -253,7 +266,15 @@ class _Reader:
         return self.sizes[source] // channels
 
     def _scaled(
-        self, source: int, mean: int, divisor: Float64, weight: int, bias: int, each: int, wobble: float
+        self,
+        source: int,
+        mean: int,
+        divisor: Float64,
+        weight: int,
+        bias: int,
+        each: int,
+        wobble: float,
+        true: Callable[[int], Fraction],
     ) -> Affine:
         channels, n = len(divisor), self.sizes[source]
         if not (divisor != 0).all():
@@ -267,7 +288,13 @@ class _Reader:
             np.repeat(v, each)
             for v in (-self._numbers(mean, channels, 0.0), self._numbers(bias, channels, 0.0))
         )
-        return Affine(source, matrix, shift, added, wobble, each)
+        weights = self._numbers(weight, channels, 1.0)
+
+        def rest() -> Float64:
+            left = [float(exact(weights[k]) / true(k) - exact(factor[k])) for k in range(channels)]
+            return np.repeat(left, each)
+
+        return Affine(source, matrix, shift, added, wobble, each, rest)
 
     def _kink(self, source: int, share: int, *_: int) -> Kink:
         value = float(self._numbers(share, 1, 0.0)[0])
@@ -280,6 +307,11 @@ class _Reader:
         if not (index >= 0).any(axis=0).all():
             raise Misread("a window is empty")
         return Largest(source, index)
+
+
+def exact(value: float) -> Fraction:
+    """A float as a fraction."""
+    return Fraction(float(value))
 
 
 def _matrix(

@@ -14,43 +14,38 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featgeom.arrays import Float64, Ints
 from featgeom.exact.layers import Affine, Kink, Largest, Layer, Sum
-from featgeom.exact.polytopes import WIDER, Entries, Lines, Name, Part, divided, domain, led
-from featgeom.exact.rounding import TINY, U, gamma
+from featgeom.exact.polytopes import Entries, Lines, Name, Part, divided, domain, led
 from featgeom.exact.sameness import names
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+from featgeom.exact.single import Known, Single
 
 ROOM = 1 << 23  # numbers of one value of all pieces that are held at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A value on some pieces: affine functions ``rows`` (size, pieces, 1 + k), each known to ± ``error``.
+    """A value on some pieces: ``known`` affine functions (size, pieces, 1 + k).
 
     ``names`` (size, pieces, or 1 for all) call two entries of a piece alike that are the same there; they are
     those of the value ``origin``, which kinks and windows take over.
     """
 
-    rows: Float64
-    error: Float64
+    known: Known
     names: Ints
     origin: int
 
     def on(self, parent: Ints) -> Value:
         """The same on parts of pieces."""
         names = self.names[:, parent] if self.names.shape[1] > 1 else self.names
-        return Value(self.rows[:, parent], self.error[:, parent], names, self.origin)
+        return Value(self.known[:, parent], names, self.origin)
 
     def lines(self, piece: int) -> Lines:
         """The functions on one piece."""
-        return Lines(self.rows[:, piece], self.error[:, piece])
+        return Lines(*self.known[:, piece].rounded)
 
     def called(self, piece: int) -> Ints:
         """The names on one piece."""
@@ -76,35 +71,25 @@ class Piece:
 class Walk:
     """The pieces of a network on the images Σ a[i], weighted: a[0] + Σ t_i (a[i] − a[0]), t in a polytope.
 
-    ``images`` (1 + k, m), k = 1 or 2; ``corners`` (v, k) are the ends of t or a ring of three or four that
-    turns left. Parts are told in (t − ``base``) / ``scale``.
+    ``images`` (1 + k, m), k = 1 or 2; ``corners`` (v, k) are the ends of t or a convex ring that turns left.
+    Parts are told in (t − ``base``) / ``scale``.
     """
 
-    def __init__(self, layers: Sequence[Layer], images: Float64, corners: Float64) -> None:
-        self.layers = layers
+    def __init__(
+        self, layers: Sequence[Layer], images: Float64, corners: Float64, arithmetic: Single | None = None
+    ) -> None:
+        self.layers, self.arithmetic = layers, arithmetic or Single()
         self.base = corners[0]
         self.scale = 2.0 ** int(np.ceil(np.log2(np.abs(corners - corners[0]).max())))
         self._images = images
         self._names: dict[int, list[Ints]] = {}
-        self._known: dict[Affine, tuple[csr_array, int, float]] = {}
         self.part = domain(corners, self.base, self.scale, _taking_part(corners))
-        self.first = self._pixels(images)
         self._last = {v: i for i, layer in enumerate(layers) for v in _taken(layer)}
 
     def pieces(self) -> Iterator[Piece]:
         """All of them. Raises Unclear."""
-        rows, error = self.first
-        yield from self._on(0, [self.part], {0: self._made(0, rows[:, None], error[:, None])})
-
-    def _pixels(self, images: Float64) -> tuple[Float64, Float64]:
-        """The pixels as affine functions (m, 1 + k)."""
-        step, base = images[1:] - images[0], self.base
-        moved = base[:, None] * step
-        size = np.abs(images[0]) + np.abs(moved).sum(axis=0)
-        rows = np.concatenate([(images[0] + moved.sum(axis=0))[None], step * self.scale])
-        error = np.concatenate([(8 * U * size)[None], 2 * U * np.abs(rows[1:])])
-        error = error + TINY * (error > 0)
-        return rows.T.copy(), _up(error.T)
+        known = self.arithmetic.pixels(self._images, self.base, self.scale)
+        yield from self._on(0, [self.part], {0: self._made(0, known)})
 
     def _on(self, i: int, parts: list[Part], held: Held) -> Iterator[Piece]:
         """From layer i on: affine layers at once, a layer that bends piece by piece."""
@@ -123,16 +108,16 @@ class Walk:
         cut = self._kinked if isinstance(layer, Kink) else self._windowed
         value = held[layer.source]
         found = ((j, *some) for j, part in enumerate(parts) for some in cut(i, part, value, j))
-        room = max(1, ROOM // (max(x.size for x in self.layers) * value.rows.shape[2]))
+        room = max(1, ROOM // (max(x.size for x in self.layers) * value.known.rows.shape[2]))
         while batch := list(islice(found, room)):
             parent = np.array([j for j, _, _ in batch])
             bent = self._bent(layer, value.on(parent), [how for _, _, how in batch])
             narrowed = {v: x.on(parent) for v, x in held.items() if self._last[v] > i} | {i + 1: bent}
             yield from self._on(i + 1, [part for _, part, _ in batch], narrowed)
 
-    def _made(self, value: int, rows: Float64, error: Float64) -> Value:
+    def _made(self, value: int, known: Known) -> Value:
         """A value that is affine in others."""
-        return Value(rows, error, self._called(-1)[value][:, None], value)
+        return Value(known, self._called(-1)[value][:, None], value)
 
     def _kept(self, held: Held, i: int, made: Value) -> Held:
         """What is still asked for behind layer i, and what it makes."""
@@ -140,38 +125,11 @@ class Walk:
 
     def _affine(self, i: int, held: Held) -> Value:
         """What an affine layer makes, or a sum."""
-        layer = self.layers[i]
-        rows, error = held[layer.source].rows, held[layer.source].error
+        layer, x = self.layers[i], held[self.layers[i].source].known
         if isinstance(layer, Sum):
-            total = rows + held[layer.other].rows
-            return self._made(i + 1, total, _up(error + held[layer.other].error + U * np.abs(total)))
+            return self._made(i + 1, self.arithmetic.total(x, held[layer.other].known))
         assert isinstance(layer, Affine)
-        shape = layer.size, *rows.shape[1:]
-        if layer.shift.any():
-            rows = rows.copy()
-            rows[..., 0] += layer.shift[:, None]
-        matrix, terms, smallest = self._sizes(layer)
-        each = 2 * (gamma(terms, np.float64) + layer.wobble)
-        size = np.abs(rows)
-        size[..., 0] += np.abs(layer.shift)[:, None]
-        doubt = _up(error + each * size)
-        made = (layer.matrix @ rows.reshape(len(rows), -1)).reshape(shape)
-        made[..., 0] += layer.bias[:, None]
-        off = (matrix @ doubt.reshape(len(rows), -1)).reshape(shape)
-        off[..., 0] += each * np.abs(layer.bias)[:, None]
-        off = off * (1 + 4 * gamma(terms, np.float64))
-        least = smallest * np.min(doubt, initial=1.0, where=doubt > 0)
-        lost = terms * TINY
-        off = off + (lost * (off > 0) if least > 1e-290 else lost)  # else a product may have vanished
-        return self._made(i + 1, made, off)
-
-    def _sizes(self, layer: Affine) -> tuple[csr_array, int, float]:
-        """A matrix without its signs, more than the terms of its rows, and the smallest that is not 0."""
-        if layer not in self._known:
-            matrix = abs(layer.matrix)
-            smallest = float(np.min(matrix.data, initial=1.0, where=matrix.data > 0))
-            self._known[layer] = matrix, int(np.diff(matrix.indptr).max(initial=0)) + 16, smallest
-        return self._known[layer]
+        return self._made(i + 1, self.arithmetic.affine(layer, x))
 
     def _entries(self, value: Value, number: int, piece: int, at: Ints | slice) -> Entries:
         """Some entries of a value on a piece, by name."""
@@ -235,18 +193,12 @@ class Walk:
 
     def _bent(self, layer: Kink | Largest, value: Value, how: Sequence[Ints]) -> Value:
         """What a layer makes of a value, as it is known to bend on each piece."""
-        each, rows, error = np.stack(how, axis=1), value.rows, value.error
-        if isinstance(layer, Largest):
-            pieces = np.arange(len(how))
-            names = value.names[each, np.minimum(pieces, value.names.shape[1] - 1)]
-            return Value(rows[each, pieces], error[each, pieces], names, value.origin)
-        slope = np.where(each > 0, 1.0, layer.share)[..., None]
-        made = rows * slope
-        if layer.share:
-            off = np.where(slope == 1, error, _up(error * slope + 2 * U * np.abs(made) + TINY))
-        else:
-            off = error * slope
-        return Value(made, off, value.names, value.origin)
+        each = np.stack(how, axis=1)
+        if isinstance(layer, Kink):
+            return Value(self.arithmetic.sloped(value.known, each, layer.share), value.names, value.origin)
+        pieces = np.arange(len(how))
+        names = value.names[each, np.minimum(pieces, value.names.shape[1] - 1)]
+        return Value(value.known[each, pieces], names, value.origin)
 
 
 def _taking_part(corners: Float64) -> list[Name]:
@@ -263,9 +215,3 @@ def _taking_part(corners: Float64) -> list[Name]:
 def _taken(layer: Layer) -> tuple[int, ...]:
     """The values that a layer takes."""
     return (layer.source, layer.other) if isinstance(layer, Sum) else (layer.source,)
-
-
-def _up(error: Float64) -> Float64:
-    """No less than sums of errors are before they are rounded."""
-    found: Float64 = np.asarray(error, np.float64) * WIDER
-    return found

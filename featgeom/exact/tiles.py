@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from featgeom.arrays import Float64, Ints
+from featgeom.exact.doubled import Doubled
 from featgeom.exact.pieces import Piece
 from featgeom.exact.polytopes import Unclear
 from featgeom.exact.rounding import TINY
+from featgeom.exact.single import Single
 
+Answer = TypeVar("Answer")
 ENDS = np.array([[0.0], [1.0]])  # of a segment from one image to another
+
+
+def told(ask: Callable[[Single], Answer]) -> Answer:
+    """What a walk tells in float64, or, where that is unclear, with twice its digits. Raises Unclear."""
+    try:
+        return ask(Single())
+    except Unclear:
+        return ask(Doubled())
 
 
 def classes_along(pieces: list[Piece]) -> tuple[Ints, Float64, Float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +20,8 @@ from featgeom.exact.layers import Layer, read_network
 from featgeom.exact.pieces import Walk
 from featgeom.exact.polytopes import Unclear
 from featgeom.exact.relaxing import Relaxation
-from featgeom.exact.tiles import ENDS, areas_of, classes_along, shares
+from featgeom.exact.single import Single
+from featgeom.exact.tiles import ENDS, areas_of, classes_along, shares, told
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.crossings import pixel_crossings
 from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function, segment_ends
@@ -35,9 +37,9 @@ class ProvedCrossings(Paths):
     """`Paths` through the classes of pixel space, and on how many ``pieces`` (n,) the network is affine.
 
     Where ``status`` (n,) is SOLVED, ``certificate`` proves both, and each parameter is within ``error`` (n,)
-    of the crossing, as a fraction of the segment. Other segments are COMPUTED: float64 does not tell some
-    tie, the error is inf, and all is as `pixel_crossings` finds it. The certificate is about the former, in
-    order.
+    of the crossing, as a fraction of the segment. Other segments are COMPUTED: twice the digits of float64 do
+    not tell some tie, the error is inf, and all is as `pixel_crossings` finds it. The certificate is about
+    the former, in order.
     """
 
     shows = ("changes", "pieces", "error")
@@ -54,9 +56,9 @@ class ProvedRegions(Result):
     """On how many ``regions`` of a polygon of pixel space the network is affine, and its classes there.
 
     ``corners`` (r, 2) are u and v of a + u (b − a) + v (c − a). The classes ``classes`` (k,) are all that
-    are the largest logit anywhere inside, each on a ``share`` (k,) of the area, to ± ``error``. Where float64
-    does not tell some tie, ``status`` is UNDECIDED, ``why`` says so, there is no certificate and the count
-    is 0.
+    are the largest logit anywhere inside, each on a ``share`` (k,) of the area, to ± ``error``. Where twice
+    the digits of float64 do not tell some tie, ``status`` is UNDECIDED, ``why`` says so, there is no
+    certificate and the count is 0.
     """
 
     shows = ("regions", "classes", "share")
@@ -107,9 +109,10 @@ def prove_pixel_crossings(
 
     The network is written out as numbers. On each piece every value is an affine function of t, a fraction
     of the segment, which float64 knows to an error that is carried along; a unit that bends cuts the piece
-    where it is 0, and its sign at both ends must be beyond the error. Images a and b are (n, c, h, w), or one
-    image. A small network takes a millisecond or two a piece, LeNet-5 some twenty; through many layers
-    errors grow, so that of a ResNet-20 nothing is proved so.
+    where it is 0, and its sign at both ends must be beyond the error. Where it is not, all is done again with
+    twice the digits, which deep networks need: their layers make errors grow. Images a and b are
+    (n, c, h, w), or one image. A small network takes a millisecond or two a piece, LeNet-5 some twenty, a
+    ResNet-20 about a second: whole segments of that have too many.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
     batch normalisation, additions, average and max pooling, ReLU and LeakyReLU; BadArgument and BadData as
@@ -169,13 +172,17 @@ class _Way:
 
 
 def _walked(layers: list[Layer], ends: Float64) -> _Way | None:
-    """What float64 tells of one segment for sure, or nothing."""
-    try:
-        pieces = list(Walk(layers, ends, ENDS).pieces())
+    """What is sure of one segment, or nothing."""
+
+    def walk(how: Single) -> _Way:
+        pieces = list(Walk(layers, ends, ENDS, how).pieces())
         cells, enter, off = classes_along(pieces)
+        return _Way(sum(piece.whole for piece in pieces), cells, enter, 2 * float(off.max()))
+
+    try:
+        return told(walk)
     except Unclear:
         return None
-    return _Way(sum(piece.whole for piece in pieces), cells, enter, 2 * float(off.max()))
 
 
 def _joined(ways: list[_Way]) -> dict[str, np.ndarray]:
@@ -228,15 +235,11 @@ def prove_pixel_regions(
     corners = in_sides(plane, x, ring)
     written = _Written.of(classifier, f)
     try:
-        walk = Walk(written.layers, x, corners)
-        regions, areas, error = areas_of(walk.pieces(), len(written.told["weight"]))
-        classes = np.flatnonzero(areas > 0)
-        share, off = shares(areas[classes], error[classes], *walk.part.area())
+        regions, classes, share, bound = told(partial(_regions, written, x, corners))
     except Unclear as unclear:
         nothing = np.zeros(0, np.int64), np.zeros(0), np.inf, corners, Status.UNDECIDED
         return ProvedRegions(0, *nothing, str(unclear), None, Stats(0, 0, perf_counter() - begun))
     features = np.asarray(classifier.features(images))
-    bound = float(off.max()) * 2
     claim = PixelPolygon(
         **written.told,
         images=x,
@@ -250,6 +253,17 @@ def prove_pixel_regions(
     )
     stats = Stats(regions, 0, perf_counter() - begun)
     return ProvedRegions(regions, classes, share, bound, corners, Status.SOLVED, "", claim, stats)
+
+
+def _regions(
+    written: _Written, x: Float64, corners: Float64, how: Single
+) -> tuple[int, Ints, Float64, float]:
+    """How many regions there are, the classes, their shares of the area, and how far these may be off."""
+    walk = Walk(written.layers, x, corners, how)
+    regions, areas, error = areas_of(walk.pieces(), len(written.told["weight"]))
+    classes = np.flatnonzero(areas > 0)
+    share, off = shares(areas[classes], error[classes], *walk.part.area())
+    return regions, classes, share, 2 * float(off.max())
 
 
 def in_sides(plane: Plane, x: Float64, points: Float64) -> Float64:

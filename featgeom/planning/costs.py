@@ -21,15 +21,17 @@ from featgeom.files import read_document
 from featgeom.limits import memory_budget
 
 COSTS = Path(__file__).parent / "costs.json"
-MANY = 100  # classes, beyond which not all pairs of hulls are measured
+MANY = 100  # classes, beyond which not all pairs of hulls are measured, nor of cells asked about
 NEAR = 10  # but at most so many for each class
 DRAWN = 100_000  # points drawn for the shares of the classes
 MOST_WORK = 4e11  # points² times dimensions of a hull, beyond which its vertices are not counted
 BALLS = 1e6  # classes² times dimensions, beyond which the largest balls in cells are not sought
 PROGRAMS = 5e8  # of all linear programs of a study, each of (classes times dimensions)^1.5
+TIED = 64  # classes, beyond which not every pair of means is asked for a tie
 MACHINES = 45  # pairs of classes that machines are made of
 ASKED = 6.5  # numbers that are held for each coordinate of a question while it is asked
 TOGETHER = 1024  # questions that are asked at a time at least
+READ_AGAIN = 1 << 30  # bytes of features, of which more are not held by what reads them again
 UNKNOWNS = 4000  # of a machine of all classes, beyond which there is none
 
 
@@ -91,12 +93,16 @@ WORK: dict[str, Callable[[Size], float]] = {
     "features": lambda s: (s.samples + s.questions) * s.dimension / 1e9,
     "margins": lambda s: (s.samples + s.questions) * s.classes / 1e9,
     "logits": lambda s: (s.samples + s.questions) * s.classes * s.dimension / 1e9,
+    "asked": lambda s: s.questions * (s.dimension + s.classes) / 1e9,
+    "traces": lambda s: s.samples / s.classes * s.dimension / 1e9,
+    "flips": lambda s: s.questions * s.classes * s.dimension / 1e9,
+    "ties": lambda s: _pairs(s) * s.classes * s.dimension * (s.classes <= TIED) / 1e9,
     "classes": lambda s: s.classes / 1e9,
     "heads": lambda s: s.classes**2 * s.dimension / 1e9,
-    "cells": lambda s: s.classes**3 / 1e9,
+    "cells": lambda s: _pairs(s) * s.classes / 1e9,
     "drawn": lambda s: DRAWN * s.classes * s.dimension / 1e9,
     "balls": lambda s: s.classes * _program(s) * (s.classes**2 * s.dimension <= BALLS) / 1e9,
-    "programs": lambda s: min(s.classes**2 / 2 * _program(s), PROGRAMS) / 1e9,
+    "programs": lambda s: min(_pairs(s) * _program(s), PROGRAMS) / 1e9,
     "questions": lambda s: s.samples * s.questions * s.dimension / 1e9,
     "vertices": lambda s: _counted(s, s.samples) / 1e9,
     "class vertices": lambda s: s.classes * _counted(s, s.samples / s.classes) / 1e9,
@@ -106,13 +112,14 @@ WORK: dict[str, Callable[[Size], float]] = {
     "pair systems": lambda s: _machines(s) * s.dimension**3 / 1e9,
     "machine": lambda s: s.samples * s.classes * s.dimension * (_unknowns(s) > 0) / 1e9,
     "machine system": lambda s: _unknowns(s) ** 3 / 1e9,
+    "machine matrix": lambda s: _unknowns(s) ** 2 / 1e9,
     "covariance": lambda s: s.dimension**3 / 1e9,
 }
 TERMS = {
     "overview": ("start", "features", "margins", "logits", "classes", "heads"),
     "hulls": ("start", "questions", "vertices", "class vertices", "pairs", "pair count", "classes"),
     "regions": ("start", "cells", "drawn", "balls", "programs", "margins", "classes"),
-    "boundaries": ("start", "features", "margins", "classes"),
+    "boundaries": ("start", "features", "margins", "flips", "ties", "traces", "classes"),
     "svm": ("start", "margins", "pair machines", "pair systems", "machine", "machine system"),
     "collapse": ("start", "features", "logits", "margins", "covariance"),
 }
@@ -130,6 +137,7 @@ SHARED = {  # by a cluster's workers
 }
 BOUNDED = ("overview", "hulls", "collapse")  # what leaves points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
+HELD_BY = {"boundaries": ("start", "asked"), "svm": (*HELD, "machine matrix")}
 
 
 class Study(msgspec.Struct):
@@ -182,7 +190,8 @@ def predict(size: Size, speed: float, costs: Costs | None = None, budget: int | 
         seconds = {kind: price * WORK[kind](size) / speed for kind, price in study.seconds.items()}
         held = {kind: price * WORK[kind](size) for kind, price in study.bytes.items()}
         if name in BOUNDED and "features" in held:
-            held["features"] = min(held["features"], _bound(size, most) if name == "hulls" else most)
+            bound = _bound(size, most) if name == "hulls" else min(most, READ_AGAIN)
+            held["features"] = min(held["features"], bound)
         memory = sum(held.values())
         shared = sum(seconds.get(kind, 0.0) for kind in SHARED.get(name, ()))
         return Cost(name, sum(seconds.values()), memory, shared)
@@ -226,7 +235,9 @@ def fit(observed: Sequence[Mapping[str, Any]]) -> Costs:
             sizes = [Size(**one["size"]) for one in mine]
             seconds = [one["seconds"] * one["speed"] for one in mine]
             memory = [one["memory"] for one in mine]
-            studies[name] = Study(fitted(sizes, seconds, terms, KNOWN.get(name)), fitted(sizes, memory, HELD))
+            studies[name] = Study(
+                fitted(sizes, seconds, terms, KNOWN.get(name)), fitted(sizes, memory, HELD_BY.get(name, HELD))
+            )
     return Costs(len({msgspec.json.encode(one["size"]) for one in observed}), studies)
 
 

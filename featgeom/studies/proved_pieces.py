@@ -55,7 +55,7 @@ class Segments:
 
 
 def proved_segments(run: Run, classifier: Classifier, pairs: Ints, progress: bool) -> Segments:
-    """Of the segments of pixel space between pairs (n, 2) of samples, those that float64 tells."""
+    """Of the segments of pixel space between pairs (n, 2) of samples, those that can be told."""
     nothing = Segments(np.zeros(len(pairs), np.int64), {})
     if not len(pairs):
         return nothing
@@ -66,7 +66,7 @@ def proved_segments(run: Run, classifier: Classifier, pairs: Ints, progress: boo
         return replace(nothing, refused=str(error).removeprefix("no proof: "))
     held = np.flatnonzero(found.status == Status.SOLVED)
     if not len(held):
-        return replace(nothing, refused="float64 tells the ties of none")
+        return replace(nothing, refused="no arithmetic here tells the ties of any")
     claim, about = found.certificate, dict[str, str]()
     ends = {name: getattr(claim, name) for name in ("start", "end")}
     for name, rows in zip(ends, pairs[held].T, strict=True):

@@ -74,7 +74,7 @@ def values_of(arrays, image):
     """Every value of an image in fractions, but for `normalise`, of which no root is a fraction."""
     table, numbers, index = arrays
     q = [Fraction(float(v)) for v in numbers]
-    found = [[Fraction(float(v)) for v in image]]
+    found = [[v if isinstance(v, Fraction) else Fraction(float(v)) for v in image]]
     for kind, one, other, *rest in table.tolist():
         x, name = found[one], KINDS[kind]
         if name == "conv":

@@ -7,10 +7,12 @@ import pytest
 from exact_networks import Table, values_of
 from scipy.sparse import csr_array
 
+from featgeom.exact.doubled import Doubled, product, sliced
 from featgeom.exact.layers import KINDS, Affine, read_layers
-from featgeom.exact.pieces import Value, Walk
+from featgeom.exact.pieces import Walk
 from featgeom.exact.polytopes import Entries, Lines, Unclear, domain, led
 from featgeom.exact.sameness import names
+from featgeom.exact.single import Known, Single
 
 ENDS = np.array([[0.0], [1.0]])
 RING = np.array([[0.125, 0.0625], [1.0, 0.125], [0.75, 0.875], [-0.25, 0.5]])
@@ -91,13 +93,14 @@ def inner(walk, part):
     return [[b + scale * c for b, c in zip(base, corner, strict=True)] for corner in shrunk]
 
 
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
 @pytest.mark.parametrize("corners", [ENDS, ENDS * 0.5 + 0.25, WHOLE, RING, RING[:3] * 0.25 + 0.375])
 @pytest.mark.parametrize("make", MADE)
-def test_a_part_has_one_pattern_and_no_other_part_has_it(make, corners):
+def test_a_part_has_one_pattern_and_no_other_part_has_it(make, corners, arithmetic):
     rng, count = np.random.default_rng(3), 0
     for _ in range(6):
         arrays, images = make(rng).arrays, chosen(make, rng, corners.shape[1] + 1)
-        walk = Walk(read_layers(*arrays, images.shape[1]), images, corners)
+        walk = Walk(read_layers(*arrays, images.shape[1]), images, corners, arithmetic())
         pieces, seen = list(walk.pieces()), []
         for piece in pieces:
             here = {pattern(arrays, mixed(images, t)) for t in inner(walk, piece.part)}
@@ -151,28 +154,111 @@ def test_units_that_are_the_same_bend_once():
     assert sum(piece.whole for piece in walk.pieces()) == 3
 
 
-def test_errors_of_an_affine_layer_hold_in_fractions():
-    rng = np.random.default_rng(7)
-    table = Table(5)
-    table.normalise(0, 5, rng.normal(size=5), rng.uniform(0.1, 2, 5), 1e-5)
-    table.affine(0, rng.normal(size=(4, 5)) * 10.0 ** rng.integers(-8, 8, (4, 5)), rng.normal(size=4))
-    layers = read_layers(*table.arrays, 5)
-    rows, error = rng.normal(size=(5, 3, 2)), np.abs(rng.normal(size=(5, 3, 2))) * 1e-12
-    walk = Walk(layers, rng.random((2, 5)), ENDS)
-    value = walk._affine(1, {0: Value(rows, error, np.arange(5)[:, None], 0)})
-    made, off = value.rows, value.error
-    weight = [[Fraction(v) for v in row] for row in layers[1].matrix.toarray().tolist()]
-    for sign in (1, -1, 0):
-        true = [
-            [[Fraction(v) + sign * Fraction(e) for v, e in zip(*r)] for r in zip(a, b)]
-            for a, b in zip(rows.tolist(), error.tolist())
-        ]
-        for i, row in enumerate(weight):
-            for j in range(3):
-                for k in range(2):
-                    value = sum(w * true[m][j][k] for m, w in enumerate(row))
-                    value += Fraction(float(layers[1].bias[i])) if k == 0 else 0
-                    assert abs(value - Fraction(float(made[i, j, k]))) <= Fraction(float(off[i, j, k]))
+def fractions(known, i, j, k):
+    """What a number is, and how far it may be off."""
+    rest = 0.0 if known.rest is None else float(known.rest[i, j, k])
+    return Fraction(float(known.rows[i, j, k])) + Fraction(rest), Fraction(float(known.error[i, j, k]))
+
+
+def spread(rng, *shape):
+    """Numbers of many sizes, some of them 0."""
+    return rng.normal(size=shape) * 10.0 ** rng.integers(-6, 6, shape) * (rng.random(shape) > 0.2)
+
+
+def random_layer(rng, kind):
+    table = Table(6)
+    if kind == "affine":
+        table.affine(0, spread(rng, 5, 6), spread(rng, 5))
+    elif kind == "scale":
+        table.scale(0, 3, spread(rng, 3), rng.uniform(0.3, 3, 3), rng.normal(size=3), spread(rng, 3))
+    else:
+        table.conv(0, spread(rng, 2, 1, 1, 2).astype(np.float32), None, 1, 6)
+    return read_layers(*table.arrays, 6)[0], table.arrays
+
+
+@pytest.mark.parametrize("kind", ["affine", "scale", "conv"])
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+def test_errors_of_an_affine_layer_hold_in_fractions(arithmetic, kind):
+    rng, how = np.random.default_rng(7), arithmetic()
+    for _ in range(8):
+        layer, arrays = random_layer(rng, kind)
+        rows, error = spread(rng, 6, 2, 2), np.abs(spread(rng, 6, 2, 2)) * 1e-12 * rng.integers(0, 2)
+        rest = rows * rng.uniform(-1, 1, rows.shape) * 2.0**-54 if how.__class__ is Doubled else None
+        given = Known(rows, error, rest)
+        made = how.affine(layer, given)
+        for j in range(2):
+            for sign in (0, 1, -1):
+                x = [
+                    [v + sign * e for v, e in (fractions(given, m, j, k) for m in range(6))] for k in range(2)
+                ]
+                true = [values_of(arrays, x[0])[1]]
+                moved = values_of(arrays, [a + b for a, b in zip(*x, strict=True)])[1]
+                true.append([b - a for a, b in zip(true[0], moved, strict=True)])
+                for i in range(layer.size):
+                    for k in range(2):
+                        value, off = fractions(made, i, j, k)
+                        assert abs(value - true[k][i]) <= off
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+def test_errors_of_pixels_sums_and_kinks_hold_in_fractions(arithmetic):
+    rng, how = np.random.default_rng(8), arithmetic()
+    for _ in range(20):
+        images, base, scale = spread(rng, 3, 4), spread(rng, 2), 2.0 ** rng.integers(-9, 3)
+        known = how.pixels(images, base, float(scale))
+        for i in range(4):
+            first, *others = (Fraction(float(v)) for v in images[:, i])
+            steps = [v - first for v in others]
+            true = [first + sum(Fraction(float(t)) * step for t, step in zip(base, steps, strict=True))]
+            true += [Fraction(float(scale)) * step for step in steps]
+            for k in range(3):
+                value, off = fractions(known, i, 0, k)
+                assert abs(value - true[k]) <= off
+        other, share = how.pixels(spread(rng, 3, 4), base, 1.0), float(rng.random())
+        total = how.total(known, other)
+        above = rng.integers(0, 2, (4, 1))
+        bent = how.sloped(known, above, share)
+        for i in range(4):
+            for k in range(3):
+                (a, x), (b, y) = fractions(known, i, 0, k), fractions(other, i, 0, k)
+                value, off = fractions(total, i, 0, k)
+                assert abs(value - a - b) + x + y <= off
+                value, off = fractions(bent, i, 0, k)
+                slope = 1 if above[i, 0] else Fraction(share)
+                assert abs(value - slope * a) + slope * x <= off
+
+
+def test_twice_the_digits_are_left_of_a_long_product():
+    rng = np.random.default_rng(9)
+    weight = rng.normal(size=(4, 700)).astype(np.float32).astype(float)
+    x = rng.normal(size=(700, 2))
+    made, rest, error = product(sliced(csr_array(weight), np.zeros(weight.size)), x, np.zeros_like(x))
+    assert (error < 1e-22).all()
+    for i in range(4):
+        for j in range(2):
+            terms = zip(weight[i].tolist(), x[:, j].tolist(), strict=True)
+            true = sum(Fraction(a) * Fraction(b) for a, b in terms)
+            found = Fraction(float(made[i, j])) + Fraction(float(rest[i, j]))
+            assert abs(found - true) <= Fraction(float(error[i, j]))
+
+
+def test_deep_networks_are_told_with_twice_the_digits_alone():
+    rng, table = np.random.default_rng(1), Table(8)
+    value = 0
+    for _ in range(30):
+        turn = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+        value = table.kink(table.affine(value, turn, rng.normal(size=8) * 0.3), 0.9)
+    table.affine(value, rng.normal(size=(3, 8)))
+    layers, images = read_layers(*table.arrays, 8), rng.normal(size=(2, 8)) * 3
+    with pytest.raises(Unclear):
+        list(Walk(layers, images, ENDS).pieces())
+    walk, seen = Walk(layers, images, ENDS, Doubled()), []
+    for piece in walk.pieces():
+        here = {pattern(table.arrays, mixed(images, t)) for t in inner(walk, piece.part)}
+        assert {own for _, own in here} == {piece.own}
+        assert len(here) == 1
+        seen += here
+    assert len(set(seen)) == len(seen) > 10
 
 
 def test_what_has_one_name_is_the_same():

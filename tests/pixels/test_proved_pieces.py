@@ -114,6 +114,22 @@ def test_a_tie_that_float64_does_not_tell_is_computed_and_not_proved():
     assert "corner" in flat.why
 
 
+def test_deep_networks_take_twice_the_digits(rng):
+    torch.manual_seed(0)
+    layers = [nn.Flatten()]
+    for _ in range(30):
+        layers += [nn.Linear(8, 8), nn.LeakyReLU(0.9)]
+        nn.init.orthogonal_(layers[-2].weight)
+    clf = fg.load_classifier(nn.Sequential(*layers, nn.Linear(8, 3)), pixels=fg.PixelSpec((1, 2, 4)))
+    images = rng.random((3, 1, 2, 4), dtype=np.float32)
+    found = fg.prove_pixel_crossings(clf, images[:2], images[1:])
+    assert (found.status == Status.SOLVED).all()
+    np.testing.assert_array_equal(found.pieces, fg.pixel_crossings(clf, images[:2], images[1:]).pieces)
+    assert (found.certificate.check().status == Status.PROVED).all()
+    window = fg.prove_pixel_regions(clf, *images, window=(0.0, 0.0, 0.3, 0.3))
+    assert window.certificate.check().status[0] is Status.PROVED
+
+
 def test_what_is_no_such_network_or_segment_is_refused(digits_classifier, digits_images):
     images = digits_images[:3]
     smooth = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.GELU(), nn.Linear(3, 2))
