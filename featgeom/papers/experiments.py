@@ -125,6 +125,7 @@ _add(
         {},
         IMAGES,
         needs="mnist",
+        retraining=5_000,
         followed="test",
     )
 )
