@@ -113,7 +113,7 @@ class CellsMeet(WithBases):
         c, j = self.pairs[i]
         return f"the cells of classes {c} and {j} meet in {self.where}, apart from all others"
 
-    def _screened_logits(self, bases: Ints) -> tuple[Float64, Float64]:
+    def _screen(self, bases: Ints) -> tuple[Float64, Float64]:
         """Logits of some bases (b, C), and bounds on their rounding errors.
 
         Shares w/Σw and their sums over m weights are off by γ_{2m+8}, and by m underflows; infinite where
@@ -142,7 +142,7 @@ class CellsMeet(WithBases):
         for start in range(0, len(self), step):
             rows = slice(start, start + step)
             bases, ends = np.unique(self.ends[rows], return_inverse=True)
-            logits, error = self._screened_logits(bases)
+            logits, error = self._screen(bases)
             a, b = ends.reshape(-1, 2).T
             first, second = self.pairs[rows].T
             index = np.arange(len(a))

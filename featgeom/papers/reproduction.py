@@ -106,8 +106,11 @@ def trap_file(folder: Path) -> Path:
 
 
 def open_experiments(folder: Path) -> dict[str, Run]:
-    """The runs of experiments that a folder holds, in the order in which experiments are listed."""
-    found = {name: Run(folder / name) for name in EXPERIMENTS if (folder / name / "run.json").exists()}
-    if not found:
+    """The runs of experiments that a folder holds, in the order in which experiments are listed.
+
+    One whose studies are not all made, as it was interrupted or is under way, is left out.
+    """
+    there = {name: Run(folder / name) for name in EXPERIMENTS if (folder / name / "run.json").exists()}
+    if not there:
         raise BadArgument(f"{folder}: no experiment is there; `featgeom reproduce -o {folder}` makes them")
-    return found
+    return {name: run for name, run in there.items() if set(EXPERIMENTS[name].studies) <= set(run.results)}

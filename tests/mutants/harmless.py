@@ -382,6 +382,12 @@ RULES = (
         "an edge of no length lies on its neighbour, which is asked next",
     ),
     Rule(
+        "certificates/slices.py _is_simple",
+        r"_on_edge\(other, p, q\) or _on_edge\(mine, r, s\) → _on_edge\((other, p, q|mine, r, s)\)",
+        "the corner that lies on its neighbour's edge ends another edge, no neighbour of that one, and is "
+        "refused for it; but in a triangle, which then has no area and is refused for that",
+    ),
+    Rule(
         "certificates/slices.py _cross",
         "[ac] \\* [bd] < 0 → .*",
         "it refuses edges that touch, as the next condition does",

@@ -130,6 +130,9 @@ def test_the_command_makes_runs_and_the_table(tmp_path, capsys, monkeypatch):
     own, both = (np.asarray(shown[i].images[0].get_array()) for i in (0, 2))
     np.testing.assert_array_equal((own == both).all(axis=2), alike)
     assert featgeom_run(["verify", str(run.folder)]) == 0
+    with monkeypatch.context() as patch:  # interrupted, or under way in another process
+        patch.setitem(EXPERIMENTS, "blobs", replace(short, studies=(*short.studies, "collapse")))
+        assert open_experiments(tmp_path) == {}
     assert featgeom_run(["reproduce", "mnist_two", "-o", str(tmp_path)]) == 2
     assert "needs real data" in capsys.readouterr().err
 
