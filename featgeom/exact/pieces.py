@@ -24,7 +24,7 @@ from featgeom.exact.rounding import U
 from featgeom.exact.sameness import names
 from featgeom.exact.single import Known, Single
 
-ROOM = 1 << 23  # numbers of one value of all pieces that are held at a time
+ROOM = 1 << 20  # numbers of one value of all pieces that are held at a time
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,16 @@ SQUARED = 1e-290  # added to squares, of which many may underflow
 WIDER = 1 + 1e-9  # of lengths: float64 rounds by far less
 
 
+def call_of(func: Any, args: Any, kwargs: Any, known: Any) -> tuple[Any, dict[str, Any], list[Tensor]] | None:
+    """The arguments of a call, what is called input first among them, and the tensors of which something is
+    known; nothing for a call of which nothing is to be known."""
+    named = dict(kwargs or {})
+    held = [t for t in tensors((args, named)) if t in known]
+    if not held or func.__name__ in CONSTANTS:
+        return None
+    return (named.pop("input"), *args) if "input" in named else args, named, held
+
+
 @dataclass(frozen=True)
 class Bent:
     """What goes into an operation that bends: its ends (rows, ...), and a bound (rows,) on its movement.

@@ -19,7 +19,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from featgeom.exact.rounding import TINY
 from featgeom.models.classifier import exact_float32
-from featgeom.pixels.ends import AVERAGE, CONSTANTS, WEIGHTED, WIDER, lengths, rounded_by, tensors
+from featgeom.pixels.ends import AVERAGE, WEIGHTED, WIDER, call_of, lengths, rounded_by, tensors
 from featgeom.pixels.operators import REGISTRY, find_bend
 from featgeom.pixels.rules import known_call, plain_name
 from featgeom.pixels.stretches import FEW, batch_norm_of, stretched, summands
@@ -51,12 +51,10 @@ class Precise(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One operation of the network."""
-        kwargs = dict(kwargs or {})
-        held = [t for t in tensors((args, kwargs)) if t in self.known]
-        if not held or func.__name__ in CONSTANTS:
-            return func(*args, **kwargs)
-        if "input" in kwargs:
-            args = (kwargs.pop("input"), *args)
+        made = call_of(func, args, kwargs, self.known)
+        if made is None:
+            return func(*args, **(kwargs or {}))
+        args, kwargs, held = made
         name = plain_name(func.__name__)
         inplace = bool(kwargs.pop("inplace", False)) or name != func.__name__
         if not known_call(name, args, kwargs, self.known):  # leads to no logit

@@ -22,7 +22,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from featgeom.errors import Unsupported
 from featgeom.models.classifier import exact_float32
 from featgeom.pixels.counting import count_bend, count_rounding
-from featgeom.pixels.ends import CONSTANTS, WIDER, Ends, lengths, tensors
+from featgeom.pixels.ends import WIDER, Ends, call_of, lengths, tensors
 from featgeom.pixels.loose import Loose
 from featgeom.pixels.operators import REGISTRY
 from featgeom.pixels.rules import known_call, plain_name
@@ -138,12 +138,10 @@ class Relaxed(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One operation of the network, whose own `no_grad` is not heeded."""
-        kwargs = dict(kwargs or {})
-        held = [t for t in tensors((args, kwargs)) if t in self.derived]
-        if not held or func.__name__ in CONSTANTS:
-            return func(*args, **kwargs)
-        if "input" in kwargs:
-            args = (kwargs.pop("input"), *args)
+        call = call_of(func, args, kwargs, self.derived)
+        if call is None:
+            return func(*args, **(kwargs or {}))
+        args, kwargs, held = call
         moved = [self.derived[t] for t in held]
         with torch.enable_grad():
             result, away = self._run(func, args, kwargs, moved)

@@ -15,7 +15,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from featgeom.exact.rounding import TINY, gamma
 from featgeom.models.classifier import exact_float32
 from featgeom.pixels.bends import Bend
-from featgeom.pixels.ends import AVERAGE, CONSTANTS, DROPOUT, REARRANGE, WEIGHTED, WIDER, lengths, tensors
+from featgeom.pixels.ends import AVERAGE, DROPOUT, REARRANGE, WEIGHTED, WIDER, call_of, lengths, tensors
 from featgeom.pixels.energy import weight_norm
 from featgeom.pixels.operators import REGISTRY, find_bend
 from featgeom.pixels.rules import known_call, plain_name
@@ -69,12 +69,10 @@ class Tangent(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One operation of the network."""
-        kwargs = dict(kwargs or {})
-        held = [t for t in tensors((args, kwargs)) if t in self.derived]
-        if not held or func.__name__ in CONSTANTS:
-            return func(*args, **kwargs)
-        if "input" in kwargs:
-            args = (kwargs.pop("input"), *args)
+        call = call_of(func, args, kwargs, self.derived)
+        if call is None:
+            return func(*args, **(kwargs or {}))
+        args, kwargs, held = call
         name, off = plain_name(func.__name__), [self.derived[t][0] for t in held]
         if name in REGISTRY:
             result, away = self._bent(func, name, args, kwargs, off[0])
