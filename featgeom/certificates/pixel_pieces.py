@@ -13,11 +13,10 @@ from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import Claim, Verdict, proved_if, refuted, undecided
 from featgeom.decimals import exactly, no_less
 from featgeom.exact.fields import floats, stored, whole
-from featgeom.exact.images import Ball
 from featgeom.exact.layers import WIDTH, Layer, Misread, read_network
 from featgeom.exact.pieces import Piece, Walk
 from featgeom.exact.polytopes import Unclear
-from featgeom.exact.relaxing import Relaxation
+from featgeom.exact.running import features_apart
 from featgeom.exact.single import Single
 from featgeom.exact.tiles import ENDS, areas_of, classes_along, shares, told
 
@@ -34,8 +33,7 @@ def misread(claim: PixelSegment | PixelPolygon) -> str:
 
 def far(layers: list[Layer], image: Floats, features: Floats, off: float) -> bool:
     """Whether the features of an image may be farther from others than ``off``."""
-    here = Relaxation(layers, Ball(image.astype(np.float64), 0.0, -np.inf, np.inf, 2.0))
-    return not here.apart(len(layers) - 1, features.astype(np.float64)) <= off
+    return not features_apart(layers, image.astype(np.float64), features.astype(np.float64)) <= off
 
 
 def at_most(walk: Walk, count: int) -> Iterator[Piece]:

@@ -15,11 +15,10 @@ from featgeom.arrays import Float64, Ints, as_numpy
 from featgeom.boundaries.crossings import Paths
 from featgeom.boundaries.planes import Plane
 from featgeom.certificates.pixel_pieces import PixelPolygon, PixelSegment
-from featgeom.exact.images import Ball
 from featgeom.exact.layers import Layer, read_network
 from featgeom.exact.pieces import Walk
 from featgeom.exact.polytopes import Unclear
-from featgeom.exact.relaxing import Relaxation
+from featgeom.exact.running import features_apart
 from featgeom.exact.single import Single
 from featgeom.exact.tiles import ENDS, areas_of, classes_along, shares, told
 from featgeom.models.classifier import Classifier
@@ -96,9 +95,9 @@ class _Written:
 
     def off(self, images: Float64, features: np.ndarray) -> Float64:
         """How far its features of images (n, m) may be from those that are given."""
-        balls = [Relaxation(self.layers, Ball(x, 0.0, -np.inf, np.inf, 2)) for x in images]
         given = features.astype(np.float64)
-        return np.array([ball.apart(-2, own) for ball, own in zip(balls, given, strict=True)], np.float64)
+        apart = [features_apart(self.layers, x, own) for x, own in zip(images, given, strict=True)]
+        return np.array(apart, np.float64)
 
 
 @on_enough_threads

@@ -11,6 +11,7 @@ from featgeom.exact.doubled import Doubled, product, sliced
 from featgeom.exact.layers import KINDS, Affine, read_layers
 from featgeom.exact.pieces import Walk
 from featgeom.exact.polytopes import Entries, Lines, Unclear, domain, led
+from featgeom.exact.running import features_apart
 from featgeom.exact.sameness import names
 from featgeom.exact.single import Known, Single
 
@@ -290,6 +291,33 @@ def test_deep_networks_are_told_with_twice_the_digits_alone():
         assert len(here) == 1
         seen += here
     assert len(set(seen)) == len(seen) > 10
+
+
+@pytest.mark.parametrize("make", MADE)
+def test_features_are_as_near_as_is_said(make):
+    rng = np.random.default_rng(4)
+    for _ in range(6):
+        arrays, image = make(rng).arrays, chosen(make, rng, 1)[0]
+        layers = read_layers(*arrays, len(image))  # the last of these stands for the head
+        true = values_of(arrays, image)[-2]
+        for moved in (0.0, 1e-9, 1.0):
+            point = np.array([float(v) for v in true]) + moved * rng.normal(size=len(true))
+            apart = sum((v - Fraction(float(p))) ** 2 for v, p in zip(true, point, strict=True))
+            found = Fraction(features_apart(layers, image, point))
+            assert found**2 >= apart
+            assert found <= Fraction(float(apart) ** 0.5 * (1 + 1e-9) + 1e-13)
+
+
+def test_features_where_entries_of_a_window_nearly_tie():
+    table = Table(3)
+    largest = table.windows("max", table.affine(0, np.eye(3) / 3 + 2.0**-80), [[0], [1], [2]])
+    table.affine(largest, [[1.0]])
+    image = np.array([1.0, 1.0 + 2.0**-52, 1.0])
+    layers = read_layers(*table.arrays, 3)
+    true = values_of(table.arrays, image)[-2][0]
+    assert Fraction(features_apart(layers, image, np.array([float(true)]))) >= abs(
+        true - Fraction(float(true))
+    )
 
 
 def test_what_has_one_name_is_the_same():

@@ -1,0 +1,54 @@
+"""A network at one image, with twice the digits of float64: what its features are, to an error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from featgeom.arrays import Float64
+from featgeom.exact.doubled import Doubled
+from featgeom.exact.layers import Affine, Kink, Largest, Layer, Sum
+from featgeom.exact.rounding import lengths_above, rounded_up
+from featgeom.exact.single import Known, up
+
+
+def features_apart(layers: Sequence[Layer], image: Float64, point: Float64) -> float:
+    """No less than how far the features of an image (m,) are from a point (d,); the head comes last."""
+    known = _features(layers, image)
+    rows, error = known.rounded
+    apart = np.abs(rows[:, 0, 0] - point)
+    return float(rounded_up(lengths_above(up(apart + error[:, 0, 0])[None]), len(point))[0])
+
+
+def _features(layers: Sequence[Layer], image: Float64) -> Known:
+    """The features, each known to an error."""
+    how = Doubled()
+    values = [how.pixels(image[None], np.zeros(0), 1.0)]
+    for layer in layers[:-1]:
+        x = values[layer.source]
+        if isinstance(layer, Affine):
+            values.append(how.affine(layer, x))
+        elif isinstance(layer, Sum):
+            values.append(how.total(x, values[layer.other]))
+        elif isinstance(layer, Kink):
+            bent = how.sloped(x, (x.rows[..., 0] > 0).astype(np.int64), layer.share)
+            error = np.maximum(bent.error, x.error)  # on either side it stretches no distance
+            values.append(Known(bent.rows, error, bent.rest))
+        else:
+            values.append(_largest(layer, x))
+    return values[-1]
+
+
+def _largest(layer: Largest, x: Known) -> Known:
+    """Of each window the entry that looks largest, and how much larger another may be."""
+    assert x.rest is not None
+    real, index = layer.real, np.maximum(layer.index, 0)
+    rows, error = x.rows[:, 0, 0], x.error[:, 0, 0] + np.abs(x.rest[:, 0, 0])
+    low, high = (np.where(real, end[index], -np.inf) for end in (rows - up(error), rows + up(error)))
+    lead = low.argmax(axis=0)
+    chosen = index[lead, np.arange(layer.size)]
+    found = x[chosen]
+    others = np.where(np.arange(len(index))[:, None] == lead, -np.inf, high).max(axis=0)
+    more = np.maximum(0.0, others - low.max(axis=0))
+    return Known(found.rows, found.error + up(2 * more)[:, None, None], found.rest)
