@@ -58,6 +58,8 @@ def results(tmp_path_factory):
         fg.morph(clf, images[0], images[1], 2),
         fg.pixel_crossings(clf, images[:2], images[2:4]),
         fg.slice_pixels(clf, images[0], images[1], images[2], resolution=16),
+        fg.prove_pixel_crossings(clf, images[0], images[1]),
+        fg.prove_pixel_regions(clf, images[0], images[1], images[2]),
         fg.compare_spaces(clf, sets["train"], sets["test"], test_samples=5, flip_samples=2),
         guard.distances(asked), guard.inspect(asked), run.results["overview"],
         run.results["overview"].tables[0], run.verify(), fg.suspects(run, 5), fg.networks([run, run]),

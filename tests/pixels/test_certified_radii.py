@@ -201,12 +201,12 @@ def test_no_radius_rests_on_what_cancels(seed: int) -> None:
     lead = sum(g * Fraction(v) for g, v in zip(gap, x.flatten().tolist(), strict=True))
     one, other = net[1].bias.tolist()
     lead += Fraction(one) - Fraction(other)
-    distance = float(lead) / math.hypot(*map(float, gap))
-    own, rivals = torch.tensor([0]), torch.tensor([1])
+    distance = max(float(lead) / math.hypot(*map(float, gap)), 0.0)  # 0 where class 1 leads at the image
+    own, rivals, beyond = torch.tensor([0]), torch.tensor([1]), 1.1 * distance + 1e-12
     assert Near(net, x, own[0], rivals, 2).largest(np.inf) <= distance
-    assert not Prover(net, x, own, rivals, (0.0, 1.0), 2).holds(1.1 * distance, 0, np.inf, False)
+    assert not Prover(net, x, own, rivals, (0.0, 1.0), 2).holds(beyond, 0, np.inf, False)
     search = _Search(net, x, own, rivals[None], (0.0, 1.0), 2)
-    holds, _, _ = search.hold(search.every, torch.tensor([1.1 * distance], dtype=torch.float64), 0)
+    holds, _, _ = search.hold(search.every, torch.tensor([beyond], dtype=torch.float64), 0)
     assert not holds.any()
 
 
