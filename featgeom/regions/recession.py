@@ -97,13 +97,13 @@ def _best_ray(head: AffineHead, ways: Box, own: int) -> tuple[Float64 | None, Fl
 
 def _one_row_each(head: AffineHead, box: Box, own: int) -> Float64:
     """Multipliers that come as near as they can to each open direction."""
-    signs = open_signs(box)
-    columns = (head.weight - head.weight[own]).T
+    signs, rows = open_signs(box), np.zeros((1, head.classes))
+    if not signs:
+        return rows
+    columns, each = (head.weight - head.weight[own]).T, np.eye(head.dimension)
     low, high = np.isfinite(box.lo), np.isfinite(box.hi)
-    helpers = [-np.eye(head.dimension)[i] * (1.0 if low[i] else -1.0) for i in np.flatnonzero(low | high)]
-    helpers += [np.eye(head.dimension)[i] for i in np.flatnonzero(low & high)]
-    matrix = np.column_stack([columns, *helpers])
-    rows = np.zeros((max(1, len(signs)), head.classes))
+    matrix = np.column_stack([columns, (each * np.where(low, -1.0, 1.0))[:, low | high], each[:, low & high]])
+    rows = np.zeros((len(signs), head.classes))
     for row, (i, sign) in zip(rows, signs, strict=False):
         target = np.zeros(head.dimension)
         target[i] = sign

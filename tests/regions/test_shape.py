@@ -1,5 +1,7 @@
 """Emptiness, largest balls and rays of cells, each proved, each against what is known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
@@ -7,6 +9,7 @@ from scipy.optimize import linprog
 from featgeom import AffineHead, Box, Cells
 from featgeom.errors import BadArgument, Unsupported
 from featgeom.regions.domains import Hull, as_domain
+from featgeom.regions.recession import recession
 from featgeom.statistics import proportion_interval
 from featgeom.status import Status
 
@@ -154,3 +157,18 @@ def test_the_largest_ball_in_a_hull_says_that_only_its_centre_is_inside():
     found = Cells(AffineHead([[1.0], [0.0]]), Hull(np.array([[5.0]]))).chebyshev(0)
     assert found.radius == pytest.approx(5)
     assert "with its centre in the hull" in found.certificate.statement(0)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_many_dimensions_take_a_few_matrices(half):
+    """No matrix for each dimension: 2,048 of them took 64 GB."""
+    d, rng = 250, np.random.default_rng(0)
+    head = AffineHead(rng.standard_normal((4, d)), rng.standard_normal(4))
+    box = Box(np.full(d, -1.0), np.where(np.arange(d) < d // 2, np.inf, 1.0) if half else np.full(d, 1.0))
+    tracemalloc.start()
+    try:
+        recession(head, box, 0)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 24 * d * d * 8
