@@ -16,6 +16,13 @@ from featgeom.exact.heads import ExactHead
 from featgeom.exact.numbers import fraction
 
 
+def passage(cells: Ints, enter: Float64, error: float) -> str:
+    """The classes that a segment runs through, in words, and where they change."""
+    at = ", ".join(exactly(t) for t in enter[1:])
+    changes = f", changing at t = {at} (within {no_less(error, 2)})" if at else ""
+    return " → ".join(map(str, cells.tolist())) + changes
+
+
 @dataclass(frozen=True, eq=False)
 class SegmentCells(Claim):
     """Segment i, from ``start[i]`` to ``end[i]``, runs through the cells of ``cells[first[i]:first[i + 1]]``
@@ -42,13 +49,9 @@ class SegmentCells(Claim):
     def statement(self, i: int) -> str:
         """The statement in words."""
         part = slice(int(self.first[i]), int(self.first[i + 1]))
-        names = " → ".join(str(int(k)) for k in self.cells[part])
-        at = ", ".join(exactly(t) for t in self.enter[part][1:])
-        changes = f", changing at t = {at} (within {no_less(self.error[i], 2)})" if at else ""
+        way = passage(self.cells[part], self.enter[part], self.error[i])
         start, end = self.called("start", "the starts"), self.called("end", "the ends")
-        return (
-            f"from number {i} of {start} to that of {end} runs a segment through the cells {names}{changes}"
-        )
+        return f"from number {i} of {start} to that of {end} runs a segment through the cells {way}"
 
     def misfit(self) -> str:
         """Every piece belongs to a segment, and every segment has one."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from featgeom.arrays import Float64, Floats, Ints
 from featgeom.certificates.claim import Claim, Verdict, proved_if, refuted, undecided
+from featgeom.certificates.crossings import passage
 from featgeom.decimals import exactly, no_less
 from featgeom.exact.fields import floats, stored, whole
 from featgeom.exact.layers import WIDTH, Layer, Misread, read_network
@@ -88,15 +89,13 @@ class PixelSegment(Claim):
     def statement(self, i: int) -> str:
         """The statement in words."""
         part = slice(int(self.first[i]), int(self.first[i + 1]))
-        names = " → ".join(str(int(k)) for k in self.cells[part])
-        at = ", ".join(exactly(t) for t in self.enter[part][1:])
-        changes = f", changing at t = {at} (within {no_less(self.error[i], 2)})" if at else ""
+        way = passage(self.cells[part], self.enter[part], self.error[i])
         start, end = self.called("start", "the starts"), self.called("end", "the ends")
         off = no_less(max(self.start_off[i], self.end_off[i]), 3)
         features = (self.called(name, "the features") for name in ("start_features", "end_features"))
         return (
             f"from number {i} of {start} to that of {end} a segment runs, on {self.pieces[i]} pieces of "
-            f"the network told here through the classes {names}{changes}; its features of both ends are"
+            f"the network told here through the classes {way}; its features of both ends are"
             f" within {off} of those of {' and '.join(features)}"
         )
 
