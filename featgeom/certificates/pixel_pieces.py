@@ -199,17 +199,19 @@ class PixelPolygon(Claim):
             if far(self.layers, image, features, float(off)):
                 return refuted("the features of an image are not within what is stated")
         try:
-            regions, areas, error, whole_ = told(self._walked)
-            share, off = shares(areas[self.classes], error[self.classes], *whole_)
+            found = told(self._shares)
         except Unclear as unclear:
             return undecided(str(unclear))
-        if regions != self.regions:
+        if found is None:
             return refuted("the regions are not as many as stated")
-        if not np.array_equal(np.flatnonzero(areas > 0), self.classes):
+        share, off = found
+        if not np.array_equal(np.flatnonzero(share > 0), self.classes):
             return refuted("the classes are not those stated")
+        share, off = share[self.classes], off[self.classes]
         return proved_if(bool((np.abs(share - self.share) + off <= self.error).all()), "a share is another")
 
-    def _walked(self, how: Single) -> tuple[int, Float64, Float64, tuple[float, float]]:
-        """How many regions there are, or one too many, the area of each class, and that of all."""
+    def _shares(self, how: Single) -> tuple[Float64, Float64] | None:
+        """The share of each class, and how far it may be off, if there are so many regions."""
         walk = Walk(self.layers, self.images.astype(np.float64), self.corners, how)
-        return *areas_of(at_most(walk, self.regions), len(self.weight)), walk.part.area()
+        regions, areas, error = areas_of(at_most(walk, self.regions), len(self.weight))
+        return shares(areas, error, *walk.part.area()) if regions == self.regions else None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DIGITS = 53  # of float64
 KEPT = 96  # binary digits of a product, below the largest of its row and column, that are kept
-LOST = 2.0**-90  # of the terms of a row times these two: more than is not kept, and than adding up rounds
+LOST = 2.0**-88  # of the terms of a row times these two: more than is not kept, and than adding up rounds
 FINE = 2.0**-96  # more than one sum or product of two numbers of twice the digits is rounded by
 AHEAD = 2**27 + 1  # splits a number into two of half the digits (Veltkamp)
 

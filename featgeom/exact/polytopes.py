@@ -218,6 +218,8 @@ def led(part: Part, lines: Lines, entries: Entries) -> Iterator[tuple[Part, int]
     values, error = lines.at(part.at, part.off)
     nought = lines.nought
     low, high = values - error, values + error
+    if not (np.isfinite(low) & np.isfinite(high)).all():
+        raise Unclear("an entry is beyond what float64 holds")
     low[nought], high[nought] = 0.0, 0.0
     best = int(low.min(axis=1).argmax())
     asked = (high >= low[best]).any(axis=1)
@@ -250,7 +252,7 @@ def domain(corners: Float64, base: Float64, scale: float, names: Sequence[Name])
     turn left.
     """
     at = (corners - base) / scale
-    off = 2 * U * np.abs(at)
+    off = 2 * U * np.abs(at) + TINY * (at != 0)
     n, k = at.shape
     if k == 1:
         return Part(at, off, Lines(np.zeros((0, 2)), np.zeros((0, 2))), tuple(names))
@@ -273,6 +275,8 @@ def domain(corners: Float64, base: Float64, scale: float, names: Sequence[Name])
 def _root(line: Lines) -> tuple[Float64, Float64]:
     """Where a function of one parameter is 0 (1,), and how far from it that may be."""
     slope, unsure = line.rows[0, 1], line.error[0, 1]
+    if not np.abs(slope) > unsure:
+        raise Unclear("a line is level, as far as can be told")
     t = np.array([-line.rows[0, 0] / slope])
     _, least = line.at(t[None], np.zeros((1, 1)))
     value = np.abs(line.rows[0, 0] + slope * t[0])

@@ -13,6 +13,7 @@ from featgeom.exact.rounding import lengths_above, rounded_up
 from featgeom.exact.single import Known, up
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def features_apart(layers: Sequence[Layer], image: Float64, point: Float64) -> float:
     """No less than how far the features of an image (m,) are from a point (d,); the head comes last."""
     known = _features(layers, image)

@@ -28,7 +28,7 @@ class PlanePieces:
     def __init__(self, corners: Float64, first: Ints, room: float, whole: float) -> None:
         self.corners, self.first, self.room, self.whole = corners, first, room, whole
         self.parents: list[Ints] = []  # of each cut: of which polygon each one was a part
-        self.patterns = np.zeros(len(first) - 1, np.int64)  # what bends how on each, as one number
+        self.patterns, self.steps = np.zeros(len(first) - 1, np.int64), 0  # what bends how, as one number
 
     def __len__(self) -> int:
         return len(self.first) - 1
@@ -102,8 +102,10 @@ class PlanePieces:
 
     def _told(self, how: np.ndarray) -> None:
         """Adds how each unit bends (polygons, units) to the patterns: two that differ get two numbers."""
-        weights = np.random.default_rng(how.shape[1]).integers(-(2**62), 2**62, how.shape[1])
-        self.patterns = self.patterns * 3 + (how * weights).sum(axis=1)
+        random = np.random.default_rng((self.steps, how.shape[1]))  # of one seed wherever the plane is cut
+        self.steps += 1
+        weights = random.integers(-(2**62), 2**62, how.shape[1])
+        self.patterns = self.patterns + (how * weights).sum(axis=1)
 
     def _middles(self, x: Tensor) -> Tensor:
         """The values of x in the middle of each polygon."""

@@ -30,6 +30,8 @@ from featgeom.progress import bar
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
+BLUNT = 2.0**-30  # of the polygon's width: corners no farther from the line between their neighbours are none
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ProvedCrossings(Paths):
@@ -260,15 +262,36 @@ def _regions(
     """How many regions there are, the classes, their shares of the area, and how far these may be off."""
     walk = Walk(written.layers, x, corners, how)
     regions, areas, error = areas_of(walk.pieces(), len(written.told["weight"]))
-    classes = np.flatnonzero(areas > 0)
-    share, off = shares(areas[classes], error[classes], *walk.part.area())
-    return regions, classes, share, 2 * float(off.max())
+    share, off = shares(areas, error, *walk.part.area())
+    classes = np.flatnonzero(share > 0)
+    return regions, classes, share[classes], 2 * float(off.max())
 
 
 def in_sides(plane: Plane, x: Float64, points: Float64) -> Float64:
-    """Points (n, 2) of a plane as u and v of x[0] + u (x[1] − x[0]) + v (x[2] − x[0]), turning left."""
+    """A ring (n, 2) of a plane as u and v of x[0] + u (x[1] − x[0]) + v (x[2] − x[0]), turning left."""
     at = plane.drop(x)
     found = np.linalg.solve((at[1:] - at[0]).T, (points - at[0]).T).T
     found[np.abs(found) < 2**-40 * np.abs(found).max()] = 0.0
-    (ux, uy), (vx, vy) = found[1] - found[0], found[2] - found[1]
-    return np.ascontiguousarray(found if ux * vy > uy * vx else found[::-1])
+    corners = list(found if _area(found) > 0 else found[::-1])
+    wide, i = float(np.ptp(found, axis=0).max()), 0
+    while i < len(corners) and len(corners) > 3:  # images at a bound leave corners that are next to none
+        behind, here, ahead = corners[i - 1], corners[i], corners[(i + 1) % len(corners)]
+        if _turn(behind, here, ahead) < BLUNT * wide * max(
+            wide * BLUNT, float(np.linalg.norm(ahead - behind))
+        ):
+            del corners[i]
+            i = 0
+        else:
+            i += 1
+    return np.ascontiguousarray(corners)
+
+
+def _area(ring: Float64) -> float:
+    """Twice the area of a ring, positive where it turns left."""
+    return sum(_turn(ring[0], ring[i], ring[i + 1]) for i in range(1, len(ring) - 1))
+
+
+def _turn(a: Float64, b: Float64, c: Float64) -> float:
+    """Twice the area of a triangle, positive where it turns left."""
+    (ux, uy), (vx, vy) = b - a, c - b
+    return float(ux * vy - uy * vx)

@@ -11,14 +11,14 @@ from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.planes import Plane
 from featgeom.boundaries.slices import SlicePartition, slice_cells
 from featgeom.certificates.claim import Claim
-from featgeom.errors import BadArgument, BadData, Unsupported
+from featgeom.errors import BadArgument, BadData
 from featgeom.pixels.slices import PixelSlice, slice_pixels
 from featgeom.proofs import pixels as proof
 from featgeom.proofs.proof import Found
 from featgeom.proofs.proof import proved as said_by
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
-from featgeom.studies.proved_pieces import proved_window
+from featgeom.studies.proved_pieces import Window, proved_window, refusals
 
 CELLS_ACROSS = 160  # lattice points along the longer side of a slice
 
@@ -36,7 +36,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int,
     triples = _triples(features.head.classify(features.features), run.seed, planes)
     classifier, images = run.classifier(device), run.images(run.question_split)
     drawn: list[dict[str, Any]] = []
-    refused = ""
+    windows: list[Window] = []
     arrays, claims = dict[str, np.ndarray](), dict[str, Claim]()
     for rows in bar(triples, desc="planes", disable=not progress):
         try:
@@ -49,14 +49,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int,
         cells = slice_cells(features.head, shadow, shadow.window(points))
         arrays |= {f"labels_{i}": part.labels, f"u_{i}": part.u, f"v_{i}": part.v}
         claims[f"slice-{i}"] = cells.certificate
-        if i < proved and not refused:
-            try:
-                window, corners = proved_window(run, classifier, rows, f"record/proved_{i}")
-            except Unsupported as error:
-                refused = str(error).removeprefix("no proof: ")
-                window = None
-            if window is not None:
-                claims[f"window-{i}"], arrays[f"proved_{i}"] = window, corners
+        if i < proved:
+            windows.append(proved_window(run, classifier, rows, i))
         drawn.append(_described(part, cells, rows, images.pixels(rows), points))
     if not drawn:
         raise BadData(f"{run.folder}: no three samples of the {run.question_split} split span a plane")
@@ -64,7 +58,10 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int,
     more = sum(sum(count > 1 for count in plane["pieces"].values()) for plane in drawn)
     shown = sum(len(plane["pieces"]) for plane in drawn)
     arrays["rows"] = np.array([plane["rows"] for plane in drawn], dtype=np.int64)
-    settings = {"planes": len(drawn), "across": CELLS_ACROSS, "seed": run.seed, "proved": proved}
+    for window in windows:
+        arrays |= window.arrays
+        claims |= window.claims
+    settings = {"planes": len(drawn), "across": CELLS_ACROSS, "seed": run.seed, "proved": len(windows)}
     said = Found.of(run, claims, settings).beside(arrays)
     return Record(
         (
@@ -75,7 +72,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int,
             ),
             *said_by(said, proof.planes),
             *said_by(said, proof.windows),
-            *([Finding(f"No region of pixel space is proved: {refused}.")] if refused else []),
+            *refusals(windows),
         ),
         {"planes": drawn, "most_pieces": most, "broken": more, "shown": shown},
         (_table(drawn, run),),

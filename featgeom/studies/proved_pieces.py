@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from featgeom.arrays import Float64, Ints
 from featgeom.boundaries.planes import Plane
 from featgeom.certificates.claim import Claim
-from featgeom.certificates.pixel_pieces import PixelPolygon, PixelSegment
+from featgeom.certificates.pixel_pieces import PixelSegment
 from featgeom.errors import Unsupported
 from featgeom.exact.rounding import lengths_above, rounded_up
 from featgeom.models.classifier import Classifier
@@ -79,13 +80,17 @@ def proved_segments(run: Run, classifier: Classifier, pairs: Ints, progress: boo
     return Segments(count, ends, claim.named(**about))
 
 
-def proved_window(
-    run: Run, classifier: Classifier, rows: Ints, name: str
-) -> tuple[PixelPolygon | None, Float64]:
-    """The regions of a small window around a change of class between the first two of three samples.
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What a record holds of the window of one plane: its claim and the images, or why there is none."""
 
-    With the images (3, m); the claim calls them by ``name``. Raises Unsupported.
-    """
+    claims: dict[str, Claim]
+    arrays: dict[str, np.ndarray]
+    refused: str = ""
+
+
+def proved_window(run: Run, classifier: Classifier, rows: Ints, number: int) -> Window:
+    """The regions of a small window around a change of class between the first two of three samples."""
     a, b, c = images = run.images(run.question_split).pixels(rows)
     f = pixel_function(classifier, images, "logits")
     x = f.vectors(images, "images")
@@ -93,14 +98,27 @@ def proved_window(
     plane = Plane.through(*x.double().cpu().numpy())
     length = float(plane.drop(x[1:2].double().cpu().numpy())[0, 0])
     at, half = length * (path.changes[0] if len(path.changes) else 0.5), length * WINDOW / 2
-    found = prove_pixel_regions(classifier, a, b, c, window=(at - half, -half, at + half, half))
+    try:
+        found = prove_pixel_regions(classifier, a, b, c, window=(at - half, -half, at + half, half))
+    except Unsupported as error:
+        return Window({}, {}, str(error).removeprefix("no proof: "))
     claim = found.certificate
     if claim is None:
-        return None, np.zeros((0, f.size))
-    stored = _features(run, rows)
+        return Window({}, {}, found.why)
+    stored, name = _features(run, rows), f"proved_{number}"
     claim = replace(claim, features=stored, off=claim.off + _moved(claim.features, stored))
-    about = {"images": name, "features": rows_of(f"{run.question_split}/features", rows)}
-    return claim.named(**about), np.asarray(claim.images)
+    about = {"images": f"record/{name}", "features": rows_of(f"{run.question_split}/features", rows)}
+    return Window({f"window-{number}": claim.named(**about)}, {name: np.asarray(claim.images)})
+
+
+def refusals(windows: Sequence[Window]) -> list[Finding]:
+    """Why windows are not proved, each reason once."""
+    count = {why: sum(window.refused == why for window in windows) for why in {w.refused for w in windows}}
+    return [
+        Finding(f"The regions of {n} of {len(windows)} windows of pixel space are not proved: {why}.")
+        for why, n in sorted(count.items())
+        if why
+    ]
 
 
 def _features(run: Run, rows: Ints) -> np.ndarray:

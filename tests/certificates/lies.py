@@ -22,6 +22,14 @@ TIED = {  # 2⁻⁶¹ apart where they are 1/2 and more
     "start_features": a([0.5, 0.5], [0, 0.75]),
     "end_features": a([1.5, 1.5], [0, 0.75]),
 }
+BEYOND = {  # the second piece of the first segment has a logit of 2e308
+    "weight": a([1.7e308, 1.7e308], [0, 0]),
+    "bias": a(1e308, 0),
+    "pieces": i(1, 1),
+    "first": i(0, 1, 2),
+    "cells": i(0, 1),
+    "enter": a(0, 0),
+}
 PARTS = i((1, 1), (-1, -1), (-1, -1), (-1, -1), (-1, -1))
 YES, NO = np.array([True]), np.array([False])
 
@@ -984,6 +992,7 @@ LIES = [
         pieces=i(2, 1),
     ),
     lie("pixel-segment", "a corner lies on a line", at=0, **TIED),
+    lie("pixel-segment", "an entry is beyond what float64 holds", **BEYOND),
     lie("pixel-polygon", "features of an image are not within", off=a(1e-12, 0, 1e-12)),
     lie("pixel-polygon", "features of an image are not within", features=a([0, 0], [0.5, 0], [0, 0.5])),
     lie("pixel-polygon", "the regions are not as many", regions=3),

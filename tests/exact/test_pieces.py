@@ -14,6 +14,7 @@ from featgeom.exact.polytopes import Entries, Lines, Unclear, domain, led
 from featgeom.exact.running import features_apart
 from featgeom.exact.sameness import names
 from featgeom.exact.single import Known, Single
+from featgeom.exact.tiles import areas_of, classes_along, shares
 
 ENDS = np.array([[0.0], [1.0]])
 RING = np.array([[0.125, 0.0625], [1.0, 0.125], [0.75, 0.875], [-0.25, 0.5]])
@@ -272,6 +273,38 @@ def test_twice_the_digits_are_left_of_a_long_product():
             true = sum(Fraction(a) * Fraction(b) for a, b in terms)
             found = Fraction(float(made[i, j])) + Fraction(float(rest[i, j]))
             assert abs(found - true) <= Fraction(float(error[i, j]))
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("window", [False, True])
+def test_what_overflows_on_some_pieces_makes_none_of_them_vanish(window, arithmetic):
+    table = Table(1)
+    bent = table.kink(table.affine(0, [[1.0], [-1.0]], [-0.5, 0.25]))
+    value = table.affine(bent, [[1e308, 1.0], [1e308, 1e308]], [0.0, 0.0])
+    if window:
+        table.affine(table.windows("max", value, [[0], [1]]), [[1e-300], [-1e-300]], [0.0, 1.0])
+    walk = Walk(read_layers(*table.arrays, 1), np.array([[0.0], [1e3]]), ENDS, arithmetic())
+    with pytest.raises(Unclear, match="beyond what float64 holds"), np.errstate(all="ignore"):
+        list(walk.pieces())
+
+
+def test_pieces_that_are_not_all_tell_nothing():
+    rng = np.random.default_rng(6)
+    arrays, images = dense(rng).arrays, rng.normal(size=(3, 4)) * 2
+    layers = read_layers(*arrays, 4)
+    pieces = list(Walk(layers, images[:2], ENDS).pieces())
+    classes_along(pieces)
+    assert len(pieces) > 3
+    for i in range(len(pieces)):
+        with pytest.raises(Unclear, match="order"):
+            classes_along(pieces[:i] + pieces[i + 1 :])
+    walk = Walk(layers, images, RING)
+    regions, whole = list(walk.pieces()), walk.part.area()
+    share, off = shares(*areas_of(regions, 3)[1:], *whole)
+    assert abs(share.sum() - 1) <= off.sum() < 1e-9
+    for i in range(len(regions)):
+        with pytest.raises(Unclear, match="make up"):
+            shares(*areas_of(regions[:i] + regions[i + 1 :], 3)[1:], *whole)
 
 
 def test_deep_networks_are_told_with_twice_the_digits_alone():

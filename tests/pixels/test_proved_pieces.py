@@ -92,6 +92,19 @@ def test_digits_with_what_comes_twice_in_their_background(digits_classifier, dig
     )
 
 
+def test_whole_planes_through_images_at_the_bounds_have_corners():
+    """Where many pixels of an image are 0, many sides of the box meet in it."""
+    torch.manual_seed(4)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.ReLU(), nn.Linear(3, 2))
+    clf, images = fg.load_classifier(net, pixels=fg.PixelSpec((1, 8, 8))), fg.load_splits("digits")["test"]
+    for i in range(4):
+        a, b, c = images.pixels(slice(3 * i, 3 * i + 3))
+        found = fg.prove_pixel_regions(clf, a, b, c)
+        assert found.status is Status.SOLVED, found.why
+        assert found.regions == fg.slice_pixels(clf, a, b, c, across=16, exact="regions").regions
+        assert found.certificate.check().status[0] is Status.PROVED
+
+
 def test_a_tie_that_float64_does_not_tell_is_computed_and_not_proved():
     net = nn.Sequential(nn.Flatten(), nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     with torch.no_grad():

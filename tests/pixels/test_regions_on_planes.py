@@ -12,6 +12,7 @@ import featgeom as fg
 from featgeom.errors import BadArgument, Unsupported
 from featgeom.pixels import piecewise
 from featgeom.pixels.pieces import OnPlane, linear_pieces
+from featgeom.pixels.polygons import PlanePieces
 
 from .networks import PIXELS, images
 from .test_crossings import NETWORKS, in_place
@@ -112,6 +113,19 @@ def test_a_segment_in_the_plane_crosses_the_same_classes() -> None:
         if stop - start > 1e-6:
             middle = shapely.LineString([(start + 1e-7, 0), (stop - 1e-7, 0)])
             assert middle.within(part.polygons[int(k)].buffer(1e-8))
+
+
+def test_two_patterns_have_two_numbers() -> None:
+    """Also where a layer of as many units as windows follows, and one difference is three times the other."""
+    corners, first = np.tile([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], (2, 1)), np.array([0, 3, 6])
+    seen = set()
+    for bent in (0, 1):
+        for most in range(1, 10):
+            pieces = PlanePieces(corners, first, 100.0, 1.0)
+            pieces._told(np.array([[bent], [0]]))
+            pieces._told(np.array([[most], [1]]))
+            seen.add(int(pieces.patterns[0]))
+    assert len(seen) == 18
 
 
 def test_too_many_regions_are_refused() -> None:
