@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from featgeom.arrays import Float64, Floats, Ints
-from featgeom.certificates.claim import PROVED, Claim, Verdict, refuted, undecided
+from featgeom.certificates.claim import PROVED, Verdict, refuted, undecided
+from featgeom.certificates.networks import OfNetwork
 from featgeom.decimals import exactly, no_less, no_more
 from featgeom.exact.fields import floats, stored, whole, word
 from featgeom.exact.images import Ball
-from featgeom.exact.layers import WIDTH, Layer, Misread, read_network
 from featgeom.exact.relaxing import Relaxation, leads
 
 
 @dataclass(frozen=True, eq=False)
-class PixelBall(Claim):
+class PixelBall(OfNetwork):
     """Every image with values in [low, high] and at most ``radius[i]`` from image i has class ``own[i]``: of
     all logits of the network that ``table``, ``numbers`` and ``index`` tell, with the head, that one is the
     largest. The features of image i by this network are within ``off[i]`` of ``features[i]``.
@@ -33,15 +32,10 @@ class PixelBall(Claim):
 
     counted: ClassVar[str] = "n"
     subjects: ClassVar = {"head": ("weight", "bias"), "images": ("images",), "features": ("features",)}
-    unsaid: ClassVar = ("table", "numbers", "index", "cut")
+    unsaid: ClassVar = (*OfNetwork.unsaid, "cut")
 
-    weight: Floats = stored("c", "d")
-    bias: Floats = stored("c")
     images: Floats = stored("n", "m")
     features: Floats = stored("n", "d")
-    table: Ints = whole("l", WIDTH, low=-1)
-    numbers: Floats = stored("k")
-    index: Ints = whole("j", low=-1)
     low: float = floats()
     high: float = floats()
     norm: str = word("2", "inf")
@@ -70,17 +64,12 @@ class PixelBall(Claim):
             return "the parts do not belong to the images"
         if not self.low <= self.high:
             return "the bounds leave no image"
-        try:
-            len(self._layers)
-        except Misread as error:
-            return f"the claim tells no network: {error}"
-        return ""
+        return self.misread()
 
-    @cached_property
-    def _layers(self) -> list[Layer]:
-        return read_network(
-            self.table, self.numbers, self.index, self.images.shape[1], self.weight, self.bias
-        )
+    @property
+    def pixels(self) -> int:
+        """The values of an image."""
+        return self.images.shape[1]
 
     def _ball(self, i: int, radius: float) -> Ball:
         centre = self.images[i].astype(np.float64)
@@ -91,10 +80,10 @@ class PixelBall(Claim):
         image = self.images[i]
         if not ((image >= self.low) & (image <= self.high)).all():
             return refuted("a value of the image lies outside the bounds")
-        here = Relaxation(self._layers, self._ball(i, 0.0))
-        if not here.apart(len(self._layers) - 1, self.features[i].astype(np.float64)) <= self.off[i]:
+        here = Relaxation(self.layers, self._ball(i, 0.0))
+        if not here.apart(len(self.layers) - 1, self.features[i].astype(np.float64)) <= self.off[i]:
             return refuted("the features of the image are not within what is stated")
-        fault = self._fault(Relaxation(self._layers, self._ball(i, float(self.radius[i]))), i)
+        fault = self._fault(Relaxation(self.layers, self._ball(i, float(self.radius[i]))), i)
         return undecided(fault) if fault else PROVED
 
     def _fault(self, ball: Relaxation, i: int) -> str:
@@ -105,10 +94,10 @@ class PixelBall(Claim):
             if not waiting:
                 return "there are more parts than the ball is cut into"
             part, rivals = waiting.pop()
-            lead = part.below(len(self._layers), leads(own, rivals, classes))
+            lead = part.below(len(self.layers), leads(own, rivals, classes))
             rivals = rivals[~(lead > 0)]
             if (value, entry) != (-1, -1):
-                if not (0 < value < len(self._layers) and 0 <= entry < len(part.ends[value][0])):
+                if not (0 < value < len(self.layers) and 0 <= entry < len(part.ends[value][0])):
                     return f"no part is cut at entry {entry} of value {value}"
                 waiting += [(part.part(value, entry, above), rivals) for above in (False, True)]
             elif len(rivals):

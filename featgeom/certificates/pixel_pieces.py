@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from featgeom.arrays import Float64, Floats, Ints
-from featgeom.certificates.claim import Claim, Verdict, proved_if, refuted, undecided
+from featgeom.certificates.claim import Verdict, proved_if, refuted, undecided
 from featgeom.certificates.crossings import passage
+from featgeom.certificates.networks import OfNetwork
 from featgeom.decimals import exactly, no_less
 from featgeom.exact.fields import floats, stored, whole
-from featgeom.exact.layers import WIDTH, Layer, Misread, read_network
+from featgeom.exact.layers import Layer
 from featgeom.exact.pieces import Piece, Walk
 from featgeom.exact.polytopes import Unclear
 from featgeom.exact.running import features_apart
 from featgeom.exact.single import Single
 from featgeom.exact.tiles import ENDS, areas_of, classes_along, shares, told
-
-NETWORK = ("table", "numbers", "index")
-
-
-def misread(claim: PixelSegment | PixelPolygon) -> str:
-    """Why a claim tells no network, or nothing."""
-    try:
-        return "" if claim.layers else "the claim tells no network"
-    except Misread as error:
-        return f"the claim tells no network: {error}"
 
 
 def far(layers: list[Layer], image: Floats, features: Floats, off: float) -> bool:
@@ -47,7 +37,7 @@ def at_most(walk: Walk, count: int) -> Iterator[Piece]:
 
 
 @dataclass(frozen=True, eq=False)
-class PixelSegment(Claim):
+class PixelSegment(OfNetwork):
     """Segment i of pixel space, from ``start[i]`` to ``end[i]``, falls into ``pieces[i]`` on each of which no
     unit bends of the network that ``table``, ``numbers`` and ``index`` tell, with the head, no window has
     another largest entry, and the network is affine. It runs through the classes
@@ -67,17 +57,10 @@ class PixelSegment(Claim):
         "start_features": ("start_features",),
         "end_features": ("end_features",),
     }
-    unsaid: ClassVar = NETWORK
-
-    weight: Floats = stored("c", "d")
-    bias: Floats = stored("c")
     start: Floats = stored("n", "m")
     end: Floats = stored("n", "m")
     start_features: Floats = stored("n", "d")
     end_features: Floats = stored("n", "d")
-    table: Ints = whole("l", WIDTH, low=-1)
-    numbers: Floats = stored("k")
-    index: Ints = whole("j", low=-1)
     pieces: Ints = whole("n", low=1)
     first: Ints = whole("f", rising=True)
     cells: Ints = whole("p", below="c")
@@ -102,13 +85,12 @@ class PixelSegment(Claim):
     def misfit(self) -> str:
         """The network reads, and every class belongs to a segment."""
         fine = len(self.first) == len(self) + 1 and self.first[0] == 0 and self.first[-1] == len(self.cells)
-        return misread(self) if fine else "the classes do not belong to the segments"
+        return self.misread() if fine else "the classes do not belong to the segments"
 
-    @cached_property
-    def layers(self) -> list[Layer]:
-        """The network that is told."""
-        pixels = self.start.shape[1]
-        return read_network(self.table, self.numbers, self.index, pixels, self.weight, self.bias)
+    @property
+    def pixels(self) -> int:
+        """The values of an image."""
+        return self.start.shape[1]
 
     def decide(self, i: int) -> Verdict:
         """The features, then all pieces in their order."""
@@ -140,7 +122,7 @@ class PixelSegment(Claim):
 
 
 @dataclass(frozen=True, eq=False)
-class PixelPolygon(Claim):
+class PixelPolygon(OfNetwork):
     """A convex polygon of the plane through three ``images`` a, b, c of pixel space falls into ``regions`` on
     each of which no unit bends of the network that ``table``, ``numbers`` and ``index`` tell, with the head,
     no window has another largest entry, and the network is affine. The classes that are anywhere the largest
@@ -153,15 +135,8 @@ class PixelPolygon(Claim):
     """
 
     subjects: ClassVar = {"head": ("weight", "bias"), "images": ("images",), "features": ("features",)}
-    unsaid: ClassVar = NETWORK
-
-    weight: Floats = stored("c", "d")
-    bias: Floats = stored("c")
     images: Floats = stored("t", "m")
     features: Floats = stored("t", "d")
-    table: Ints = whole("l", WIDTH, low=-1)
-    numbers: Floats = stored("k")
-    index: Ints = whole("j", low=-1)
     corners: Float64 = floats("r", 2)
     regions: int = whole(low=1)
     classes: Ints = whole("s", below="c", rising=True)
@@ -185,13 +160,12 @@ class PixelPolygon(Claim):
         """Three images, and a network that reads."""
         if len(self.images) != 3:
             return "a plane goes through three images here"
-        return misread(self)
+        return self.misread()
 
-    @cached_property
-    def layers(self) -> list[Layer]:
-        """The network that is told."""
-        pixels = self.images.shape[1]
-        return read_network(self.table, self.numbers, self.index, pixels, self.weight, self.bias)
+    @property
+    def pixels(self) -> int:
+        """The values of an image."""
+        return self.images.shape[1]
 
     def decide(self, i: int) -> Verdict:
         """The features, then all regions."""

@@ -8,14 +8,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Ints, as_numpy
 from featgeom.boundaries.crossings import Paths
 from featgeom.boundaries.planes import Plane
 from featgeom.certificates.pixel_pieces import PixelPolygon, PixelSegment
-from featgeom.exact.layers import Layer, read_network
+from featgeom.exact.layers import Layer
 from featgeom.exact.pieces import Walk
 from featgeom.exact.polytopes import Unclear
 from featgeom.exact.running import features_apart
@@ -23,9 +22,9 @@ from featgeom.exact.single import Single
 from featgeom.exact.tiles import ENDS, areas_of, classes_along, shares, told
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.crossings import pixel_crossings
-from featgeom.pixels.derivatives import PixelFunction, on_enough_threads, pixel_function, segment_ends
-from featgeom.pixels.lowering import lower
+from featgeom.pixels.derivatives import on_enough_threads, pixel_function, segment_ends
 from featgeom.pixels.slices import inside
+from featgeom.pixels.written import Written, written
 from featgeom.progress import bar
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
@@ -75,31 +74,11 @@ class ProvedRegions(Result):
     stats: Stats
 
 
-@dataclass(frozen=True, eq=False)
-class _Written:
-    """A network that is written out, and what a claim holds of it."""
-
-    layers: list[Layer]
-    told: dict[str, Any]
-
-    @classmethod
-    def of(cls, classifier: Classifier, f: PixelFunction) -> _Written:
-        network = lower(classifier.to(dtype=torch.float64).backbone, f.shape)
-        weight, bias = np.asarray(classifier.head.weight), np.asarray(classifier.head.bias)
-        told: dict[str, Any] = {"table": network.table, "numbers": network.numbers, "index": network.index}
-        layers = read_network(network.table, network.numbers, network.index, f.size, weight, bias)
-        return cls(layers, told | {"weight": weight, "bias": bias})
-
-    @property
-    def no_features(self) -> Float64:
-        """The features (0, d) of no images."""
-        return np.zeros((0, self.told["weight"].shape[1]))
-
-    def off(self, images: Float64, features: np.ndarray) -> Float64:
-        """How far its features of images (n, m) may be from those that are given."""
-        given = features.astype(np.float64)
-        apart = [features_apart(self.layers, x, own) for x, own in zip(images, given, strict=True)]
-        return np.array(apart, np.float64)
+def _off(network: Written, images: Float64, features: np.ndarray) -> Float64:
+    """How far its features of images (n, m) may be from those that are given."""
+    given = features.astype(np.float64)
+    apart = [features_apart(network.layers, x, own) for x, own in zip(images, given, strict=True)]
+    return np.array(apart, np.float64)
 
 
 @on_enough_threads
@@ -136,10 +115,10 @@ def prove_pixel_crossings(
     classifier = classifier if classifier.device.type == "cpu" else classifier.to("cpu")
     f = pixel_function(classifier, one, "logits")
     start, end = (f.vectors(x, "images").double().numpy() for x in (one, other))
-    written = _Written.of(classifier, f)
+    network = written(classifier, f)
     status, ways = status_array(len(one), Status.COMPUTED), []
     for i in bar(range(len(one)), desc="proved segments", disable=not progress):
-        way = _walked(written.layers, np.stack([start[i], end[i]]))
+        way = _walked(network.layers, np.stack([start[i], end[i]]))
         if way is None:
             told = pixel_crossings(classifier, one[i], other[i])
             way = _Way(int(told.pieces[0]), told.cells, told.enter, np.inf)
@@ -147,10 +126,10 @@ def prove_pixel_crossings(
             status[i] = Status.SOLVED
         ways.append(way)
     held = np.flatnonzero(status == Status.SOLVED)
-    told_of = dict[str, Any](written.told)
+    told_of, none = dict[str, Any](network.told), np.zeros((0, network.dimension))
     for name, images, x in (("start", one, start), ("end", other, end)):
-        features = np.asarray(classifier.features(images)) if len(images) else written.no_features
-        off = written.off(x[held], features[held])
+        features = np.asarray(classifier.features(images)) if len(images) else none
+        off = _off(network, x[held], features[held])
         told_of |= {name: x[held], f"{name}_features": features[held], f"{name}_off": off}
     claim = PixelSegment(**told_of | _joined([ways[i] for i in held]))
     whole = _joined(ways)
@@ -234,15 +213,15 @@ def prove_pixel_regions(
     plane = Plane.through(*x)
     ring = np.array(inside(plane, f, window).exterior.coords)[:-1]
     corners = in_sides(plane, x, ring)
-    written = _Written.of(classifier, f)
+    network = written(classifier, f)
     try:
-        regions, classes, share, bound = told(partial(_regions, written, x, corners))
+        regions, classes, share, bound = told(partial(_regions, network, x, corners))
     except Unclear as unclear:
         nothing = np.zeros(0, np.int64), np.zeros(0), np.inf, corners, Status.UNDECIDED
         return ProvedRegions(0, *nothing, str(unclear), None, Stats(0, 0, perf_counter() - begun))
     features = np.asarray(classifier.features(images))
     claim = PixelPolygon(
-        **written.told,
+        **network.told,
         images=x,
         features=features,
         corners=corners,
@@ -250,18 +229,16 @@ def prove_pixel_regions(
         classes=classes,
         share=share,
         error=bound,
-        off=written.off(x, features),
+        off=_off(network, x, features),
     )
     stats = Stats(regions, 0, perf_counter() - begun)
     return ProvedRegions(regions, classes, share, bound, corners, Status.SOLVED, "", claim, stats)
 
 
-def _regions(
-    written: _Written, x: Float64, corners: Float64, how: Single
-) -> tuple[int, Ints, Float64, float]:
+def _regions(network: Written, x: Float64, corners: Float64, how: Single) -> tuple[int, Ints, Float64, float]:
     """How many regions there are, the classes, their shares of the area, and how far these may be off."""
-    walk = Walk(written.layers, x, corners, how)
-    regions, areas, error = areas_of(walk.pieces(), len(written.told["weight"]))
+    walk = Walk(network.layers, x, corners, how)
+    regions, areas, error = areas_of(walk.pieces(), len(network.told["weight"]))
     share, off = shares(areas, error, *walk.part.area())
     classes = np.flatnonzero(share > 0)
     return regions, classes, share[classes], 2 * float(off.max())

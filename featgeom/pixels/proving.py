@@ -10,19 +10,17 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from featgeom.arrays import Float64, Floats, Ints, as_numpy
 from featgeom.certificates.pixel_balls import PixelBall
 from featgeom.errors import BadArgument
 from featgeom.exact.images import Ball
-from featgeom.exact.layers import Layer, read_network
+from featgeom.exact.layers import Layer
 from featgeom.exact.relaxing import Relaxation, leads
-from featgeom.exact.rounding import lengths_above, rounded_up
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
-from featgeom.pixels.lowering import Lowered, lower
+from featgeom.pixels.written import Written, moved, written
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
@@ -69,8 +67,7 @@ def joined(parts: Sequence[ProvedBalls]) -> ProvedBalls:
 
 def beside(claim: PixelBall, features: Floats) -> PixelBall:
     """The same claim about features (n, d) of these images that were computed in other batches."""
-    moved = np.asarray(features, np.float64) - np.asarray(claim.features, np.float64)
-    return replace(claim, features=features, off=claim.off + rounded_up(lengths_above(moved), moved.shape[1]))
+    return replace(claim, features=features, off=claim.off + moved(claim.features, features))
 
 
 @on_enough_threads
@@ -116,12 +113,10 @@ def prove_pixel_balls(
     classifier = classifier if classifier.device.type == "cpu" else classifier.to("cpu")
     f = pixel_function(classifier, array, "logits")
     x = f.vectors(array, "images").clamp(f.low, f.high).numpy()
-    network = lower(classifier.to(dtype=torch.float64).backbone, f.shape)
-    weight, bias = np.asarray(classifier.head.weight), np.asarray(classifier.head.bias)
-    layers = read_network(network.table, network.numbers, network.index, f.size, weight, bias)
-    features = np.asarray(classifier.features(array)) if len(x) else np.zeros((0, weight.shape[1]))
-    balls = [_Search(layers, row, (f.low, f.high), norm, parts).found() for row in x]
-    return _answer(balls, x, features, network, (weight, bias), (f.low, f.high), norm, begun)
+    network = written(classifier, f)
+    features = np.asarray(classifier.features(array)) if len(x) else np.zeros((0, network.dimension))
+    balls = [_Search(network.layers, row, (f.low, f.high), norm, parts).found() for row in x]
+    return _answer(balls, x, features, network, (f.low, f.high), norm, begun)
 
 
 @dataclass
@@ -227,8 +222,7 @@ def _answer(
     balls: list[_Found],
     x: Float64,
     features: np.ndarray,
-    network: Lowered,
-    head: tuple[np.ndarray, np.ndarray],
+    network: Written,
     bounds: tuple[float, float],
     norm: float,
     begun: float,
@@ -239,19 +233,17 @@ def _answer(
     off = np.array([balls[i].here.apart(-2, features[i].astype(np.float64)) for i in held])
     cuts = [balls[i].cut for i in held]
     claim = PixelBall(
-        *head,
-        x[held],
-        features[held],
-        network.table,
-        network.numbers,
-        network.index,
-        *bounds,
-        "2" if norm == 2 else "inf",
-        own[held],
-        radius[held],
-        off,
-        np.cumsum([0, *map(len, cuts)]),
-        np.array([cut for one in cuts for cut in one], np.int64).reshape(-1, 2),
+        **network.told,
+        images=x[held],
+        features=features[held],
+        low=bounds[0],
+        high=bounds[1],
+        norm="2" if norm == 2 else "inf",
+        own=own[held],
+        radius=radius[held],
+        off=off,
+        first=np.cumsum([0, *map(len, cuts)]),
+        cut=np.array([cut for one in cuts for cut in one], np.int64).reshape(-1, 2),
     )
     status = status_array(len(balls))
     status[held] = Status.SOLVED

@@ -12,11 +12,11 @@ from featgeom.boundaries.planes import Plane
 from featgeom.certificates.claim import Claim
 from featgeom.certificates.pixel_pieces import PixelSegment
 from featgeom.errors import Unsupported
-from featgeom.exact.rounding import lengths_above, rounded_up
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import pixel_function
 from featgeom.pixels.proved_pieces import prove_pixel_crossings, prove_pixel_regions
 from featgeom.pixels.segments import classes_along
+from featgeom.pixels.written import moved
 from featgeom.runs.record import Finding
 from featgeom.runs.run import Run
 from featgeom.runs.subjects import rows_of
@@ -71,7 +71,7 @@ def proved_segments(run: Run, classifier: Classifier, pairs: Ints, progress: boo
     claim, about = found.certificate, dict[str, str]()
     ends = {name: getattr(claim, name) for name in ("start", "end")}
     for name, rows in zip(ends, pairs[held].T, strict=True):
-        off = _moved(getattr(claim, f"{name}_features"), stored := _features(run, rows))
+        off = moved(getattr(claim, f"{name}_features"), stored := _features(run, rows))
         claim = replace(
             claim, **{f"{name}_features": stored, f"{name}_off": getattr(claim, f"{name}_off") + off}
         )
@@ -106,7 +106,7 @@ def proved_window(run: Run, classifier: Classifier, rows: Ints, number: int) -> 
     if claim is None:
         return Window({}, {}, found.why)
     stored, name = _features(run, rows), f"proved_{number}"
-    claim = replace(claim, features=stored, off=claim.off + _moved(claim.features, stored))
+    claim = replace(claim, features=stored, off=claim.off + moved(claim.features, stored))
     about = {"images": f"record/{name}", "features": rows_of(f"{run.question_split}/features", rows)}
     return Window({f"window-{number}": claim.named(**about)}, {name: np.asarray(claim.images)})
 
@@ -124,9 +124,3 @@ def refusals(windows: Sequence[Window]) -> list[Finding]:
 def _features(run: Run, rows: Ints) -> np.ndarray:
     """Features as the run has them."""
     return np.asarray(run.features(run.question_split).features[rows])
-
-
-def _moved(computed: np.ndarray, stored: np.ndarray) -> Float64:
-    """How far features of the same images are apart, at most, that were computed in other batches."""
-    moved = np.asarray(stored, np.float64) - np.asarray(computed, np.float64)
-    return rounded_up(lengths_above(moved), moved.shape[1])

@@ -72,9 +72,9 @@ def ball(norm: str, images: list, own: list, radius: list, cuts: list | None = N
     return PixelBall(
         EYE,
         a(0, 0),
-        x,
-        x,
         *network,
+        x,
+        x,
         0.0,
         1.0,
         norm,
