@@ -79,7 +79,8 @@ def _tell(shown: Any, mine: object, over: Event) -> None:
     """Show a bar of `doing` anew from time to time, until it is over."""
     terminal, began = sys.stderr.isatty(), monotonic()
     while not over.wait(1.0 if terminal else max(EVERY, 0.05)):
-        silent = not terminal and mine is _going_on[-1] and monotonic() - _Lines.last >= EVERY
+        innermost = _going_on[-1:] == [mine]  # which may be over by now
+        silent = not terminal and innermost and monotonic() - _Lines.last >= EVERY
         if silent or (terminal and monotonic() - began >= SOON):
             with suppress(OSError, ValueError):  # whoever reads it may be gone
                 shown.refresh()

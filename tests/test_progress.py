@@ -2,6 +2,7 @@
 
 import os
 from time import sleep
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +42,20 @@ def test_every_state_is_a_line_and_a_cleared_bar_is_none(capsys):
     lines.flush()
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "things: 1 of 2\nthings: 2 of 2\n")
+
+
+def test_what_ends_while_its_bar_is_about_to_be_shown_ends_quietly(monkeypatch):
+    """Between waking up and looking, the thread of a bar may find that nothing goes on any more."""
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    shown = []
+    bar = SimpleNamespace(refresh=lambda: shown.append(list(progress._going_on)))
+    mine, woken = object(), iter([False, False, True])
+    progress._tell(bar, mine, SimpleNamespace(wait=lambda seconds: next(woken)))
+    assert shown == []
+    monkeypatch.setattr(progress, "_going_on", [mine])
+    woken = iter([False, True])
+    progress._tell(bar, mine, SimpleNamespace(wait=lambda seconds: next(woken)))
+    assert shown == [[mine]]
 
 
 @pytest.mark.parametrize("descriptor", [1, 2])

@@ -32,7 +32,7 @@ class PixelCrossings(Paths):
     entry of a pooling window becomes the largest: between two of them the network is affine, so that
     ``pieces`` (n,) is one more than there are. Of all this nothing is left out for being small, down to 1e-12
     of the segment and of the largest entry of a layer; it is computed in float64 with the network's weights,
-    and not proved.
+    and not proved, which `prove_pixel_crossings` does.
     """
 
     shows = ("changes", "pieces")

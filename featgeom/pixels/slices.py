@@ -48,7 +48,7 @@ class PixelSlice(Result):
     or linear bounds hold it to one class (only the former where all were asked for, so that it is the number
     of the network's own regions); it is 0 for an adaptive one. Nothing is left out for being small, down to
     1e-16 of the domain's area and 1e-12 of the largest entry of a layer; all is computed in float64, and not
-    proved.
+    proved, as `prove_pixel_regions` does.
     ``features`` is the exact slice through the features of the three images.
     """
 
