@@ -21,7 +21,7 @@ from featgeom.proofs.machines import KINDS
 from featgeom.proofs.proof import Found, proved
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
-from featgeom.runs.sharing import shared, together
+from featgeom.runs.sharing import shared
 from featgeom.status import Status
 
 ENTRIES = 1 << 22  # of features or logits that are held at a time
@@ -237,7 +237,7 @@ def pair_machines(
     for a, b in pairs:
         words = f"{run.reference_split}/features of classes {a}, {b} predicted as labelled"
         asked.append((KINDS, words, run.subjects.rows(words)))
-    some = together(asked, AT_A_TIME)
+    some = [asked[start : start + AT_A_TIME] for start in range(0, len(asked), AT_A_TIME)]
     made = [one for part in shared(run, compared, some, "machines of pairs", progress) for one in part]
     return {pair: found for pair, found in zip(pairs, made, strict=True) if len(found) == len(KINDS)}
 

@@ -92,6 +92,21 @@ def test_they_are_chosen_and_losses_taken_without_all_logits_at_once(rng, monkey
     assert max(classes) <= 100
 
 
+def test_machines_of_few_pairs_at_a_time_share_the_draws(run, monkeypatch):
+    monkeypatch.setattr(svm, "MOST_PAIRS", 7)
+    monkeypatch.setattr(svm, "MOST_UNKNOWNS", 100)
+    monkeypatch.setattr(svm, "AT_A_TIME", 3)
+    machines, compare = [], svm.compare_heads
+
+    def counted(head, asked, seed):
+        machines.append(len(asked))
+        return compare(head, asked, seed)
+
+    monkeypatch.setattr(svm, "compare_heads", counted)
+    assert len(STUDIES["svm"].make(run).values["pairs"]) == 7
+    assert machines == [6, 6, 2]
+
+
 def test_features_of_all_samples_are_looked_at_once_and_not_copied(run, monkeypatch):
     """Of a million samples on disk, the correct ones alone take more than memory should hold."""
     monkeypatch.setattr(svm, "MOST_PAIRS", 2)
