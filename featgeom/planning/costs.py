@@ -126,8 +126,8 @@ WORK: dict[str, Callable[[Size], float]] = {
 TERMS = {
     "overview": ("start", "features", "margins", "logits", "classes", "heads"),
     "hulls": ("start", "questions", "vertices", "class vertices", "pairs", "pair count", "classes"),
-    "regions": ("start", "cells", "drawn", "balls", "programs", "margins", "classes"),
-    "boundaries": ("start", "features", "margins", "flips", "ties", "traces", "classes"),
+    "regions": ("start", "cells", "drawn", "balls", "programs", "margins", "logits", "classes"),
+    "boundaries": ("start", "features", "margins", "logits", "flips", "ties", "traces", "classes"),
     "svm": (
         "start", "margins", "logits", "agreements", "pair machines", "pair systems", "pair products",
         "machine", "machine system",
@@ -137,7 +137,8 @@ TERMS = {
 KNOWN = {  # products in float64 that are made at least, however little they weigh at the sizes measured
     "overview": {"logits": 6.0},
     "hulls": {"questions": 2.0},
-    "regions": {"drawn": 1.0},
+    "regions": {"drawn": 1.0, "logits": 2.0},
+    "boundaries": {"logits": 1.0},
     "svm": {"logits": 2.0},
     "collapse": {"logits": 2.0},
 }
@@ -147,7 +148,12 @@ SHARED = {  # by a cluster's workers
     "regions": ("balls",),
     "svm": ("agreements", "pair machines", "pair systems", "pair products"),
 }
-BOUNDED = ("overview", "hulls", "collapse")  # what leaves points on disk where memory should not hold them
+BOUNDED = (
+    "overview",
+    "hulls",
+    "regions",
+    "collapse",
+)  # what leaves points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
 HELD_BY = {"boundaries": ("start", "asked"), "svm": (*HELD, "machine matrix")}
 
