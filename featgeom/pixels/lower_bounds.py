@@ -88,8 +88,9 @@ def pixel_lower_bounds(
     ordered otherwise.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
-    additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, and what was registered
-    with `featgeom.pixels.operators.register`; BadArgument and BadData as `pixel_flips` does.
+    additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, exp, log, roots,
+    reciprocals, products, quotients, softmax, logsumexp, layer normalisation, and what was registered with
+    `featgeom.pixels.operators.register`; BadArgument and BadData as `pixel_flips` does.
 
     Sources: Zhang et al., arXiv 1811.00866; intervals: Gowal et al., arXiv 1810.12715; slopes by gradient: Xu
     et al., arXiv 2011.13824; branch and bound: Wang et al., arXiv 2103.06624.

@@ -288,8 +288,8 @@ class Gated(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.hidden(x.flatten(1))
-        if self.trick == "mul":
-            t = t * t
+        if self.trick == "mul_":
+            t = t.mul_(t)
         if self.trick == "__bool__" and (t.sum(1) > 1e9).any():
             t = t + 1
         if self.trick == "__setitem__":
@@ -300,12 +300,14 @@ class Gated(nn.Module):
             t.view(-1, 8).relu_()
         if self.trick == "flip":
             t = t.flip(0) + t
-        if self.trick == "div":
-            t = 1 + t / (t + 100)
+        if self.trick == "remainder":
+            t = 1 + t % (t + 100)
         return self.head(t.relu())
 
 
-@pytest.mark.parametrize("trick", ["mul", "__bool__", "__setitem__", "sigmoid_", "relu_", "flip", "div"])
+@pytest.mark.parametrize(
+    "trick", ["mul_", "__bool__", "__setitem__", "sigmoid_", "relu_", "flip", "remainder"]
+)
 def test_no_operation_is_guessed(trick: str) -> None:
     torch.manual_seed(0)
     net = Gated(trick).double().eval()
