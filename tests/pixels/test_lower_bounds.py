@@ -14,6 +14,7 @@ import featgeom as fg
 from featgeom.errors import BadArgument, BadData, Unsupported
 from featgeom.pixels.interval import IntervalPass
 from featgeom.pixels.loose import Loose
+from featgeom.pixels.lowering import lower
 from featgeom.pixels.relaxation import bounded_below, least_change
 
 from .networks import PIXELS, SHAPE, conv_classifier, images
@@ -355,3 +356,22 @@ def test_real_networks(real_data: Path) -> None:
     found = fg.pixel_lower_bounds(resnet, photo)
     assert found.lower_bound[0] == 0
     assert found.status[0] == fg.Status.UNDECIDED
+
+
+def test_bounds_with_time_are_no_less_than_what_is_proved_and_keep_to_their_rival() -> None:
+    """Where the network can be written out, its linear functions count; a target leaves one rival."""
+    clf, x = conv_classifier(), images(2)
+    proved = fg.prove_pixel_balls(clf, x, parts=1)
+    found = fg.pixel_lower_bounds(clf, x, seconds=8)
+    assert (found.lower_bound >= proved.radius * 0.97).all()
+    one = fg.pixel_lower_bounds(clf, x, target=found.classes[:, 1], seconds=8)
+    assert (one.lower_bound >= found.lower_bound * 0.97).all()
+    assert (one.lower_bound <= fg.pixel_flips(clf, x, target=found.classes[:, 1]).distance).all()
+
+
+def test_weights_beyond_float32_are_written_out_as_they_are() -> None:
+    layer = nn.Linear(72, 3).double()
+    with torch.no_grad():
+        layer.weight.mul_(1e60)
+    told = lower(nn.Sequential(nn.Flatten(), layer), SHAPE)
+    np.testing.assert_array_equal(told.numbers[:216], layer.weight.detach().numpy().ravel())
