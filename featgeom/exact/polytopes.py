@@ -252,7 +252,7 @@ def domain(corners: Float64, base: Float64, scale: float, names: Sequence[Name])
     turn left.
     """
     at = (corners - base) / scale
-    off = 2 * U * np.abs(at) + TINY * (at != 0)
+    off = 2 * U * np.abs(at) + TINY * (corners != base)  # which may underflow to 0
     n, k = at.shape
     if k == 1:
         return Part(at, off, Lines(np.zeros((0, 2)), np.zeros((0, 2))), tuple(names))

@@ -30,6 +30,41 @@ BEYOND = {  # the second piece of the first segment has a logit of 2e308
     "cells": i(0, 1),
     "enter": a(0, 0),
 }
+LARGEST = {  # the first value, or the sum of both, which is larger by what float64 does not hold
+    "table": i(
+        (0, 0, -1, 0, -1, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1),
+        (5, 1, -1, 0, 2, 1, *[-1] * 12),
+    ),
+    "numbers": a(1, 0, 1, 1),
+    "index": i(0, 1),
+    "weight": a([1], [-1]),
+    "bias": a(0, 0),
+    "images": a([1, 2**-54], [2, 1], [1, 2]),
+    "features": a([1], [3], [3]),
+    "corners": a([0.25, 0.25], [0.5, 0.25], [0.25, 0.5]),
+    "regions": 1,
+    "classes": i(0),
+    "share": a(1),
+    "error": 1e-9,
+    "off": a(1e-20, 1e-9, 1e-9),
+}
+VANISHING = {  # 0.3 times an image of 10^-320 has three digits in float64: the change is at 0.500006
+    "table": i(*((0, v, -1, v, -1, *[1] * 8, 0, 0, 1, 1, 1) for v in range(3))),
+    "numbers": a(0.3, 1e300, 1e20),
+    "index": i(),
+    "weight": a([1], [0]),
+    "bias": a(0, 0.15),
+    "start": a([0], [0]),
+    "end": a([1e-320], [0]),
+    "start_features": a([0], [0]),
+    "end_features": a([0], [0]),
+    "pieces": i(1, 1),
+    "enter": a(0, 0.15 / (607 * 5e-324 * 1e300 * 1e20), 0),
+    "error": a(1e-9, 1e-9),
+    "start_off": a(1e300, 1e300),
+    "end_off": a(1e300, 1e300),
+}
+NEAR = 1.2e-161  # the square of it, as a float, is 2 % too small
 PARTS = i((1, 1), (-1, -1), (-1, -1), (-1, -1), (-1, -1))
 YES, NO = np.array([True]), np.array([False])
 
@@ -950,6 +985,13 @@ LIES = [
     lie("pixel-ball", "in a part of the ball class 1 may win", bias=a(-0.1, 0)),
     lie("pixel-ball, Euclidean", "in a part of the ball class 1 may win", radius=a(0.531)),
     lie("pixel-ball, Euclidean", "in a part of the ball class 1 may win", norm="inf"),
+    lie(
+        "pixel-ball, Euclidean",
+        "in a part of the ball class 1 may win",
+        images=a([1.412 * NEAR, 0]),
+        features=a([1.412 * NEAR, 0]),
+        radius=a(NEAR),
+    ),
     lie("pixel-ball, cut", "in a part of the ball class 1 may win", radius=a(0.376, 0.1)),
     lie("pixel-ball, cut", "no part is cut at entry", cut=i((1, 1), (-1, -1), (-1, 1), (-1, -1))),
     lie("pixel-ball, cut", "no part is cut at entry", cut=i((1, 2), (-1, -1), (-1, -1), (-1, -1))),
@@ -993,8 +1035,10 @@ LIES = [
     ),
     lie("pixel-segment", "a corner lies on a line", at=0, **TIED),
     lie("pixel-segment", "an entry is beyond what float64 holds", **BEYOND),
+    lie("pixel-segment", "a corner lies on a line", **VANISHING),
     lie("pixel-polygon", "features of an image are not within", off=a(1e-12, 0, 1e-12)),
     lie("pixel-polygon", "features of an image are not within", features=a([0, 0], [0.5, 0], [0, 0.5])),
+    lie("pixel-polygon", "features of an image are not within", **LARGEST),
     lie("pixel-polygon", "the regions are not as many", regions=3),
     lie("pixel-polygon", "the regions are not as many", regions=5),
     lie("pixel-polygon", "the regions are not as many", corners=a([0, 0], [0.7, 0], [0, 0.7])),

@@ -9,7 +9,6 @@ from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.status import Status
 
 
-@pytest.fixture
 def moved():
     start = np.zeros((2, 3), np.float32)
     images = np.array([[0.3, 0.0, 0.4], [0.0, 0.0, 0.0]], np.float32)
@@ -17,9 +16,9 @@ def moved():
     return MovedImage(start, images, 0.0, 1.0, np.array([np.nextafter(exact, 1), 0.0]))
 
 
-def test_images_in_their_bounds_are_proved(moved):
-    assert set(moved.check().status) == {Status.PROVED}
-    assert "at most 0.5" in moved.statement(0)
+def test_images_in_their_bounds_are_proved():
+    assert set(moved().check().status) == {Status.PROVED}
+    assert "at most 0.5" in moved().statement(0)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +34,8 @@ def test_images_in_their_bounds_are_proved(moved):
         ("images", np.full((2, 3), np.nan, np.float32)),
     ],
 )
-def test_what_is_not_so_is_refuted(moved, field, value):
-    found = replace(moved, **{field: value}).check()
+def test_what_is_not_so_is_refuted(field, value):
+    found = replace(moved(), **{field: value}).check()
     assert found.status[0] is Status.REFUTED
     assert found.reasons[0]
 

@@ -261,6 +261,56 @@ def test_errors_of_pixels_sums_and_kinks_hold_in_fractions(arithmetic):
                 assert abs(value - slope * a) + slope * x <= off
 
 
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("size", [1e-150, 1e-200, 1e-300, 1e-320])
+@pytest.mark.parametrize("scale", [2.0**-500, 2.0**-40, 1.0])
+def test_what_underflows_is_paid_for(size, scale, arithmetic):
+    """Numbers so small that their products are none in float64, or have few digits."""
+    rng, how = np.random.default_rng(12), arithmetic()
+    for _ in range(8):
+        images = rng.normal(size=(3, 4)) * size * (rng.random((3, 4)) > 0.3)
+        base = rng.normal(size=2) * size * rng.integers(0, 2, 2)
+        known = how.pixels(images, base, scale)
+        layer = Affine(0, csr_array(rng.normal(size=(3, 4))), np.zeros(4), np.zeros(3))
+        made = how.affine(layer, known)
+        x = [[Fraction(float(v)) for v in column] for column in images.T]
+        steps = [[v - first for v in others] for first, *others in x]
+        moved = [sum(Fraction(float(t)) * v for t, v in zip(base, some, strict=True)) for some in steps]
+        true = [
+            [first + more, *(Fraction(scale) * v for v in some)]
+            for (first, *_), more, some in zip(x, moved, steps, strict=True)
+        ]
+        weights = [[Fraction(float(v)) for v in row] for row in layer.matrix.toarray()]
+        for k in range(3):
+            for i in range(4):
+                value, off = fractions(known, i, 0, k)
+                assert abs(value - true[i][k]) <= off
+            for i in range(3):
+                value, off = fractions(made, i, 0, k)
+                assert abs(value - sum(w * t[k] for w, t in zip(weights[i], true, strict=True))) <= off
+
+
+def test_corners_that_underflow_are_paid_for():
+    corners = np.array([[0.0, 0.0], [2.0**60, 0.0], [5e-324, 2.0**60]])
+    part = domain(corners, np.zeros(2), 2.0**60, [()] * 3)
+    for at, off, corner in zip(part.at.ravel(), part.off.ravel(), corners.ravel(), strict=True):
+        assert abs(Fraction(float(at)) - Fraction(float(corner)) / 2**60) <= Fraction(float(off))
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("beyond", [np.inf, -np.inf, np.nan])
+def test_an_entry_that_overflows_takes_no_digits_of_the_others(beyond, arithmetic):
+    layer = Affine(0, csr_array([[0, 1 / 3, 1 / 7], [0, 0, 0]]), np.zeros(3), np.array([0, 0.5]))
+    x = np.array([beyond, 1e20 / 3, -1e20 / 7])[:, None, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = arithmetic().affine(layer, Known(x, np.zeros_like(x), np.zeros_like(x)))
+    true = sum(Fraction(w) * Fraction(float(v)) for w, v in zip((1 / 3, 1 / 7), x[1:].ravel(), strict=True))
+    off = float(made.error[0, 0, 0])
+    assert not off < np.inf or abs(fractions(made, 0, 0, 0)[0] - true) <= Fraction(off)
+    assert made.rows[1, 0, 0] == 0.5
+    assert made.error[1, 0, 0] < 1e-14  # a row that takes none of them is told as well as before
+
+
 def test_twice_the_digits_are_left_of_a_long_product():
     rng = np.random.default_rng(9)
     weight = rng.normal(size=(4, 700)).astype(np.float32).astype(float)
@@ -351,6 +401,18 @@ def test_features_where_entries_of_a_window_nearly_tie():
     assert Fraction(features_apart(layers, image, np.array([float(true)]))) >= abs(
         true - Fraction(float(true))
     )
+
+
+@pytest.mark.parametrize("larger", [2.0**-54, 2.0**-60, 0.0, -(2.0**-54)])
+@pytest.mark.parametrize("at", [[[0], [1]], [[1], [0]], [[-1], [0]], [[1], [-1]]])
+def test_features_where_two_entries_of_a_window_are_one_in_float64(at, larger):
+    table = Table(3)
+    table.affine(table.windows("max", table.affine(0, [[1, 0, 0], [0, 1, 1]]), at), [[1.0]])
+    image = np.array([1.0, 1.0, larger])
+    layers = read_layers(*table.arrays, 3)
+    true = values_of(table.arrays, image)[-2][0]
+    found = features_apart(layers, image, np.array([1.0]))
+    assert abs(true - 1) <= Fraction(found) < 2**-52
 
 
 def test_what_has_one_name_is_the_same():

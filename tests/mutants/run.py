@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "featgeom"
 sys.path.insert(0, str(HERE))
 
-from cases import MODULES, Case, cases  # noqa: E402
+from cases import MODULES, TOLD, Case, cases  # noqa: E402
 from harmless import why  # noqa: E402
 from mutate import ROOMS, Mutant, mutants  # noqa: E402
 
@@ -69,7 +69,7 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def imported_from(sources: dict[str, str], entered: set[tuple[str, str]]) -> Iterator[list[Case]]:
     """All cases, of modules imported anew from these sources."""
     for name in list(sys.modules):
-        if name.split(".")[0] == "featgeom" or name in {"truths", "lies", *MODULES}:
+        if name.split(".")[0] == "featgeom" or name in {*TOLD, *MODULES}:
             del sys.modules[name]
     finder = Sources(sources, entered)
     sys.meta_path.insert(0, finder)
