@@ -275,14 +275,12 @@ def domain(corners: Float64, base: Float64, scale: float, names: Sequence[Name])
 def _root(line: Lines) -> tuple[Float64, Float64]:
     """Where a function of one parameter is 0 (1,), and how far from it that may be."""
     slope, unsure = line.rows[0, 1], line.error[0, 1]
-    if not np.abs(slope) > unsure:
+    steep = np.abs(slope) - unsure * WIDER
+    if not steep > 0:
         raise Unclear("a line is level, as far as can be told")
     t = np.array([-line.rows[0, 0] / slope])
     _, least = line.at(t[None], np.zeros((1, 1)))
     value = np.abs(line.rows[0, 0] + slope * t[0])
-    steep = np.abs(slope) - unsure * WIDER
-    if not steep > 0:
-        raise Unclear("a line is level, as far as can be told")
     return t, np.array([(value + least[0, 0]) / steep * WIDER + TINY])
 
 

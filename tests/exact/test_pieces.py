@@ -143,8 +143,14 @@ def test_entries_that_are_equal_without_an_image_share_its_line():
 def test_a_line_is_named_after_an_image_where_it_has_no_weight_there_alone():
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     square = domain(corners, np.zeros(2), 1.0, [()] * 4)
-    through, beside = (Lines(np.array([[-at, 0.0, 1.0]]), np.zeros((1, 3))) for at in (0.5, 2.0))
-    for weight, name in ((through, (3,)), (beside, (7, 0, 1))):
+    through, *beside = (Lines(np.array([[-at, 0.0, 1.0]]), np.zeros((1, 3))) for at in (0.5, 0, 1, -2, 2))
+    for sign in (1, -1):  # where it may be 0 at the edge, as far as can be told
+        value, doubt = 1.0, np.inf
+        while value != doubt:
+            weight = Lines(sign * np.array([[value, 0.0, -10.0]]), np.array([[1.0, 0.0, 0.0]]))
+            value, doubt = float(weight.at(square.at[:1], square.off[:1])[1][0, 0]), value
+        beside.append(weight)
+    for weight, name in ((through, (3,)), *((weight, (7, 0, 1)) for weight in beside)):
         entries = Entries(7, np.array([0, 1]), lambda mask: np.array([0, 0]), ((3, weight),))
         assert entries.line(0, 1, square) == name
     other = Entries(7, np.array([0, 1]), lambda mask: np.array([0, 1]), ((3, through),))

@@ -68,6 +68,8 @@ def test_roots_are_as_near_as_is_said(size, doubt):
     rng, count = np.random.default_rng(3), 0
     for _ in range(20):
         line = lines(rng, 1, 1, size, doubt)
+        if rng.random() < 0.2:  # so that the root is none in float64, or has few digits
+            line = Lines(line.rows * [1e-20, 1e300], line.error * [1e-20, 1e300])
         at, off = _root(line)
         for ((height, slope),) in moved(rng, line.rows, line.error, 8):
             assert abs(-height / slope - Fraction(float(at[0]))) <= Fraction(float(off[0]))
@@ -82,7 +84,11 @@ def test_meetings_are_as_near_as_is_said(size, doubt):
     for _ in range(20):
         one, other = lines(rng, 1, 2, size, doubt), lines(rng, 1, 2, size, doubt)
         if rng.random() < 0.5:  # nearly parallel
-            other.rows[0, 1:] = one.rows[0, 1:] * (1 + 3 * (doubt + 1e-12) * rng.normal(size=2))
+            apart = 3 * (doubt + 10 ** rng.uniform(-16, -12))
+            other.rows[0, 1:] = one.rows[0, 1:] * (1 + apart * rng.normal(size=2))
+        elif rng.random() < 0.3:  # so that they meet at what has few digits in float64
+            tiny = np.array([1e-170, 1e150, 1e150])
+            one, other = (Lines(line.rows * tiny, line.error * tiny) for line in (one, other))
         try:
             at, off = _meeting(one, other)
         except Unclear:
@@ -131,13 +137,13 @@ def doubled_area(corners):
     return sum(p[0] * q[1] - p[1] * q[0] for p, q in pairwise([*corners, corners[0]]))
 
 
-@pytest.mark.parametrize("doubt", [0.0, 1e-16, 1e-3, 0.3])
+@pytest.mark.parametrize("doubt", [0.0, 1e-16, 1e-3, 0.3, 3.0])
 def test_areas_and_lengths_are_as_near_as_is_said(doubt):
     rng = np.random.default_rng(5)
     nothing = Lines(np.zeros((0, 3)), np.zeros((0, 3)))
     for n in (3, 5):
         for _ in range(6):
-            at = ring(rng, n) * 10.0 ** rng.integers(-3, 3, 2)
+            at = ring(rng, n) * 10.0 ** (rng.integers(-3, 3, 2) - 200 * rng.integers(0, 2))
             off = doubt * rng.random((n, 2)) * np.abs(at - at[0]).max(axis=0)
             area, error = Part(at, off, nothing, ((),) * n).area()
             for true in moved(rng, at, off, 4):
@@ -179,6 +185,19 @@ def test_edges_of_a_domain_are_as_near_as_is_said(scale, base):
             slopes = np.array([y - v, u - x])
             row = np.array([-(slopes @ true[i]), *slopes])
             assert (abs(row - exact(part.edges.rows[i])) <= exact(part.edges.error[i])).all()
+
+
+def test_a_part_without_any_length_or_area_has_none():
+    for k in (1, 2):
+        area, error = Part(np.zeros((2, k)), np.zeros((2, k)), END.edges, ((),) * 2).area()
+        assert abs(area) <= error
+
+
+def test_the_edge_of_two_corners_whose_products_are_none_is_as_near_as_is_said():
+    corners = np.array([[0.0, 1e-200], [1e-200, 0.0], [1.0, 3e-200]])
+    edges = domain(corners, np.zeros(2), 1.0, [()] * 3).edges
+    for i, true in ((0, Fraction(1e-200) ** 2), (1, Fraction(1e-200) * Fraction(3e-200))):
+        assert true - abs(Fraction(float(edges.rows[i, 0]))) <= Fraction(float(edges.error[i, 0]))
 
 
 def test_a_ring_that_rounding_may_have_bent_is_none():
@@ -231,6 +250,22 @@ def test_an_entry_that_is_told_to_be_0_everywhere_is_on_no_side():
         list(led(told, Lines(rows[:1].repeat(2, axis=0), error), named(-1, 5)))
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_entry_that_is_told_to_be_0_on_an_edge_is_on_one_side(side):
+    told = Part(SQUARE.at, SQUARE.off, SQUARE.edges, ((3, 5, -1), (), (), ()))
+    line = Lines(np.array([[0.0, 0.0, side]]), np.zeros((1, 3)))
+    ((part, signs),) = divided(told, line, np.zeros(1, np.int64), named(5))
+    assert part is told
+    assert signs.tolist() == [side]
+
+
+def test_of_entries_that_are_0_everywhere_the_first_leads():
+    nothing = Lines(np.zeros((3, 3)), np.zeros((3, 3)))
+    assert list(led(SQUARE, nothing, named(4, 5, 6))) == [(SQUARE, 0)]
+    nothing.rows[0, 0] = -1.0
+    assert list(led(SQUARE, nothing, named(4, 5, 6))) == [(SQUARE, 1)]
+
+
 def test_a_part_is_cut_by_lines_through_one_corner_and_through_two():
     """The diagonal of a square, told at both of its ends, and a line through one end alone."""
     ends = ((3, 5, -1), (3, 6, -1), (3, 5, -1), (3, 6, -1))
@@ -272,6 +307,9 @@ def test_leaders_are_where_they_lead_and_nowhere_else(scale):
 
 
 def test_nothing_that_is_no_number_leads():
+    for value in (1.7e308, -1.7e308):
+        with pytest.raises(Unclear, match="beyond"), np.errstate(over="ignore"):
+            list(led(END, Lines(np.array([[value, 0.0]]), np.array([[1e308, 0.0]])), named(0)))
     for beyond in (np.inf, np.nan):
         some = Lines(np.array([[0.0, 1.0], [beyond, 0.0]]), np.zeros((2, 2)))
         with pytest.raises(Unclear, match="beyond"), np.errstate(invalid="ignore"):

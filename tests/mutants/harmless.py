@@ -466,6 +466,37 @@ RULES = (
         r"self\.lower\[i\] > 0 → self\.lower\[i\] >= 0",
         "of a distance of 0 is asked what is asked of others, which proves less",
     ),
+    Rule(
+        "exact/polytopes.py Part.cut",
+        "signs (>|<) 0 → signs (>|<)= 0",
+        "of two ends one is above 0 and one below: parts are cut where both signs are met",
+    ),
+    Rule(
+        "exact/polytopes.py Part._side",
+        "(following < 0 → following <= 0|sign > 0 → sign >= 0)",
+        "a line that enters meets the ring twice in all, so that no two corners on it are neighbours; and it "
+        "crosses no edge that begins on it",
+    ),
+    Rule(
+        "exact/polytopes.py led",
+        r"low\.min\(axis=1\) → low\.max\(axis=1\)",
+        "with whichever entry the others are compared, those that are below it at every corner do not lead",
+    ),
+    Rule(
+        "exact/polytopes.py domain",
+        r"np\.abs\(at\) \+ off → np\.abs\(at\) - off",
+        "off is 2 u of at, and TINY: a part in 2^51 of an error that is counted twice, and 8 TINY are added",
+    ),
+    Rule(
+        "exact/polytopes.py (_root|_meeting)",
+        "steep > 0 → steep >= 0",
+        "what is off is divided by 0 then, and infinite: no error is 0",
+    ),
+    Rule(
+        "exact/polytopes.py domain",
+        "value > error → value >= error",
+        "an error is above what may be off by a part in 2^40, so that a value as large is not 0",
+    ),
 )
 
 
