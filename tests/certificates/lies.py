@@ -64,6 +64,7 @@ VANISHING = {  # 0.3 times an image of 10^-320 has three digits in float64: the 
     "start_off": a(1e300, 1e300),
     "end_off": a(1e300, 1e300),
 }
+RIM, BOW = [(-1, -1), (1, -1), (1, 1), (-1, 1)], [(-0.5, -0.5), (0.5, 0), (0.5, -0.5), (-0.5, 0.5)]
 NEAR = 1.2e-161  # the square of it, as a float, is 2 % too small
 PARTS = i((1, 1), (-1, -1), (-1, -1), (-1, -1), (-1, -1))
 YES, NO = np.array([True]), np.array([False])
@@ -816,6 +817,13 @@ LIES = [
         weight=0 * EYE,
         first=i(0, 4, 8),
         points=a([-1, -1], [0, -1], [0, 1], [-1, 1], [-0.5, -1], [0.5, -1], [0.5, 1], [-0.5, 1]),
+    ),
+    lie(  # a bow within the other polygon, one half of which is counted twice there and taken off here
+        "slice-cells",
+        "not simple and counter-clockwise",
+        weight=0 * EYE,
+        first=i(0, 10, 14),
+        points=a(*RIM, RIM[0], BOW[0], *BOW[::-1], *BOW),
     ),
     lie(  # a thorn into the other polygon, there and back
         "slice-cells",
