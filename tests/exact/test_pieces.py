@@ -8,8 +8,8 @@ from exact_networks import Table, values_of
 from scipy.sparse import csr_array
 
 from featgeom.exact.doubled import Doubled, product, sliced
-from featgeom.exact.layers import KINDS, Affine, read_layers
-from featgeom.exact.pieces import Walk
+from featgeom.exact.layers import KINDS, Affine, Largest, read_layers
+from featgeom.exact.pieces import Walk, _taking_part, _weights
 from featgeom.exact.polytopes import Entries, Lines, Unclear, domain, led
 from featgeom.exact.running import features_apart
 from featgeom.exact.sameness import names
@@ -18,6 +18,7 @@ from featgeom.exact.tiles import areas_of, classes_along, shares
 
 ENDS = np.array([[0.0], [1.0]])
 RING = np.array([[0.125, 0.0625], [1.0, 0.125], [0.75, 0.875], [-0.25, 0.5]])
+LINE = np.array([[0.0], [1.0]])  # two images of one value
 WHOLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # all mixtures of three images
 
 
@@ -155,6 +156,84 @@ def test_a_line_is_named_after_an_image_where_it_has_no_weight_there_alone():
         assert entries.line(0, 1, square) == name
     other = Entries(7, np.array([0, 1]), lambda mask: np.array([0, 1]), ((3, through),))
     assert other.line(0, 1, square) == (7, 0, 1)
+
+
+def told_of(table, images, corners=ENDS, arithmetic=Single):
+    """The patterns of all pieces, each of which has one, and of which no two are one."""
+    walk = Walk(read_layers(*table.arrays, images.shape[1]), images, corners, arithmetic())
+    seen = []
+    for piece in walk.pieces():
+        here = {pattern(table.arrays, mixed(images, t)) for t in inner(walk, piece.part)}
+        assert {own for _, own in here} == {piece.own}
+        assert len(here) == 1
+        seen += here
+    assert len(set(seen)) == len(seen)
+    return seen
+
+
+def test_entries_are_the_same_by_the_value_that_they_are_of():
+    """Twins to which something else is added are none; nor are sums of what differs where windows choose it."""
+    table = Table(1)
+    twins, others = table.affine(0, [[1], [1]]), table.affine(0, [[1], [2]], [-0.5, -0.625])
+    bent = table.kink(table.sum(twins, others))
+    table.affine(bent, [[1, 2], [3, 1]], [0.25, 0])
+    assert len(told_of(table, LINE)) == 4
+    table = Table(1)
+    twins, others = table.affine(0, [[1], [1]]), table.affine(0, [[-1], [2]], [-0.5, -0.625])
+    table.affine(table.windows("max", table.sum(twins, others), [[0], [1]]), [[1], [-1]])
+    assert len(told_of(table, LINE)) == 3
+
+
+def test_a_unit_that_is_0_on_a_whole_piece_bends_there_no_more():
+    table = Table(1)
+    once = table.kink(table.affine(0, [[1], [-1]], [-0.5, 0.25]))
+    twice = table.windows("max", table.kink(once), [[0], [1]])
+    table.affine(table.kink(twice), [[1], [-1]], [0.0625, 0.125])
+    assert len(told_of(table, LINE)) == 5
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("order", [[[0], [1]], [[1], [0]]])
+def test_a_window_whose_entries_are_nearly_the_same_is_not_told(order, arithmetic):
+    table = Table(2)
+    table.affine(table.windows("max", table.affine(0, [[1, 0], [1, 2.0**-60]]), order), [[1.0], [0.5]])
+    images = np.array([[1.0, 1.0], [2.0, 1.0]])
+    with pytest.raises(Unclear):
+        list(Walk(read_layers(*table.arrays, 2), images, ENDS, arithmetic()).pieces())
+
+
+def test_what_cancels_is_told_with_twice_the_digits_alone():
+    table = Table(1)
+    far = table.affine(0, [[1.0]], [1e10])
+    bent = table.kink(table.affine(far, [[1.0], [1.0]], [-1e10 - 0.5, -1e10 - 0.5 - 2.0**-18]))
+    table.affine(bent, [[1.0, -1.0]])
+    with pytest.raises(Unclear):
+        told_of(table, LINE)
+    assert len(told_of(table, LINE, arithmetic=Doubled)) == 3
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_weights_of_images_are_as_near_as_is_said(size):
+    rng = np.random.default_rng(13)
+    for _ in range(20):
+        base, scale = rng.normal(size=2) * size ** rng.uniform(-1, 1, 2), 2.0 ** rng.integers(-9, 9)
+        u, v = (Fraction(float(x)) for x in base)
+        (_, first), (_, second), (_, third) = found = _weights(base, scale)
+        assert [mask for mask, _ in found] == [6, 5, 3]
+        for weight, height, *slopes in ((first, 1 - u - v, -1, -1), (second, u, 1, 0), (third, v, 0, 1)):
+            rows, error = weight.rows[0].tolist(), weight.error[0].tolist()
+            assert [row / Fraction(scale) for row in map(Fraction, rows[1:])] == slopes
+            assert abs(height - Fraction(rows[0])) <= Fraction(error[0]) < 1e-9
+            assert error[1:] == [0, 0]
+
+
+def test_images_that_take_part_in_an_edge_are_those_with_a_weight():
+    assert _taking_part(ENDS) == [(1,), (2,)]
+    assert _taking_part(ENDS * 0.5) == [(1,), ()]
+    assert _taking_part(WHOLE) == [(3,), (6,), (5,)]
+    assert _taking_part(WHOLE * [1, 0.5]) == [(3,), (), (5,)]
+    apart = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, -1.0], [-0.5, -0.5]])
+    assert _taking_part(apart) == [(3,), (), (), (), ()]
 
 
 def test_corners_are_known_as_well_as_is_said():
@@ -436,6 +515,38 @@ def test_what_has_one_name_is_the_same():
                     assert len(same) == 1
                     assert name != 0 or same == {0}
     assert len(set(names(layers, images)[1].tolist())) < 8
+
+
+def test_names_are_those_of_what_is_moved_and_chosen():
+    """Entries have one name where they are one function of all mixtures, here by what they are, and else not."""
+    images = np.array([[1.0, 1.0, 0.0, -0.0, 1.0, 2.0], [2.0, 2.0, 0.0, 0.0, 2.0, 2.0]])
+    layers = [
+        Affine(0, csr_array(np.eye(6)), np.array([0.0, 0.5, 0.0, 0.5, 0.0, -0.0]), np.zeros(6)),
+        Largest(
+            1,
+            np.array(
+                [
+                    [0, -1, 0],
+                    [0, 1, 0],
+                    [-1, 0, -1],
+                    [0, 5, 0],
+                    [5, 1, 0],
+                    [4, 1, -1],
+                    [1, -1, -1],
+                    [2] * 3,
+                    [2, -1, -1],
+                ]
+            ).T,
+        ),
+        Affine(
+            1, csr_array(np.diag([1, 2, 3, 0, 0, 0])), np.zeros(6), np.array([0, 0, 0, 0, 3, 3]), 1e-15, 1
+        ),
+    ]
+    found = names(layers, images)
+    assert found[0].tolist() == [1, 1, 0, 0, 1, 2]
+    assert found[1].tolist() == [1, 2, 0, 3, 1, 4]
+    assert found[2].tolist() == [1, 2, 3, 4, 5, 6, 7, 0, 0]
+    assert found[3].tolist() == [1, 2, 0, 0, 3, 3]
 
 
 def test_channels_of_a_norm_are_not_the_same_for_one_rounded_factor():

@@ -492,6 +492,46 @@ RULES = (
         "value > error → value >= error",
         "an error is above what may be off by a part in 2^40, so that a value as large is not 0",
     ),
+    Rule(
+        "exact/pieces.py Walk.__init__",
+        r"corners - corners\[0\] → .*",
+        "any power of two is a scale",
+    ),
+    Rule(
+        "exact/pieces.py Walk._on",
+        r"max\(\(x\.size.* → min\(.*",
+        "how much is held at a time",
+    ),
+    Rule(
+        "exact/pieces.py Walk.(_on|_kept)",
+        r"self\._last\[v\] > i → .* >= i",
+        "what nobody asks for is kept",
+    ),
+    Rule(
+        "exact/pieces.py Walk._kinked",
+        "values (> error|< -error) → values (>= error|<= -error)",
+        "an error is above what may be off by a part in 2^40, so that a value as large is not 0",
+    ),
+    Rule(
+        "exact/pieces.py Walk._kinked",
+        r"if not len\(open_\) → never",
+        "nothing is cut where nothing is open",
+    ),
+    Rule(
+        "exact/pieces.py Walk._windowed",
+        r"low\.min\(axis=2\) → low\.max\(axis=2\)",
+        "whichever entry is compared with the others, it must be above them at every corner",
+    ),
+    Rule(
+        "exact/pieces.py Walk._windowed",
+        ".* >= others → .* > others",
+        "what is not settled at once is asked one by one",
+    ),
+    Rule(
+        "exact/pieces.py _taking_part",
+        r"\(2 << .* - 1 → .* \+ 1",
+        "that all three images take part is true, and tells nothing",
+    ),
 )
 
 
