@@ -29,8 +29,8 @@ class SliceCells(Claim):
     polygon is simple and counter-clockwise, every edge is run through once in each direction, those on the
     lines of the window's sides in one only, and the areas add up to the window's: that none of these is there
     twice follows. Then the boundaries of all polygons cancel but for parts of these four lines. So how many
-    polygons a point is in is the same throughout each of the nine parts into which they divide the plane: none
-    in the eight that have no end, and one in the window, by the areas.
+    polygons a point is in is the same throughout each of the nine parts into which they divide the plane:
+    none in the eight that have no end, and one in the window, by the areas.
     """
 
     subjects: ClassVar = {"head": ("weight", "bias")}

@@ -172,7 +172,7 @@ def told_of(table, images, corners=ENDS, arithmetic=Single):
 
 
 def test_entries_are_the_same_by_the_value_that_they_are_of():
-    """Twins to which something else is added are none; nor are sums of what differs where windows choose it."""
+    """Twins to which something else is added are none."""
     table = Table(1)
     twins, others = table.affine(0, [[1], [1]]), table.affine(0, [[1], [2]], [-0.5, -0.625])
     bent = table.kink(table.sum(twins, others))
@@ -518,7 +518,7 @@ def test_what_has_one_name_is_the_same():
 
 
 def test_names_are_those_of_what_is_moved_and_chosen():
-    """Entries have one name where they are one function of all mixtures, here by what they are, and else not."""
+    """Entries have one name where they are one function of all mixtures by what they are, and else not."""
     images = np.array([[1.0, 1.0, 0.0, -0.0, 1.0, 2.0], [2.0, 2.0, 0.0, 0.0, 2.0, 2.0]])
     layers = [
         Affine(0, csr_array(np.eye(6)), np.array([0.0, 0.5, 0.0, 0.5, 0.0, -0.0]), np.zeros(6)),

@@ -536,7 +536,7 @@ RULES = (
 
 
 def narrowed(pattern: str) -> Iterator[str]:
-    """A pattern with one alternative in place of several, once for each: of (a|b)c one with a and one with b."""
+    """A pattern with one alternative in place of several, once for each: of (a|b)c with a, and with b."""
     depth, begin, bars = 0, 0, list[int]()
     for match in re.finditer(r"\\.|\[[^]]+\]|[()|]", pattern):
         at, sign = match.start(), match[0]
