@@ -16,7 +16,7 @@ import numpy as np
 from featgeom.arrays import Float64, Ints
 from featgeom.exact.layers import Affine
 from featgeom.exact.rounding import TINY
-from featgeom.exact.single import Known, Single, taking_part, up
+from featgeom.exact.single import Known, Single, multiplied, up
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -50,7 +50,7 @@ class Doubled(Single):
         zero = np.zeros_like(images[0])
         here, rest = images[0], zero
         size, steps = np.abs(images[0]), list[tuple[Float64, Float64]]()
-        lost = [np.where(taking_part(images, base)[0] & base.any(), TINY, 0.0)]
+        lost = [np.where(multiplied(images, base)[0], TINY, 0.0)]
         for image, t in zip(images[1:], base.tolist(), strict=True):
             step = two_sum(image, -images[0])
             moved = times(*step, np.float64(t))

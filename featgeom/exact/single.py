@@ -49,7 +49,7 @@ class Single:
         size = np.abs(images[0]) + np.abs(moved).sum(axis=0)
         rows = np.concatenate([(images[0] + moved.sum(axis=0))[None], step * scale])
         error = np.concatenate([(8 * U * size)[None], 2 * U * np.abs(rows[1:])])
-        error = up(error + TINY * taking_part(images, base))
+        error = up(error + TINY * multiplied(images, base))
         return Known(rows.T[:, None].copy(), error.T[:, None].copy())
 
     def total(self, one: Known, other: Known) -> Known:
@@ -100,11 +100,10 @@ class Single:
         return Known(rows, np.where(slope == 1, x.error, up(x.error * slope + 2 * U * np.abs(rows) + TINY)))
 
 
-def taking_part(images: Float64, base: Float64) -> NDArray[np.bool_]:
-    """Whether each number (1 + k, m) that `pixels` makes is any but 0, or a sum of any, however small."""
+def multiplied(images: Float64, base: Float64) -> NDArray[np.bool_]:
+    """Whether each number (1 + k, m) that `pixels` makes has a product that may underflow."""
     step = images[1:] != images[0]
-    here = (images[0] != 0) | (step & (base != 0)[:, None]).any(axis=0)
-    return np.concatenate([here[None], step])
+    return np.concatenate([(step & (base != 0)[:, None]).any(axis=0)[None], step])
 
 
 def up(error: Float64) -> Float64:

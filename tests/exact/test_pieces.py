@@ -355,7 +355,9 @@ def test_what_underflows_is_paid_for(size, scale, arithmetic):
     for _ in range(8):
         images = rng.normal(size=(3, 4)) * size * (rng.random((3, 4)) > 0.3)
         base = rng.normal(size=2) * size * rng.integers(0, 2, 2)
+        images[:, 3] = 0.0
         known = how.pixels(images, base, scale)
+        assert not known.error[3].any()
         layer = Affine(0, csr_array(rng.normal(size=(3, 4))), np.zeros(4), np.zeros(3))
         made = how.affine(layer, known)
         x = [[Fraction(float(v)) for v in column] for column in images.T]
@@ -380,6 +382,60 @@ def test_corners_that_underflow_are_paid_for():
     part = domain(corners, np.zeros(2), 2.0**60, [()] * 3)
     for at, off, corner in zip(part.at.ravel(), part.off.ravel(), corners.ravel(), strict=True):
         assert abs(Fraction(float(at)) - Fraction(float(corner)) / 2**60) <= Fraction(float(off))
+
+
+@pytest.mark.parametrize("terms", [1, 3, 400])
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1.0, 1e100])
+def test_errors_are_spread_by_a_layer(size, terms):
+    """Each row takes many errors, or one that vanishes beside large ones, with a weight that does."""
+    rng, how = np.random.default_rng(14), Single()
+    matrix, error = rng.random((4, terms)), rng.random(terms) * size
+    matrix[0, 1:], matrix[1, :-1], matrix[2] = 0, 0, 0
+    matrix[0, 0], error[-1] = matrix[0, 0] * 1e-20, error[-1] * 1e160
+    found = how.spread(Affine(0, csr_array(matrix), np.zeros(terms), np.zeros(4)), error[:, None, None])
+    for row, off in zip(matrix, found.ravel(), strict=True):
+        assert sum(Fraction(w) * Fraction(e) for w, e in zip(row, error, strict=True)) <= Fraction(float(off))
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_that_round_all_one_way_are_as_near_as_is_said(sign, arithmetic):
+    """1 and 2000 numbers of half a last digit, and a bit, in a row beside a short one."""
+    small, how = 2.0**-53 * (1 + sign * 2.0**-10), arithmetic()
+    matrix = csr_array(np.array([[1.0] + [small] * 2000, [1.0] + [0.0] * 2000]))
+    layer, x = Affine(0, matrix, np.zeros(2001), np.zeros(2)), np.ones((2001, 1, 1))
+    true = 1 + 2000 * Fraction(small)
+    made = how.affine(layer, Known(x, np.zeros_like(x), np.zeros_like(x)))
+    value, off = fractions(made, 0, 0, 0)
+    assert abs(value - true) <= off
+    assert true <= Fraction(float(how.spread(layer, x)[0, 0, 0]))
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+def test_what_a_layer_makes_of_nothing_is_nothing(arithmetic):
+    """Even where some of its weights are stored zeros."""
+    matrix = csr_array((np.array([0.0, 2.0, 3.0]), np.array([0, 1, 1]), np.array([0, 2, 3])), shape=(2, 2))
+    x = np.array([1.0, 0.0])[:, None, None]
+    made = arithmetic().affine(
+        Affine(0, matrix, np.zeros(2), np.zeros(2)), Known(x, np.zeros_like(x), np.zeros_like(x))
+    )
+    assert made.rows.ravel().tolist() == [0.0, 0.0]
+    assert made.error[1, 0, 0] == 0.0
+
+
+def test_factors_that_are_known_to_a_wobble_spread_it():
+    rng, how = np.random.default_rng(15), Single()
+    for _ in range(8):
+        matrix, x, shift, bias = (rng.normal(size=shape) for shape in ((3, 4), (4, 1, 1), 4, 3))
+        layer = Affine(0, csr_array(matrix), shift, bias, 1e-3, 1)
+        made = how.affine(layer, Known(x, np.zeros_like(x)))
+        for sign in (-1, 1):
+            for i in range(3):
+                terms = zip(matrix[i], x.ravel(), shift, strict=True)
+                true = [Fraction(w) * (Fraction(v) + Fraction(move)) for w, v, move in terms]
+                moved = sum(true) + sign * Fraction(1e-3) * sum(map(abs, true)) + Fraction(bias[i])
+                value, off = fractions(made, i, 0, 0)
+                assert abs(value - moved) <= off
 
 
 @pytest.mark.parametrize("arithmetic", [Single, Doubled])

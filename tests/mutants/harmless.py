@@ -532,6 +532,11 @@ RULES = (
         r"\(2 << .* - 1 → .* \+ 1",
         "that all three images take part is true, and tells nothing",
     ),
+    Rule(
+        "exact/single.py Single.spread",
+        "least > 1e-290 → least >= 1e-290",
+        "a product of 10^-290 is far from where products underflow",
+    ),
 )
 
 
