@@ -347,7 +347,7 @@ def test_errors_of_pixels_sums_and_kinks_hold_in_fractions(arithmetic):
 
 
 @pytest.mark.parametrize("arithmetic", [Single, Doubled])
-@pytest.mark.parametrize("size", [1e-150, 1e-200, 1e-300, 1e-320])
+@pytest.mark.parametrize("size", [1e-150, 1e-200, 1e-290, 1e-300, 1e-320])
 @pytest.mark.parametrize("scale", [2.0**-500, 2.0**-40, 1.0])
 def test_what_underflows_is_paid_for(size, scale, arithmetic):
     """Numbers so small that their products are none in float64, or have few digits."""
@@ -358,6 +358,7 @@ def test_what_underflows_is_paid_for(size, scale, arithmetic):
         images[:, 3] = 0.0
         known = how.pixels(images, base, scale)
         assert not known.error[3].any()
+        assert arithmetic is Single or size * scale < 1e-280 or not known.error[:, 0, 1:].any()
         layer = Affine(0, csr_array(rng.normal(size=(3, 4))), np.zeros(4), np.zeros(3))
         made = how.affine(layer, known)
         x = [[Fraction(float(v)) for v in column] for column in images.T]
@@ -416,11 +417,13 @@ def test_what_a_layer_makes_of_nothing_is_nothing(arithmetic):
     """Even where some of its weights are stored zeros."""
     matrix = csr_array((np.array([0.0, 2.0, 3.0]), np.array([0, 1, 1]), np.array([0, 2, 3])), shape=(2, 2))
     x = np.array([1.0, 0.0])[:, None, None]
-    made = arithmetic().affine(
-        Affine(0, matrix, np.zeros(2), np.zeros(2)), Known(x, np.zeros_like(x), np.zeros_like(x))
-    )
+    nothing = Known(x, np.zeros_like(x), np.zeros_like(x))
+    made = arithmetic().affine(Affine(0, matrix, np.zeros(2), np.zeros(2)), nothing)
     assert made.rows.ravel().tolist() == [0.0, 0.0]
     assert made.error[1, 0, 0] == 0.0
+    made = arithmetic().affine(Affine(0, matrix, np.zeros(2), np.array([0.5, 1 / 3])), nothing)
+    assert made.rows.ravel().tolist() == [0.5, 1 / 3]
+    assert arithmetic is Single or made.error[1, 0, 0] == 0.0
 
 
 def test_factors_that_are_known_to_a_wobble_spread_it():

@@ -26,6 +26,7 @@ MODULES = (
     "test_numbers",
     "test_apart",
     "test_polytopes",
+    "test_tiles",
     "test_pieces",
     "test_relaxing",
     "test_pixel_claims",

@@ -537,6 +537,21 @@ RULES = (
         "least > 1e-290 → least >= 1e-290",
         "a product of 10^-290 is far from where products underflow",
     ),
+    Rule(
+        "exact/doubled.py Doubled.affine",
+        r"np\.abs\(rows.* \+ np\.abs\(shift\) → .*",
+        "what adding a shift rounds is far less than LOST of the sum; where they cancel it is nothing",
+    ),
+    Rule(
+        "exact/doubled.py sliced",
+        r"len\(kept\) == len\(whole\) → .*",
+        "zeros are stored, or left out",
+    ),
+    Rule(
+        "exact/doubled.py _wholes",
+        "taken <= KEPT → taken < KEPT",
+        "what is left of a number is below 2^-96 of the largest then, and LOST is 2^-88",
+    ),
 )
 
 
