@@ -33,7 +33,7 @@ from cases import MODULES, TOLD, Case, cases  # noqa: E402
 from harmless import why  # noqa: E402
 from mutate import ROOMS, Mutant, mutants  # noqa: E402
 
-PATIENCE = 60.0  # seconds of processor after which a mutant that does not end counts as noticed
+PATIENCE = 20.0  # seconds of processor after which a mutant that does not end counts as noticed
 ENOUGH = 8.0  # seconds of cases that a mutant is shown at most
 SEED = 15
 QUICK = ("truth", "lie", "test_it_is_not_proved")
