@@ -29,6 +29,7 @@ MODULES = (
     "test_tiles",
     "test_pieces",
     "test_relaxing",
+    "test_images",
     "test_pixel_claims",
 )
 TOLD = ("truths", "lies", "exact_networks")  # what these modules share
