@@ -33,12 +33,16 @@ def _features(layers: Sequence[Layer], image: Float64) -> Known:
         elif isinstance(layer, Sum):
             values.append(how.total(x, values[layer.other]))
         elif isinstance(layer, Kink):
-            bent = how.sloped(x, (x.rows[..., 0] > 0).astype(np.int64), layer.share)
-            error = np.maximum(bent.error, x.error)  # on either side it stretches no distance
-            values.append(Known(bent.rows, error, bent.rest))
+            values.append(_kinked(how, layer, x))
         else:
             values.append(_largest(layer, x))
     return values[-1]
+
+
+def _kinked(how: Doubled, layer: Kink, x: Known) -> Known:
+    """Each entry on the side where it looks to be; on either it stretches no distance."""
+    bent = how.sloped(x, (x.rows[..., 0] > 0).astype(np.int64), layer.share)
+    return Known(bent.rows, np.maximum(bent.error, x.error), bent.rest)
 
 
 def _largest(layer: Largest, x: Known) -> Known:

@@ -27,6 +27,7 @@ MODULES = (
     "test_apart",
     "test_polytopes",
     "test_tiles",
+    "test_running",
     "test_pieces",
     "test_relaxing",
     "test_images",

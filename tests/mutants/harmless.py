@@ -552,6 +552,16 @@ RULES = (
         "taken <= KEPT → taken < KEPT",
         "what is left of a number is below 2^-96 of the largest then, and LOST is 2^-88",
     ),
+    Rule(
+        "exact/running.py _kinked",
+        r"x\.rows\[\.\.\., 0\] > 0 → .* >= 0",
+        "0 is 0 on either side, and what it may be off is as much as before",
+    ),
+    Rule(
+        "exact/tiles.py classes_along",
+        r".*at\.min\(\) → .*at\.max\(\)",
+        "pieces of which one begins where another ends are in one order by both",
+    ),
 )
 
 
