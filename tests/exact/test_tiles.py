@@ -99,6 +99,9 @@ def test_a_share_of_all_is_all():
     share, error = shares(np.array([1.0, 0.0]), np.zeros(2), 1.0, 0.0)
     assert share.tolist() == [1.0, 0.0]
     assert ((error > 0) & (error < 1e-14)).all()
+    share, error = shares(np.array([1.0, 0.0]), np.zeros(2), 1.0, 0.9375)
+    assert error[0] >= 1 / 0.0625 - 1
+    assert error[1] >= 0
     share, _ = shares(np.array([1.5]), np.array([0.5]), 1.0, 0.0)
     assert share.tolist() == [1.0]
 

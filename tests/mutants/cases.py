@@ -30,6 +30,7 @@ MODULES = (
     "test_running",
     "test_pieces",
     "test_relaxing",
+    "test_relaxing_steps",
     "test_images",
     "test_pixel_claims",
 )
