@@ -25,6 +25,7 @@ MODULES = (
     "test_fields",
     "test_numbers",
     "test_apart",
+    "test_layers",
     "test_polytopes",
     "test_tiles",
     "test_running",
