@@ -118,7 +118,7 @@ class Keeper:
         if self.reach.last < 0:
             return loose
         here = loose[self.reach.last]
-        if here.bend is None or not here.kinks or here.bend.pools:
+        if here.bend is None or not here.kinks or here.bend.windowed:
             return loose
         z = self.z[here.live]
         low, high = z - self.found, z + self.found  # where these are not negative, so is what goes in

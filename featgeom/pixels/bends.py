@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+WIDER = 1 + 1e-9  # of lengths: float64 rounds by far less
 CELLS = 24  # into which the room of a smooth function is cut
 FIXED_POINT = 4  # steps towards a price at which those that it lets leave their line are those that set it
 Call = Callable[..., Tensor]
@@ -21,7 +22,7 @@ class Bend:
     in the middle. What a line leaves out is `error`; the ends of z + Δ are ``lower`` and ``upper``.
     """
 
-    pools = False
+    windowed = False  # whether it takes several entries for each that comes out
     kinks = False  # whether splitting at 0 leaves two lines
     convex = False  # whether f(z + Δ) ≥ f(z) + slope Δ
 
@@ -29,10 +30,13 @@ class Bend:
         self.value = value
         self.least, self.most = least, most
 
-    @property
-    def lipschitz(self) -> float:
-        """By how much f may stretch distances."""
+    def stretch(self, lower: Tensor, upper: Tensor) -> Tensor | float:
+        """By how much f may stretch distances (rows,) between these ends; here, between any."""
         return max(abs(self.least), abs(self.most))
+
+    def curving(self, lower: Tensor, upper: Tensor) -> Tensor | float:
+        """The greatest absolute second derivative between these ends; 0 for what is made of lines."""
+        return 0.0
 
     def ends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """The least and the greatest f between these ends; exact for a function that rises."""
@@ -53,6 +57,10 @@ class Bend:
     def windows(self, z: Tensor) -> Tensor:
         """The entries (n, all), or (n, window, all) of pooling; `error` takes any part of the last."""
         return z.flatten(1)
+
+    def at(self, z: Tensor) -> Tensor:
+        """f of entries as `windows` gives them (n, all)."""
+        return self.value(z)
 
     def settled(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """Where these ends, as `windows` gives them, leave one line (n, all), and its slope as they are."""
@@ -80,6 +88,10 @@ class Bend:
     def line(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor) -> Tensor:
         """A good slope of the line, for coefficients a of f."""
         raise NotImplementedError
+
+    def learned(self, slope: Tensor, a: Tensor, z: Tensor) -> Tensor:
+        """A slope as it was learned, where one may be."""
+        return slope
 
     def error(
         self, a: Tensor, c: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor
@@ -164,23 +176,38 @@ class Kinked(Bend):
 class Smooth(Bend):
     """A function whose second derivative is nowhere beyond ``curvature``.
 
-    It rises but, where ``bottom`` is given, falls to the left of that one place, where it is at its least;
-    ``bottom`` need be known to 1e-6 only.
+    It rises throughout, or falls, or, where ``bottom`` is given, falls to the left of that one place and
+    rises to the right of it; where that is, is known to ``known_to``.
     """
 
     def __init__(
-        self, value: Call, least: float, most: float, curvature: float, bottom: float | None = None
+        self,
+        value: Call,
+        least: float,
+        most: float,
+        curvature: float,
+        bottom: float | None = None,
+        known_to: float = 1e-6,
     ) -> None:
         super().__init__(value, least, most)
-        self.curvature, self.bottom = curvature, bottom
+        self.curvature, self.bottom, self.known_to = curvature, bottom, known_to
+
+    def steep(self, lower: Tensor, upper: Tensor) -> Tensor | float:
+        """The greatest absolute slope between these ends, entry by entry."""
+        return max(abs(self.least), abs(self.most))
+
+    def curving(self, lower: Tensor, upper: Tensor) -> Tensor | float:
+        """The same everywhere."""
+        return self.curvature
 
     def ends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """Those at both ends, or at the bottom between them."""
         one, other = self.value(lower), self.value(upper)
         low, high = torch.minimum(one, other), torch.maximum(one, other)
         if self.bottom is not None:
-            least = float(self.value(torch.tensor(self.bottom, dtype=torch.float64))) - 1e-11
-            inside = (lower < self.bottom + 1e-5) & (upper > self.bottom - 1e-5)
+            off = 10 * self.known_to
+            least = float(self.value(torch.tensor(self.bottom, dtype=torch.float64))) - off * self.known_to
+            inside = (lower < self.bottom + off) & (upper > self.bottom - off)
             low = torch.where(inside, low.clamp_max(least), low)
         slack = self.rounding(lower) + self.rounding(upper)
         return low - slack, high + slack
@@ -191,7 +218,7 @@ class Smooth(Bend):
 
     def penalty(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, energy: Tensor) -> Tensor:
         """What the curvature asks for at most."""
-        return a.abs().flatten(1).amax(1) * self.curvature / 8
+        return (a.abs() * self.curving(lower, upper)).flatten(1).amax(1) / 8
 
     def line(self, a: Tensor, z: Tensor, lower: Tensor, upper: Tensor, price: Tensor) -> Tensor:
         """The chord."""
@@ -212,7 +239,8 @@ class Smooth(Bend):
             move = low + wide * (i / CELLS)
             value = a * (self.value(z + move) - here) - c * move + price * move.square()
             least = torch.minimum(least, value)
-        bend = a.abs() * self.curvature + 2 * price
+        bend = (a.abs() * self.curving(lower, upper) + 2 * price) * WIDER
         reach = wide + low.abs()
-        size = a.abs() * (here.abs() + 1 + reach) + c.abs() * reach + price * reach.square()
+        moved = self.steep(lower, upper) * (z.abs() + reach)
+        size = a.abs() * (here.abs() + 1 + moved) + c.abs() * reach + price * reach.square()
         return least - bend * (wide / CELLS).square() / 8, size.detach()

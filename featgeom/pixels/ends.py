@@ -12,9 +12,11 @@ from torch import Tensor
 
 from featgeom.errors import Unsupported
 from featgeom.exact.rounding import TINY, gamma
+from featgeom.pixels.bends import WIDER as WIDER
 from featgeom.pixels.bends import Bend
 from featgeom.pixels.fields import Field
 from featgeom.pixels.operators import REGISTRY
+from featgeom.pixels.spelling import SPELLED, product_of_two
 
 Ends = tuple[Tensor, Tensor]
 
@@ -30,16 +32,18 @@ QUESTIONS = {
     "__get__",
 }
 CONSTANTS = {"zeros_like", "ones_like", "new_zeros", "new_ones"}
-REARRANGE = {"flatten", "view", "reshape", "squeeze", "contiguous", "clone", "__getitem__", "pad", "flip"}
+REARRANGE = {
+    "flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "clone", "__getitem__", "pad", "flip",
+    "permute", "transpose", "expand",
+}  # fmt: skip
 IN_ORDER = {"flatten", "view", "reshape", "contiguous", "clone"}  # of these, what leaves entries in order
-COPYING = {"__getitem__", "pad"}  # of these, what may put one entry in several places
+COPYING = {"__getitem__", "pad", "expand"}  # of these, what may put one entry in several places
 DROPOUT = {"dropout", "dropout2d", "feature_dropout"}
 AVERAGE = {"avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"}
 BY_CONSTANTS = {"add", "sub", "mul", "div", "neg", "__rsub__", "batch_norm"}
 WEIGHTED = {"conv2d", "linear"}
 IN_PLACE = {"add_": "add", "sub_": "sub", "mul_": "mul", "div_": "div"}
 SQUARED = 1e-290  # added to squares, of which many may underflow
-WIDER = 1 + 1e-9  # of lengths: float64 rounds by far less
 
 
 def call_of(func: Any, args: Any, kwargs: Any, known: Any) -> tuple[Any, dict[str, Any], list[Tensor]] | None:
@@ -113,9 +117,12 @@ class Known:
 
 def unsupported(name: str) -> Unsupported:
     """The error that names an operation."""
+    own = {product_of_two.__name__, "__pow__"}
+    bending = [known for known in REGISTRY if known not in own]
     return Unsupported(
         f"no bounds: the network's logits depend on the operation '{name}', for which there is no rule here "
-        f"(known: affine layers, batch normalisation, average pooling, additions, {', '.join(REGISTRY)})"
+        "(known: affine layers, batch normalisation, average pooling, additions, "
+        f"{', '.join([*bending, *SPELLED])})"
     )
 
 

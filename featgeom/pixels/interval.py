@@ -45,6 +45,7 @@ from featgeom.pixels.energy import weight_norm
 from featgeom.pixels.fields import Field, field_after
 from featgeom.pixels.operators import REGISTRY, find_bend
 from featgeom.pixels.rules import known_call, plain_name
+from featgeom.pixels.spelling import Spelling
 from featgeom.pixels.stretches import FEW, most_copies, stretched, summands, terms_of_norm
 
 LOST = 1e-150  # more than products of lengths lose to underflow
@@ -89,7 +90,7 @@ class IntervalPass(TorchFunctionMode):
 
     def run(self, network: nn.Module) -> Ends:
         """The ends of the network's values. Raises Unsupported, naming what cannot be bounded."""
-        with torch.no_grad(), exact_float32(), self:
+        with torch.no_grad(), exact_float32(), self, Spelling(self.known):
             values = network(self.start)
         if values not in self.known:
             raise Unsupported("no bounds: what the network returns does not depend on the image")
@@ -147,7 +148,7 @@ class IntervalPass(TorchFunctionMode):
     def _seen(self, name: str, args: Any, kwargs: Any, result: Tensor) -> Field | None:
         if name in REGISTRY:
             bend = find_bend(name, args[1:], kwargs)
-            name = name if bend is None or bend.pools else "bend"
+            name = name if bend is None or bend.windowed else "bend"
         before = [self.known[t].field for t in tensors(args) if t in self.known]
         return field_after(name, args, kwargs, before, result)
 
@@ -190,9 +191,10 @@ class IntervalPass(TorchFunctionMode):
         self.bent.append(
             replace(here, lower=ends[0].clone(), upper=ends[1].clone(), energy=energy + off, tight=tight)
         )
-        result, lipschitz = torch.cat(bend.ends(*ends)), bend.lipschitz * WIDER
-        off = off * lipschitz + lengths(bend.rounding(point))
-        self._keep(result, name, bend.value(known.point), energy * lipschitz, off)
+        result = torch.cat(bend.ends(*ends))
+        stretch = bend.stretch(torch.minimum(ends[0], point), torch.maximum(ends[1], point)) * WIDER
+        off = off * stretch + lengths(bend.rounding(point))
+        self._keep(result, name, bend.value(known.point), energy * stretch, off)
         self.known[result] = replace(self.known[result], bent=True, made=len(self.bent) - 1)
         return result
 

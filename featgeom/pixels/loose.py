@@ -57,6 +57,13 @@ class Loose:
         squares = (self.upper - self.lower).square().nan_to_num(0.0)  # −inf stands where a window is padded
         return squares.sum(1) if squares.ndim == 3 else squares
 
+    def stretch(self, x: Tensor) -> Tensor:
+        """By how much the operation may stretch distances (rows,) about the values x of what goes in."""
+        assert self.bend is not None
+        z = self.bend.windows(x)[..., self.live]
+        found = self.bend.stretch(torch.minimum(self.lower, z), torch.maximum(self.upper, z))
+        return torch.as_tensor(found, dtype=x.dtype)
+
     @property
     def size(self) -> int:
         """The entries that go in."""

@@ -13,13 +13,16 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from featgeom.arrays import Float64, Ints, as_numpy
-from featgeom.errors import BadArgument
+from featgeom.errors import BadArgument, Unsupported
+from featgeom.exact.layers import Layer, read_layers
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.balls import Balls, lead, rows_at_once
 from featgeom.pixels.branching import Prover
+from featgeom.pixels.cutting import BallSearch
 from featgeom.pixels.derivatives import as_given, on_enough_threads, pixel_function
 from featgeom.pixels.flips import named_targets
 from featgeom.pixels.loose import Loose
+from featgeom.pixels.lowering import lower
 from featgeom.pixels.plain import require_plain
 from featgeom.pixels.radii import largest_radius
 from featgeom.results import Result
@@ -29,6 +32,10 @@ PIXELS = 1 << 17  # of the images asked about at once
 FIRST = 1e-9  # of the diameter of the box: the least radius tried
 WIDER = 8.0  # times the radius found by intervals alone: the greatest tried with linear functions
 UNITS = 2048  # in a layer, which linear functions bound where there is time
+WRITTEN = 0.5  # of the seconds, for linear functions of the network as it is written out
+SLOW = 5e-3  # of the seconds: of a network whose image alone takes that, nothing else is asked
+PARTS = 64  # of a ball there
+DEEP = 32  # layers: through more, the ends at the image alone take minutes
 SHORT = 1e-8  # how far short of a computed root the next radius lies, relatively
 
 
@@ -74,9 +81,10 @@ def pixel_lower_bounds(
     (None: 0, or 2048 where ``seconds`` are given). The radius is searched for in ``steps`` halvings without
     these, and in half as many with them.
 
-    ``seconds`` more for each sample, of the calling thread's processor time, are spent on slopes and prices
-    learned by gradient, and then on branch and bound: a ball that does not hold is split at the ReLU that
-    leaves out most, until all parts hold or the time is over. On small networks, where the distance is not
+    ``seconds`` more for each sample, of the calling thread's processor time, are spent half on the linear
+    functions of `prove_pixel_balls`, where the network can be written out so, and then on slopes and prices
+    learned by gradient and on branch and bound: a ball that does not hold is split at the ReLU that leaves
+    out most, until all parts hold or the time is over. On small networks, where the distance is not
     too large, the bound so meets it. Where intervals leave nothing (deep networks), the network's own linear
     function at the image bounds a ball so small that it reaches few kinks.
 
@@ -88,8 +96,9 @@ def pixel_lower_bounds(
     ordered otherwise.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
-    additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, and what was registered
-    with `featgeom.pixels.operators.register`; BadArgument and BadData as `pixel_flips` does.
+    additions, average and max pooling, ReLU, LeakyReLU, GELU, SiLU, sigmoid, tanh, exp, log, roots,
+    reciprocals, products, quotients, softmax, logsumexp, layer normalisation, and what was registered with
+    `featgeom.pixels.operators.register`; BadArgument and BadData as `pixel_flips` does.
 
     Sources: Zhang et al., arXiv 1811.00866; intervals: Gowal et al., arXiv 1810.12715; slopes by gradient: Xu
     et al., arXiv 2011.13824; branch and bound: Wang et al., arXiv 2103.06624.
@@ -188,15 +197,45 @@ class _Search:
 
     def refine(self, best: Tensor, greatest: float, units: int, seconds: float) -> Tensor:
         """The radii after ``seconds`` more for each image, with slopes learned and balls split."""
+        layers = self._layers()
         provers = (
             Prover(self.network, x[None], own, rivals, self.bounds, self.norm)
             for x, own, rivals in zip(self.start, self.source, self.rivals, strict=True)
         )
         found = [
-            largest_radius(prover, float(radius), greatest, units, thread_time() + seconds)
+            self._refined(prover, float(radius), greatest, units, seconds, layers)
             for prover, radius in zip(provers, best, strict=True)
         ]
         return best.new_tensor(found)
+
+    def _refined(
+        self,
+        prover: Prover,
+        radius: float,
+        greatest: float,
+        units: int,
+        seconds: float,
+        layers: list[Layer] | None,
+    ) -> float:
+        """The radius for one image, by both kinds of linear functions in turn."""
+        begun = thread_time()
+        if layers is not None:
+            x, own, rivals = prover.x.flatten().numpy(), int(prover.source), prover.rivals.numpy()
+            search = BallSearch(layers, x, self.bounds, self.norm, PARTS, own, rivals)
+            share = 1.0 if search.took > SLOW * seconds else WRITTEN
+            search.until = begun + share * seconds
+            radius = search.found(radius).radius
+        return largest_radius(prover, radius, greatest, units, begun + seconds)
+
+    def _layers(self) -> list[Layer] | None:
+        """The network written out as numbers, where it is piecewise linear and not deep."""
+        try:
+            told = lower(self.network, tuple(self.start.shape[1:]))
+        except Unsupported:
+            return None
+        size = self.start[:1].numel()
+        layers = read_layers(told.table, told.numbers, told.index, size)
+        return layers if len(layers) <= DEEP else None
 
     def hold(self, rows: Tensor, radius: Tensor, units: int) -> tuple[Tensor, Tensor, Tensor]:
         """Whether the class holds in each ball, where the linear functions vanish, and the worst rival."""

@@ -86,7 +86,8 @@ class _Lowering(TorchFunctionMode):
                 elif item is not None:
                     table[i, k] = item
         together = np.concatenate(numbers)
-        small = together.astype(np.float32)
+        with np.errstate(over="ignore"):
+            small = together.astype(np.float32)
         exact = np.array_equal(small.astype(np.float64), together)
         return Lowered(table, small if exact else together, np.concatenate(index))
 

@@ -33,7 +33,7 @@ class Averaged(Relaxed):
         """The coefficients of what goes into an operation, from those of what comes out."""
         here = self.loose[at]
         assert here.bend is not None
-        weight = a.unsqueeze(1) if here.bend.pools else a
+        weight = a.unsqueeze(1) if here.bend.windowed else a
         slope, _ = here.bend.middle(here.lower, here.upper)
         self.met_by[at] = a[:, here.live]
         return (here.sure * weight).index_copy(z.ndim - 1, here.live, slope * weight[..., here.live])

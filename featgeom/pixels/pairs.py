@@ -21,7 +21,9 @@ from featgeom.exact.rounding import TINY
 from featgeom.models.classifier import exact_float32
 from featgeom.pixels.ends import AVERAGE, WEIGHTED, WIDER, call_of, lengths, rounded_by, tensors
 from featgeom.pixels.operators import REGISTRY, find_bend
+from featgeom.pixels.products import Product
 from featgeom.pixels.rules import known_call, plain_name
+from featgeom.pixels.spelling import Spelling
 from featgeom.pixels.stretches import FEW, batch_norm_of, stretched, summands
 
 Pair = tuple[Tensor, Tensor]
@@ -45,7 +47,7 @@ class Precise(TorchFunctionMode):
         """The values at one image x (1, c, h, w), as a pair, and the bound."""
         start = x.clone()
         self.known[start] = torch.zeros_like(x), x.new_zeros(1)
-        with torch.no_grad(), exact_float32(), self:
+        with torch.no_grad(), exact_float32(), self, Spelling(self.known):
             values: Tensor = network(start)
         return values, *self.known[values]
 
@@ -87,8 +89,13 @@ class Precise(TorchFunctionMode):
         assert bend is not None
         self.met.append((high.clone(), low, off))
         shape = bend.value(high).shape
-        off = off * (bend.lipschitz * WIDER)
-        if bend.pools:
+        reach = low.abs() + off
+        near = high - reach, high + reach
+        off = off * (bend.stretch(*near) * WIDER)
+        if isinstance(bend, Product):
+            found = times(*((high[:, i], low[:, i]) for i in (0, 1)))
+            return found, off + lengths(RELATIVE * found[0].abs() + TINY)
+        if bend.windowed:
             one, other = bend.windows(high), bend.windows(low)
             best = one.amax(1, keepdim=True)
             other = torch.where(one == best, other.nan_to_num(neginf=0.0), -math.inf).amax(1)
@@ -97,7 +104,7 @@ class Precise(TorchFunctionMode):
             above = (high > 0) | ((high == 0) & (low > 0))
             return (torch.where(above, high, 0.0), torch.where(above, low, 0.0)), off
         value, slope = bend.value(high), bend.slope(high).view(shape)
-        curved = getattr(bend, "curvature", 0.0) * low.square()
+        curved = bend.curving(*near) * low.square()
         kink = torch.where((high.abs() <= low.abs()) & bend.kinks, low.abs(), 0.0)
         return (value, slope * low), off + lengths(bend.rounding(high) + curved + kink + 1e-15 * low.abs())
 

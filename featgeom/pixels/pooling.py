@@ -15,7 +15,7 @@ from featgeom.pixels.bends import FIXED_POINT, Bend
 class Pool(Bend):
     """The largest entry of each window (max pooling); entries are (n, window, channels · places)."""
 
-    pools = True
+    windowed = True
     convex = True
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> None:
@@ -38,6 +38,14 @@ class Pool(Bend):
         padded = functional.pad(z, (aside, aside, up, up), value=-math.inf)
         flat = functional.unfold(padded, self.kernel, self.dilation, 0, self.stride)
         return flat.unflatten(1, (z.shape[1], -1)).transpose(1, 2).flatten(2)
+
+    def at(self, z: Tensor) -> Tensor:
+        """The largest of each."""
+        return z.amax(1)
+
+    def learned(self, slope: Tensor, a: Tensor, z: Tensor) -> Tensor:
+        """Where the largest is bounded from above; else that of the leading entry."""
+        return torch.where(a.unsqueeze(1) < 0, slope, self.slope(z))
 
     def leaders(self, z: Tensor) -> Tensor:
         """Where the largest entry of each window (n, windows) stands in its channel."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -15,22 +13,13 @@ from numpy.typing import ArrayLike
 from featgeom.arrays import Float64, Floats, Ints, as_numpy
 from featgeom.certificates.pixel_balls import PixelBall
 from featgeom.errors import BadArgument
-from featgeom.exact.images import Ball
-from featgeom.exact.layers import Layer
-from featgeom.exact.relaxing import Relaxation, leads
 from featgeom.models.classifier import Classifier
+from featgeom.pixels.cutting import BallSearch, FoundBall
 from featgeom.pixels.derivatives import on_enough_threads, pixel_function
 from featgeom.pixels.written import Written, moved, written
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
-FIRST, LEAST = 1e-3, 1e-7  # of the diameter of the box: the first radius, and the least that is tried
-AHEAD = (
-    1e-9  # of the logits: by how much a rival must be behind here, that it be behind wherever it is checked
-)
-CLOSE = 0.02  # relatively, between a radius that holds and one that does not
-WIDER = 1.3  # times what holds uncut: the greatest radius that is tried with cuts, at first
-HALVINGS = 4
 EACH = ("radius", "classes", "parts", "status")
 
 
@@ -115,111 +104,12 @@ def prove_pixel_balls(
     x = f.vectors(array, "images").clamp(f.low, f.high).numpy()
     network = written(classifier, f)
     features = np.asarray(classifier.features(array)) if len(x) else np.zeros((0, network.dimension))
-    balls = [_Search(network.layers, row, (f.low, f.high), norm, parts).found() for row in x]
+    balls = [BallSearch(network.layers, row, (f.low, f.high), norm, parts).found() for row in x]
     return _answer(balls, x, features, network, (f.low, f.high), norm, begun)
 
 
-@dataclass
-class _Found:
-    """The class at an image, a radius, how its ball is cut, and the network ``here``, at the image itself."""
-
-    own: int
-    radius: float
-    cut: list[tuple[int, int]]
-    here: Relaxation
-
-
-@dataclass
-class _Part:
-    """A part of a ball, the rivals that may win there, by how much, and where it is cut, once it is."""
-
-    relaxation: Relaxation
-    rivals: Ints
-    lead: Float64
-    cut: tuple[int, int] = (-1, -1)
-    halves: list[_Part] = field(default_factory=list)
-
-    def told(self) -> list[tuple[int, int]]:
-        """The cuts, each before those inside it."""
-        return [self.cut, *(cut for half in self.halves for cut in half.told())]
-
-
-class _Search:
-    """The largest ball around an image (m,) that is found to hold."""
-
-    def __init__(
-        self, layers: Sequence[Layer], x: Float64, bounds: tuple[float, float], norm: float, parts: int
-    ) -> None:
-        self.layers, self.x, self.bounds, self.norm, self.parts = layers, x, bounds, norm, parts
-        self.here = Relaxation(layers, self._ball(0.0))
-        low, high = self.here.ends[-1]
-        logits = low / 2 + high / 2
-        self.own, self.behind = int(logits.argmax()), AHEAD * float(np.abs(logits).max())
-
-    def found(self) -> _Found:
-        """Halvings of the radius without cuts, then with them."""
-        whole = (self.bounds[1] - self.bounds[0]) * (len(self.x) ** 0.5 if self.norm == 2 else 1.0)
-        best, cut, failed = 0.0, list[tuple[int, int]](), False
-        radius = high = FIRST * whole
-        while radius >= LEAST * whole and (not failed or high > best * (1 + CLOSE)):
-            tree = self.holds(radius, 1)
-            if tree is None:
-                failed, high = True, radius
-            else:
-                best, cut = radius, tree
-            if best == whole:
-                break
-            grown = min(4 * best, whole)
-            radius = (grown if not failed else (best * high) ** 0.5) if best else high / 4
-        top = min(WIDER * best, whole)
-        for _ in range(HALVINGS if self.parts > 1 and 0 < best < whole else 0):
-            radius = (best + top) / 2
-            tree = self.holds(radius, self.parts)
-            if tree is None:
-                top = radius
-            else:
-                best, cut = radius, tree
-        return _Found(self.own, best, cut, self.here)
-
-    def holds(self, radius: float, parts: int) -> list[tuple[int, int]] | None:
-        """How the ball is cut that it hold, best first: the worst part is cut until none is left open."""
-        rivals = np.delete(np.arange(self.layers[-1].size), self.own)
-        root = self._look(Relaxation(self.layers, self._ball(radius)), rivals)
-        heap, number = [(0.0, 0, root)] if len(root.rivals) else [], count(1)
-        while heap:
-            part = heapq.heappop(heap)[2]
-            parts -= 1
-            place = self._worst(part) if parts > 0 else None
-            if place is None:
-                return None
-            part.cut = place
-            part.halves = [
-                self._look(part.relaxation.part(*place, above), part.rivals) for above in (True, False)
-            ]
-            for half in part.halves:
-                if len(half.rivals):
-                    heapq.heappush(heap, (float(half.lead.min()), next(number), half))
-        return root.told()
-
-    def _ball(self, radius: float) -> Ball:
-        return Ball(self.x, radius, *self.bounds, self.norm)
-
-    def _look(self, relaxation: Relaxation, rivals: Ints) -> _Part:
-        lead = relaxation.below(len(self.layers), leads(self.own, rivals, self.layers[-1].size))
-        open_ = ~(lead > self.behind)
-        return _Part(relaxation, rivals[open_], lead[open_])
-
-    def _worst(self, part: _Part) -> tuple[int, int] | None:
-        """Where the kink's input is whose line leaves out most of the worst rival's bound."""
-        rival = part.rivals[[part.lead.argmin()]]
-        left = part.relaxation.left_out(len(self.layers), leads(self.own, rival, self.layers[-1].size))
-        places = [(float(some.min()), value, int(some.argmin())) for value, some in left.items() if len(some)]
-        least, value, entry = min(places, default=(0.0, 0, 0))
-        return (value, entry) if least < 0 else None
-
-
 def _answer(
-    balls: list[_Found],
+    balls: list[FoundBall],
     x: Float64,
     features: np.ndarray,
     network: Written,

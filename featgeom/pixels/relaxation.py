@@ -26,6 +26,7 @@ from featgeom.pixels.ends import WIDER, Ends, call_of, lengths, tensors
 from featgeom.pixels.loose import Loose
 from featgeom.pixels.operators import REGISTRY
 from featgeom.pixels.rules import known_call, plain_name
+from featgeom.pixels.spelling import Spelling
 from featgeom.pixels.stretches import stretched
 
 SLACK = 1e-9  # of the size of all terms of a bound: float64 rounds by far less
@@ -83,7 +84,7 @@ class Relaxed(TorchFunctionMode):
         start = x.clone()
         self.derived[start] = moved if x.dtype == torch.float64 else None
         try:
-            with exact_float32(), self:
+            with exact_float32(), self, Spelling(self.derived):
                 values: Tensor = network(start)
         except _Reached as reached:
             return reached.values
@@ -96,7 +97,7 @@ class Relaxed(TorchFunctionMode):
         here, line = self.loose[at], self.lines[at]
         bend = here.bend
         assert bend is not None
-        result = here.sure * (a.unsqueeze(1) if bend.pools else a)
+        result = here.sure * (a.unsqueeze(1) if bend.windowed else a)
         self.left[at] = a.new_zeros(len(a), 0)
         if not len(here.live):
             return result
@@ -106,11 +107,7 @@ class Relaxed(TorchFunctionMode):
                 line.slope, line.price = self._priced(at, z, a)
         price = line.price.exp()
         assert line.slope is not None
-        slope, weight = line.slope, a
-        if bend.pools:  # what is learned counts where the largest is bounded from above
-            only = torch.zeros_like(z).scatter(1, z.argmax(1, keepdim=True), 1.0)
-            weight = a.unsqueeze(1)
-            slope = torch.where(weight < 0, slope, only)
+        slope, weight = bend.learned(line.slope, a, z), a.unsqueeze(1) if bend.windowed else a
         c = weight * slope if line.more is None else weight * slope + line.more
         error, size = bend.error(a, c, z, here.lower, here.upper, price[:, None])
         self.left[at] = error
@@ -128,7 +125,7 @@ class Relaxed(TorchFunctionMode):
         guess = bend.penalty(a, z, lower, upper, here.energy).clamp_min(tiny)
         for price in (guess, torch.full_like(guess, tiny)):
             slopes.append(bend.line(a, z, lower, upper, price[:, None]))
-            c = (a.unsqueeze(1) if bend.pools else a) * slopes[-1]
+            c = (a.unsqueeze(1) if bend.windowed else a) * slopes[-1]
             error, _ = bend.error(a, c, z, lower, upper, price[:, None])
             values.append(error.sum(1) - price * here.energy.square())
             prices.append(price)
@@ -174,10 +171,10 @@ class Relaxed(TorchFunctionMode):
         bent: Tensor = _Bend.apply(bend.windows(x), self.met - 1, self)  # type: ignore[no-untyped-call]
         bent = bent.view(len(x), *here.gives)
         if away is not None:
-            away = torch.minimum(away, here.moves) * (max(1.0, bend.lipschitz) * WIDER)
+            away = torch.minimum(away, here.moves) * (here.stretch(x).clamp_min(1.0) * WIDER)
             count_bend(bend, x, bent, away, self._round)
         inplace = kwargs.get("inplace") or func.__name__ != name
-        return (x.copy_(bent) if inplace and not bend.pools else bent), away
+        return (x.copy_(bent) if inplace and not bend.windowed else bent), away
 
     def _round(self, more: Tensor) -> None:
         self.rounded = self.rounded + more
@@ -198,7 +195,7 @@ class _Bend(torch.autograd.Function):
         ctx.kept = z.clone(), at, mode
         bend = mode.loose[at].bend
         assert bend is not None
-        return z.amax(1) if bend.pools else bend.value(z)
+        return bend.at(z)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:

@@ -49,7 +49,7 @@ def known_call(name: str, args: Any, kwargs: Any, known: Any) -> bool:
         return False
     if name in REGISTRY:
         bend = find_bend(name, args[1:], kwargs)
-        return bend is not None and x.ndim >= 2 and (x.ndim == 4 or not bend.pools)
+        return bend is not None and x.ndim >= 2 and (x.ndim == 4 or not bend.windowed)
     if name == "div":
         return not kwargs
     if name in DROPOUT:
@@ -60,6 +60,14 @@ def known_call(name: str, args: Any, kwargs: Any, known: Any) -> bool:
         dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
         dims = (dims,) if isinstance(dims, int) else dims
         return dims is not None and all(d % x.ndim for d in dims) and "dtype" not in kwargs
+    if name == "expand":
+        sizes = args[1] if len(args) == 2 and not isinstance(args[1], int) else args[1:]
+        return not kwargs and len(sizes) == x.ndim and sizes[0] in {-1, len(x)}
+    if name == "permute":
+        order = args[1] if len(args) == 2 and not isinstance(args[1], int) else args[1:]
+        return not kwargs and len(order) > 0 and order[0] == 0
+    if name in {"transpose", "unsqueeze"}:
+        return not kwargs and all(d % (x.ndim + (name == "unsqueeze")) for d in args[1:])
     if name == "flip":  # of channels, as a network does whose images come in the reverse order
         return x.ndim == 4 and not kwargs and args[1:] in {(1,), ((1,),)}
     if name == "__getitem__":

@@ -19,6 +19,7 @@ from featgeom.pixels.ends import AVERAGE, DROPOUT, REARRANGE, WEIGHTED, WIDER, c
 from featgeom.pixels.energy import weight_norm
 from featgeom.pixels.operators import REGISTRY, find_bend
 from featgeom.pixels.rules import known_call, plain_name
+from featgeom.pixels.spelling import Spelling
 from featgeom.pixels.stretches import FEW, averaging_norm, batch_norm_of, factor_of, stretched, summands
 
 
@@ -62,7 +63,7 @@ class Tangent(TorchFunctionMode):
         self.at, self.calls, self.moved, self.off = 0, 0, {}, {}
         start = x.clone()
         self.derived[start] = x.new_zeros(len(x)), lengths(start)
-        with torch.no_grad(), exact_float32(), self:
+        with torch.no_grad(), exact_float32(), self, Spelling(self.derived):
             values: Tensor = network(start)
         self.off[len(self.met)] = self.derived[values][0]
         return values
@@ -123,13 +124,13 @@ class Tangent(TorchFunctionMode):
         here = self.met[self.at]
         self.moved[self.at], self.off[self.at] = x.flatten(1).clone(), off
         result = here.slope * bend.windows(x).nan_to_num(neginf=0.0)
-        result = (result.sum(1) if bend.pools else result).view(len(x), *here.gives)
+        result = (result.sum(1) if bend.windowed else result).view(len(x), *here.gives)
         if self.at == self.pushed:
             result = result + self.pushes.view(-1, *here.gives)
         self.at += 1
-        off = off * (bend.lipschitz * WIDER) + gamma(FEW, "float64") * lengths(result)
+        off = off * (bend.stretch(here.z, here.z) * WIDER) + gamma(FEW, "float64") * lengths(result)
         inplace = kwargs.get("inplace") or func.__name__ != name
-        return (x.copy_(result) if inplace and not bend.pools else result), off
+        return (x.copy_(result) if inplace and not bend.windowed else result), off
 
 
 def _linear(func: Any, name: str, args: Any, kwargs: Any, held: Any) -> Tensor:

@@ -14,6 +14,7 @@ import featgeom as fg
 from featgeom.errors import BadArgument, BadData, Unsupported
 from featgeom.pixels.interval import IntervalPass
 from featgeom.pixels.loose import Loose
+from featgeom.pixels.lowering import lower
 from featgeom.pixels.relaxation import bounded_below, least_change
 
 from .networks import PIXELS, SHAPE, conv_classifier, images
@@ -288,8 +289,8 @@ class Gated(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.hidden(x.flatten(1))
-        if self.trick == "mul":
-            t = t * t
+        if self.trick == "mul_":
+            t = t.mul_(t)
         if self.trick == "__bool__" and (t.sum(1) > 1e9).any():
             t = t + 1
         if self.trick == "__setitem__":
@@ -300,12 +301,14 @@ class Gated(nn.Module):
             t.view(-1, 8).relu_()
         if self.trick == "flip":
             t = t.flip(0) + t
-        if self.trick == "div":
-            t = 1 + t / (t + 100)
+        if self.trick == "remainder":
+            t = 1 + t % (t + 100)
         return self.head(t.relu())
 
 
-@pytest.mark.parametrize("trick", ["mul", "__bool__", "__setitem__", "sigmoid_", "relu_", "flip", "div"])
+@pytest.mark.parametrize(
+    "trick", ["mul_", "__bool__", "__setitem__", "sigmoid_", "relu_", "flip", "remainder"]
+)
 def test_no_operation_is_guessed(trick: str) -> None:
     torch.manual_seed(0)
     net = Gated(trick).double().eval()
@@ -353,3 +356,22 @@ def test_real_networks(real_data: Path) -> None:
     found = fg.pixel_lower_bounds(resnet, photo)
     assert found.lower_bound[0] == 0
     assert found.status[0] == fg.Status.UNDECIDED
+
+
+def test_bounds_with_time_are_no_less_than_what_is_proved_and_keep_to_their_rival() -> None:
+    """Where the network can be written out, its linear functions count; a target leaves one rival."""
+    clf, x = conv_classifier(), images(2)
+    proved = fg.prove_pixel_balls(clf, x, parts=1)
+    found = fg.pixel_lower_bounds(clf, x, seconds=8)
+    assert (found.lower_bound >= proved.radius * 0.97).all()
+    one = fg.pixel_lower_bounds(clf, x, target=found.classes[:, 1], seconds=8)
+    assert (one.lower_bound >= found.lower_bound * 0.97).all()
+    assert (one.lower_bound <= fg.pixel_flips(clf, x, target=found.classes[:, 1]).distance).all()
+
+
+def test_weights_beyond_float32_are_written_out_as_they_are() -> None:
+    layer = nn.Linear(72, 3).double()
+    with torch.no_grad():
+        layer.weight.mul_(1e60)
+    told = lower(nn.Sequential(nn.Flatten(), layer), SHAPE)
+    np.testing.assert_array_equal(told.numbers[:216], layer.weight.detach().numpy().ravel())

@@ -150,7 +150,7 @@ def test_no_movement_leaves_more_over_than_is_counted(name: str) -> None:
         move = torch.where(torch.rand_like(z) < 0.5, -down, up)
         move *= torch.rand_like(z) if step % 2 else 1.0
         line = slope * bend.windows(move).nan_to_num(neginf=0.0)
-        line = line.sum(1) if bend.pools else line
+        line = line.sum(1) if bend.windowed else line
         left = (bend.value(z + move) - bend.value(z)).flatten(1) - line
         greatest = torch.maximum(greatest, left.abs())
         assert (left.abs() <= counted + 1e-12).all()
