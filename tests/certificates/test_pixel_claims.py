@@ -1,9 +1,11 @@
 """Claims about images found: true to the last bit, and refuted when a figure is made a little better."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from truths import TRUTHS
 
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.status import Status
@@ -56,3 +58,24 @@ def test_vectors_of_any_magnitude_are_measured_exactly():
     claim = ReachedFeatures(targets, found, np.array([exact * (1 + 1e-9)]))
     assert claim.check().status[0] is Status.PROVED
     assert replace(claim, residual=np.array([exact * (1 - 1e-9)])).check().status[0] is Status.REFUTED
+
+
+def test_statements_about_networks_say_what_is_proved():
+    balls = replace(TRUTHS["pixel-ball"](), off=np.array([1e-12, 3e-9]))
+    assert "at most 0.374 apart in each pixel value from number 0 of" in balls.statement(0)
+    assert "has class 1 by the network told here, whose features of that image are within 3e-09" in (
+        balls.statement(1)
+    )
+    assert "at most 0.53 apart from number 0 of" in TRUTHS["pixel-ball, Euclidean"]().statement(0)
+    off = {"start_off": np.array([1e-12, 0.01]), "end_off": np.array([0.001, 1e-12])}
+    segments = replace(TRUTHS["pixel-segment"](), **off)
+    assert "on 2 pieces of the network told here through the classes 1 → 0, changing at t = 0.875 (" in (
+        segments.statement(0)
+    )
+    assert "through the classes 1; its features" in segments.statement(1)
+    assert [re.findall(r"within 0\.0*1 of", segments.statement(i))[0] for i in (0, 1)] == [
+        "within 0.001 of",
+        "within 0.01 of",
+    ]
+    polygon = replace(TRUTHS["pixel-polygon"](), off=np.array([1e-12, 0.01, 0.001]))
+    assert "features of the three are within 0.01 of" in polygon.statement(0)

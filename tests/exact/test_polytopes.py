@@ -104,6 +104,18 @@ def test_meetings_are_as_near_as_is_said(size, doubt):
     assert count > 8
 
 
+def test_lines_that_are_parallel_but_for_the_last_digit_meet_nowhere_for_sure():
+    """What is left of two products that are nearly the same is what they round."""
+    rng = np.random.default_rng(9)
+    for _ in range(200):
+        a, b, c, other = rng.uniform(0.5, 2, 4)
+        lines_ = [
+            Lines(np.array([row]), np.zeros((1, 3))) for row in ((1.0, a, b), (-c, other, other * b / a))
+        ]
+        with pytest.raises(Unclear, match="parallel"), np.errstate(invalid="ignore"):
+            _meeting(*lines_)
+
+
 @pytest.mark.parametrize("slope", [0.0, 1e-9, -1e-9, np.nan])
 def test_level_lines_have_no_root_and_parallel_ones_do_not_meet(slope):
     level = Lines(np.array([[1.0, slope]]), np.array([[0.0, 1e-9]]))

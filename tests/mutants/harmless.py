@@ -562,6 +562,66 @@ RULES = (
         r".*at\.min\(\) → .*at\.max\(\)",
         "pieces of which one begins where another ends are in one order by both",
     ),
+    Rule(
+        "exact/doubled.py _wholes",
+        r"DIGITS < taken <= DIGITS \+ bits → (DIGITS <= .*|.* < DIGITS \+ bits)",
+        "53 is prime, so that neither is met by slices of 2 digits to 26",
+    ),
+    Rule(
+        "exact/doubled.py product",
+        "(part is not None and .* → part is not None|depth .* <= KEPT → .* < KEPT)",
+        "of products 2^-96 of the largest more are added up, or fewer: LOST is 2^-88",
+    ),
+    Rule(
+        "exact/doubled.py product",
+        "largest > 0 → largest >= 0",
+        "more is said to be lost of what is 0",
+    ),
+    Rule(
+        "certificates/pixel_(balls.py PixelBall|pieces.py PixelSegment).misfit",
+        r"len\(self\.first\) == len\(self\) \+ 1 and .* → self\.first\[0\].*",
+        "a statement that has no parts or classes is an error; those that belong to none prove nothing",
+    ),
+    Rule(
+        "certificates/pixel_balls.py PixelBall.misfit",
+        "self\\.low <= self\\.high → self\\.low < self\\.high",
+        "bounds that leave one image are refused, which proves less",
+    ),
+    Rule(
+        "certificates/pixel_(balls.py PixelBall.decide|pieces.py (far|PixelPolygon.decide))",
+        ".* <= (self\\.(off\\[i\\]|error)|off) → .* < .*",
+        "what is off by as much as is stated is refused, which proves less",
+    ),
+    Rule(
+        "certificates/pixel_balls.py PixelBall._fault",
+        "lead > 0 → lead >= 0",
+        "a bound is the float below what it bounds",
+    ),
+    Rule(
+        "certificates/pixel_balls.py PixelBall._fault",
+        r"0 < value < len\(self\.layers\) → 0 < value <= len\(self\.layers\)",
+        "the two sides of a logit make up the ball as well",
+    ),
+    Rule(
+        "certificates/pixel_balls.py PixelBall._fault",
+        "0 <= entry < .* → 0 < entry < .*",
+        "no part is cut at entry 0 then, which proves less",
+    ),
+    Rule(
+        "certificates/pixel_pieces.py at_most",
+        r"(count -= .* → .*|if count < 0 → never)",
+        "it goes on to the last piece, and all of them are more than stated as well",
+    ),
+    Rule(
+        "certificates/pixel_pieces.py PixelSegment.decide",
+        r"-50 → \+50",
+        "what is off is made far too large, which proves less",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation.part",
+        r"np\.(maximum\(low|minimum\(high)\[entry\], 0\.0\) → .*",
+        "ends that are wider hold as well",
+    ),
 )
 
 
