@@ -161,9 +161,7 @@ def _slice_of_features(classifier: Classifier, features: Float64) -> SlicePartit
     try:
         plane = Plane.through(*features)
     except BadArgument:
-        remark(
-            "the features of the three images lie on a line: there is no slice of feature space beside theirs"
-        )
+        remark("the features of the three images lie on a line: no slice of feature space goes with them")
         return None
     return slice_cells(classifier.head, plane, plane.window(features))
 

@@ -77,9 +77,7 @@ def test_images_on_a_line_have_no_plane() -> None:
         fg.slice_pixels(varied(), *flat)
 
 
-def test_images_whose_features_lie_on_a_line_have_a_plane_of_their_own(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_images_may_span_a_plane_whose_features_do_not(caplog: pytest.LogCaptureFixture) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(72, 1), nn.Tanh(), nn.Linear(1, 3))
     with caplog.at_level("INFO"):
