@@ -199,6 +199,16 @@ def test_ends_hold_at_their_worst(scale, wobble):
             assert most == max(high[i] for i in column if i >= 0)
 
 
+def test_ends_of_products_that_underflow_hold():
+    layer = Affine(0, csr_array([[1e-200, -1e-200], [1e-300, 0.0]]), np.zeros(2), np.zeros(2))
+    low, high = (
+        exact(end)[0] for end in asked(layer, [1e-200, -1e-120], [1e-200, 1e-200])._forward(0, layer)
+    )
+    tiny, more = Fraction(1e-200), Fraction(1e-120)
+    assert low[0] <= 0 < tiny * (tiny + more) <= high[0]
+    assert low[1] < Fraction(1e-300) * tiny < high[1]
+
+
 def test_ends_of_a_long_row_hold():
     """1 and 2000 numbers that round one way, beside a short row."""
     for small in (HALF * (1 + 2.0**-10), HALF * (1 - 2.0**-10)):
