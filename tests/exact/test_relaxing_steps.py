@@ -2,16 +2,18 @@
 
 from fractions import Fraction
 from itertools import product
+from unittest import mock
 
 import numpy as np
 import pytest
 from exact_networks import Table, values_of
 from scipy.sparse import csr_array
 
+from featgeom.exact import relaxing
 from featgeom.exact.images import Ball
 from featgeom.exact.layers import Affine, Kink, Largest, Sum, read_layers
 from featgeom.exact.relaxing import Relaxation, _Total, leads
-from featgeom.exact.rounding import TINY, gamma
+from featgeom.exact.rounding import gamma
 
 HALF = 2.0**-53  # of the last digit of 1
 SCALES = [1e-9, 1.0, 1e9]
@@ -85,15 +87,19 @@ def windows(rng, n, count):
     return index
 
 
+@pytest.mark.parametrize("chosen", [True, False])
 @pytest.mark.parametrize("scale", SCALES)
-def test_what_shares_of_windows_leave_out_is_counted(scale):
+def test_what_shares_of_windows_leave_out_is_counted(scale, chosen):
+    """Those that are chosen, and any others."""
     rng, n = np.random.default_rng(2), 5
     for _ in range(12):
         low, high = box(rng, n, scale)
         index = windows(rng, n, 6)
         g, some = coefficients(rng, 4, 6), total(4)
         relaxed = asked(Largest(0, index), low, high)
-        c = relaxed._largest(relaxed.layers[0], g, some)
+        shares = relaxing._shares if chosen else lambda *_, any_=rng.normal(size=index.shape): any_
+        with mock.patch.object(relaxing, "_shares", shares):
+            c = relaxed._largest(relaxed.layers[0], g, some)
         spare = slack(relaxed._terms, some)
         for row, a, back in zip(range(4), exact(g.toarray()), exact(c.toarray()), strict=True):
             for corner in product(*zip(*exact([low, high]), strict=True)):
@@ -296,4 +302,3 @@ def test_values_that_are_affine_in_the_image_are_known():
     table.sum(bent, one)
     bounds = Relaxation(read_layers(*table.arrays, 2), Ball(np.full(2, 0.5), 0.25, 0.0, 1.0, 2))
     assert bounds._affine == {0, 1, 2}
-    assert TINY > 0
