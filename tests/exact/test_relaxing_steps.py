@@ -44,9 +44,10 @@ def exact(array):
 
 
 def box(rng, n, scale):
-    """Ends of both signs, some of them 0 or one number."""
+    """Ends of both signs, some of them 0 or one number, some of which one is far nearer to 0."""
     low, high = np.sort(rng.normal(size=(2, n)), axis=0) * scale * 10.0 ** rng.integers(-3, 4, n)
     low[rng.random(n) < 0.1], high[rng.random(n) < 0.1] = 0.0, 0.0
+    low[rng.random(n) < 0.2] *= 1e-6
     low, high = np.minimum(low, high), np.maximum(low, high)
     same = rng.random(n) < 0.1
     return low, np.where(same, low, high)
@@ -63,8 +64,8 @@ def coefficients(rng, rows, n):
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("scale", SCALES)
 def test_what_the_lines_of_kinks_leave_out_is_counted(scale, share, tilt):
-    rng, n = np.random.default_rng(1), 12
-    for _ in range(6):
+    rng = np.random.default_rng(1)
+    for n in (12, 12, 12, *[1] * 40):  # of one alone nothing makes up for what it rounds
         low, high = box(rng, n, scale)
         g, some = coefficients(rng, 5, n), total(5)
         relaxed = asked(Kink(0, share, n), low, high)
@@ -97,8 +98,8 @@ def test_what_shares_of_windows_leave_out_is_counted(scale, chosen):
         index = windows(rng, n, 6)
         g, some = coefficients(rng, 4, 6), total(4)
         relaxed = asked(Largest(0, index), low, high)
-        shares = relaxing._shares if chosen else lambda *_, any_=rng.normal(size=index.shape): any_
-        with mock.patch.object(relaxing, "_shares", shares):
+        others = mock.Mock(return_value=rng.normal(size=index.shape))
+        with mock.patch.object(relaxing, "_shares", relaxing._shares if chosen else others):
             c = relaxed._largest(relaxed.layers[0], g, some)
         spare = slack(relaxed._terms, some)
         for row, a, back in zip(range(4), exact(g.toarray()), exact(c.toarray()), strict=True):
@@ -149,6 +150,17 @@ def test_a_coefficient_of_many_terms_is_as_near_as_is_said():
         back = relaxed._through(0, layer, g, some)
         relaxed._terms = 1
         _holds(relaxed, layer, g, back, some)
+
+
+def test_a_coefficient_of_many_windows_is_as_near_as_is_said():
+    """One entry is all there is of 2001 windows, another of a single one."""
+    for small in (HALF * (1 + 2.0**-10), HALF * (1 - 2.0**-10)):
+        relaxed, some = asked(Largest(0, np.array([[0] * 2001 + [1]])), [-1.0, 0.0], [1.0, 0.0]), total(1)
+        g = csr_array(np.array([[1.0] + [small] * 2000 + [1.0]]))
+        c = relaxed._largest(relaxed.layers[0], g, some)
+        relaxed._terms = 1
+        off = abs(Fraction(float(c.toarray()[0, 0])) - 1 - 2000 * Fraction(small))
+        assert abs(Fraction(some.value[0])) + off <= slack(relaxed._terms, some)[0]
 
 
 @pytest.mark.parametrize("scale", SCALES)
