@@ -65,7 +65,7 @@ def test_a_price_between_ball_and_box_is_better_than_both():
         ball = Ball(np.full(201, 0.5), 0.6 + price / 9, 0.0, 1.0, 2)
         bound, _ = ball.least(csr_array(c))
         corner, length = -0.5 * np.abs(c).sum(), -np.linalg.norm(c) * ball.radius
-        assert max(corner, length) < bound[0] <= (c[0] @ (lowest(ball, c[0]) - 0.5)) + 1e-9
+        assert 0.95 * max(corner, length) < bound[0] <= (c[0] @ (lowest(ball, c[0]) - 0.5)) + 1e-9
 
 
 @pytest.mark.parametrize("centre", [0.0, 1 / 3, 1.0, 0.1 + 0.2])

@@ -2,16 +2,18 @@
 
 from fractions import Fraction
 from itertools import product
+from unittest import mock
 
 import numpy as np
 import pytest
 from exact_networks import Table, values_of
 from scipy.sparse import csr_array
 
+from featgeom.exact import relaxing
 from featgeom.exact.images import Ball
 from featgeom.exact.layers import Affine, Kink, Largest, Sum, read_layers
 from featgeom.exact.relaxing import Relaxation, _Total, leads
-from featgeom.exact.rounding import TINY, gamma
+from featgeom.exact.rounding import gamma
 
 HALF = 2.0**-53  # of the last digit of 1
 SCALES = [1e-9, 1.0, 1e9]
@@ -42,9 +44,10 @@ def exact(array):
 
 
 def box(rng, n, scale):
-    """Ends of both signs, some of them 0 or one number."""
+    """Ends of both signs, some of them 0 or one number, some of which one is far nearer to 0."""
     low, high = np.sort(rng.normal(size=(2, n)), axis=0) * scale * 10.0 ** rng.integers(-3, 4, n)
     low[rng.random(n) < 0.1], high[rng.random(n) < 0.1] = 0.0, 0.0
+    low[rng.random(n) < 0.2] *= 1e-6
     low, high = np.minimum(low, high), np.maximum(low, high)
     same = rng.random(n) < 0.1
     return low, np.where(same, low, high)
@@ -61,8 +64,8 @@ def coefficients(rng, rows, n):
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("scale", SCALES)
 def test_what_the_lines_of_kinks_leave_out_is_counted(scale, share, tilt):
-    rng, n = np.random.default_rng(1), 12
-    for _ in range(6):
+    rng = np.random.default_rng(1)
+    for n in (12, 12, 12, *[1] * 40):  # of one alone nothing makes up for what it rounds
         low, high = box(rng, n, scale)
         g, some = coefficients(rng, 5, n), total(5)
         relaxed = asked(Kink(0, share, n), low, high)
@@ -85,15 +88,19 @@ def windows(rng, n, count):
     return index
 
 
+@pytest.mark.parametrize("chosen", [True, False])
 @pytest.mark.parametrize("scale", SCALES)
-def test_what_shares_of_windows_leave_out_is_counted(scale):
+def test_what_shares_of_windows_leave_out_is_counted(scale, chosen):
+    """Those that are chosen, and any others."""
     rng, n = np.random.default_rng(2), 5
     for _ in range(12):
         low, high = box(rng, n, scale)
         index = windows(rng, n, 6)
         g, some = coefficients(rng, 4, 6), total(4)
         relaxed = asked(Largest(0, index), low, high)
-        c = relaxed._largest(relaxed.layers[0], g, some)
+        others = mock.Mock(return_value=rng.normal(size=index.shape))
+        with mock.patch.object(relaxing, "_shares", relaxing._shares if chosen else others):
+            c = relaxed._largest(relaxed.layers[0], g, some)
         spare = slack(relaxed._terms, some)
         for row, a, back in zip(range(4), exact(g.toarray()), exact(c.toarray()), strict=True):
             for corner in product(*zip(*exact([low, high]), strict=True)):
@@ -143,6 +150,17 @@ def test_a_coefficient_of_many_terms_is_as_near_as_is_said():
         back = relaxed._through(0, layer, g, some)
         relaxed._terms = 1
         _holds(relaxed, layer, g, back, some)
+
+
+def test_a_coefficient_of_many_windows_is_as_near_as_is_said():
+    """One entry is all there is of 2001 windows, another of a single one."""
+    for small in (HALF * (1 + 2.0**-10), HALF * (1 - 2.0**-10)):
+        relaxed, some = asked(Largest(0, np.array([[0] * 2001 + [1]])), [-1.0, 0.0], [1.0, 0.0]), total(1)
+        g = csr_array(np.array([[1.0] + [small] * 2000 + [1.0]]))
+        c = relaxed._largest(relaxed.layers[0], g, some)
+        relaxed._terms = 1
+        off = abs(Fraction(float(c.toarray()[0, 0])) - 1 - 2000 * Fraction(small))
+        assert abs(Fraction(some.value[0])) + off <= slack(relaxed._terms, some)[0]
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -197,6 +215,16 @@ def test_ends_hold_at_their_worst(scale, wobble):
         for column, least, most in zip(largest.index.T, *asked(largest, low, high)._forward(0, largest)):
             assert least == max(low[i] for i in column if i >= 0)
             assert most == max(high[i] for i in column if i >= 0)
+
+
+def test_ends_of_products_that_underflow_hold():
+    layer = Affine(0, csr_array([[1e-200, -1e-200], [1e-300, 0.0]]), np.zeros(2), np.zeros(2))
+    low, high = (
+        exact(end)[0] for end in asked(layer, [1e-200, -1e-120], [1e-200, 1e-200])._forward(0, layer)
+    )
+    tiny, more = Fraction(1e-200), Fraction(1e-120)
+    assert low[0] <= 0 < tiny * (tiny + more) <= high[0]
+    assert low[1] < Fraction(1e-300) * tiny < high[1]
 
 
 def test_ends_of_a_long_row_hold():
@@ -286,4 +314,3 @@ def test_values_that_are_affine_in_the_image_are_known():
     table.sum(bent, one)
     bounds = Relaxation(read_layers(*table.arrays, 2), Ball(np.full(2, 0.5), 0.25, 0.0, 1.0, 2))
     assert bounds._affine == {0, 1, 2}
-    assert TINY > 0

@@ -622,6 +622,67 @@ RULES = (
         r"np\.(maximum\(low|minimum\(high)\[entry\], 0\.0\) → .*",
         "ends that are wider hold as well",
     ),
+    Rule(
+        "exact/images.py Ball.least",
+        r"(\(\(at > .* → \(at > .* \| \(\(at < .*|at (>|<) .* → at (>|<)= .*|c\.data (>|<) 0 → .*)",
+        "what is counted among the values that move makes the bound lower",
+    ),
+    Rule(
+        "exact/images.py Ball.least",
+        r"(np\.maximum\(size, .*|row_sums\(np\.abs\(c\.data \* move\).*) → .*",
+        "with a price the terms of the bound are no more than three times that of the ball alone, which is "
+        "no less than the corner's where that is taken; 16 times as much is counted",
+    ),
+    Rule(
+        "exact/images.py Ball.least",
+        r"linear \+ square → linear - square",
+        "a square that is taken off makes the bound lower",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        "end > 0 → end >= 0",
+        "0 is 0 on either side",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._narrow",
+        r"np\.(maximum\(low|minimum\(high).* → np\.(minimum\(low|maximum\(high).*",
+        "ends that are wider hold as well",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._kinked",
+        "(low < 0 → low <= 0|high > 0 → high >= 0)",
+        "where an end is 0 what any line leaves out is counted as well",
+    ),
+    Rule(
+        "exact/relaxing.py _shares",
+        ".*",
+        "what any share of an entry leaves out is counted",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        "(low|high) > 0 → (low|high) >= 0",
+        "what 0 makes is 0, and the float below it is below it",
+    ),
+    Rule(
+        "exact/relaxing.py _product",
+        ".*",
+        "both ways make the product, and are rounded as little",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        "if not layer.share → never",
+        "ends that are one number wider hold as well",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._largest",
+        "g.data < 0 → g.data <= 0",
+        "0 times any share is 0",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._go_on",
+        r"isinstance\(layer, Kink \| Largest\) and .* → isinstance\(layer, Kink \| Largest\)",
+        "what has been asked for is asked for again",
+    ),
 )
 
 
