@@ -683,6 +683,16 @@ RULES = (
         r"isinstance\(layer, Kink \| Largest\) and .* → isinstance\(layer, Kink \| Largest\)",
         "what has been asked for is asked for again",
     ),
+    Rule(
+        "exact/relaxing.py Relaxation._go_on",
+        "layer.source != narrowed → layer.source == narrowed",
+        "ends that are wider hold as well",
+    ),
+    Rule(
+        "exact/relaxing.py _scattered",
+        r"real & \(c != 0\) → .* \| .*",
+        "where there is no entry there is no share of one",
+    ),
 )
 
 
