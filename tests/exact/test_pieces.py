@@ -97,6 +97,17 @@ def inner(walk, part):
     return [[b + scale * c for b, c in zip(base, corner, strict=True)] for corner in shrunk]
 
 
+def patterns(arrays, images, corners):
+    """Those of all pieces, each of which has one that no other has."""
+    walk, seen = Walk(read_layers(*arrays, images.shape[1]), images, corners), []
+    for piece in walk.pieces():
+        here = {pattern(arrays, mixed(images, t)) for t in inner(walk, piece.part)}
+        assert len(here) == 1
+        seen += here
+    assert len(set(seen)) == len(seen)
+    return seen
+
+
 @pytest.mark.parametrize("arithmetic", [Single, Doubled])
 @pytest.mark.parametrize("corners", [ENDS, ENDS * 0.5 + 0.25, WHOLE, RING, RING[:3] * 0.25 + 0.375])
 @pytest.mark.parametrize("make", MADE)
@@ -132,13 +143,7 @@ def test_entries_that_are_equal_without_an_image_share_its_line():
         arrays = table.arrays
         images[:2, 3:6] = images[:2, 6:] = images[:2, :3]  # so that windows tie where the third has no weight
         ring = np.array([[0.25, -0.25], [0.75, -0.25], [0.75, 0.25], [0.25, 0.25]])
-        walk, seen = Walk(read_layers(*arrays, 9), images, ring), []
-        for piece in walk.pieces():
-            here = {pattern(arrays, mixed(images, t)) for t in inner(walk, piece.part)}
-            assert len(here) == 1
-            seen += here
-        assert len(set(seen)) == len(seen)
-        count += len(seen)
+        count += len(patterns(arrays, images, ring))
     assert count > 20
 
 
@@ -162,13 +167,7 @@ def test_units_that_meet_where_an_image_has_no_weight_meet_on_its_line():
     for corners in (ring, ring - [0.0, 0.125], WHOLE):
         for _ in range(6):
             arrays, images = touching(rng)
-            walk, seen = Walk(read_layers(*arrays, 4), images, corners), []
-            for piece in walk.pieces():
-                here = {pattern(arrays, mixed(images, t)) for t in inner(walk, piece.part)}
-                assert len(here) == 1
-                seen += here
-            assert len(set(seen)) == len(seen)
-            count += len(seen)
+            count += len(patterns(arrays, images, corners))
     assert count > 70
 
 
