@@ -77,7 +77,7 @@ class PixelBall(OfNetwork):
 
     def decide(self, i: int) -> Verdict:
         """The features, then the parts."""
-        image = self.images[i]
+        image = self.images[i].astype(np.float64)
         if not ((image >= self.low) & (image <= self.high)).all():
             return refuted("a value of the image lies outside the bounds")
         here = Relaxation(self.layers, self._ball(i, 0.0))

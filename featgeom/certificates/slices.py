@@ -27,10 +27,10 @@ class SliceCells(Claim):
 
     The second is checked at the corners, since the excess is a convex function. The tiling follows when every
     polygon is simple and counter-clockwise, every edge is run through once in each direction, those on the
-    lines of the window's sides in one only, and the areas add up to the window's. Then the boundaries of all
-    polygons cancel but for parts of these four lines. So how many polygons a point is in is the same
-    throughout each of the nine parts into which they divide the plane: none in the eight that have no end,
-    and one in the window, by the areas.
+    lines of the window's sides in one only, and the areas add up to the window's: that none of these is there
+    twice follows. Then the boundaries of all polygons cancel but for parts of these four lines. So how many
+    polygons a point is in is the same throughout each of the nine parts into which they divide the plane:
+    none in the eight that have no end, and one in the window, by the areas.
     """
 
     subjects: ClassVar = {"head": ("weight", "bias")}
@@ -97,9 +97,9 @@ class SliceCells(Claim):
                 return refuted("a polygon is not simple and counter-clockwise")
             area += _area(ring)
             edges.update(pairwise([*ring, ring[0]]))
-        for (p, q), count in edges.items():
+        for p, q in edges:
             on_side = any(p[axis] == q[axis] == side[axis] for axis in (0, 1) for side in (low, high))
-            if count != 1 or (edges.get((q, p), 0) != (0 if on_side else 1)):
+            if edges.get((q, p), 0) != (0 if on_side else 1):
                 return refuted("an edge has no partner")
         if area != 2 * (high[0] - low[0]) * (high[1] - low[1]):
             return refuted("the areas do not add up to the window's")

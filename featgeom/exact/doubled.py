@@ -16,7 +16,7 @@ import numpy as np
 from featgeom.arrays import Float64, Ints
 from featgeom.exact.layers import Affine
 from featgeom.exact.rounding import TINY
-from featgeom.exact.single import Known, Single, up
+from featgeom.exact.single import Known, Single, multiplied, up
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -50,16 +50,20 @@ class Doubled(Single):
         zero = np.zeros_like(images[0])
         here, rest = images[0], zero
         size, steps = np.abs(images[0]), list[tuple[Float64, Float64]]()
+        lost = [np.where(multiplied(images, base)[0], TINY, 0.0)]
         for image, t in zip(images[1:], base.tolist(), strict=True):
             step = two_sum(image, -images[0])
             moved = times(*step, np.float64(t))
             here, rest = plus((here, rest), moved)
             size = size + np.abs(moved[0])
             steps.append((step[0] * scale, step[1] * scale))
+            same = (steps[-1][0] / scale == step[0]) & (steps[-1][1] / scale == step[1])
+            lost.append(np.where(same, 0.0, TINY))  # a power of two changes no digit but where it underflows
         rows = np.stack([here, *(high for high, _ in steps)], axis=1)[:, None]
         low = np.stack([rest, *(low for _, low in steps)], axis=1)[:, None]
-        error = np.zeros_like(rows)
-        error[:, 0, 0] = up(8 * FINE * size + TINY * (size > 0)) if base.any() else 0.0
+        error = np.stack(lost, axis=1)[:, None]
+        if base.any():
+            error[:, 0, 0] = up(error[:, 0, 0] + 8 * FINE * size)
         return Known(rows, error, low)
 
     def total(self, one: Known, other: Known) -> Known:
@@ -163,7 +167,7 @@ def product(matrix: Slices, high: Float64, low: Float64) -> tuple[Float64, Float
             rest = rest + lost
     made, rest = two_sum(made, rest)
     error = np.ldexp(LOST * matrix.terms[:, None], scale) * (largest > 0) + 64 * TINY
-    return made, rest, error
+    return made, rest, np.where(np.isfinite(largest), error, np.inf)  # else the others are in no slices
 
 
 def two_sum(a: Float64, b: Float64) -> tuple[Float64, Float64]:

@@ -80,13 +80,14 @@ class Ball:
         moves = ((at > self.low) | (c.data < 0)) & ((at < self.high) | (c.data > 0))
         length = np.sqrt(row_sums(np.where(moves, c.data * c.data, 0.0), c) + c.shape[1] * TINY) * self.radius
         best, size = np.maximum(corner, -length), np.maximum(size, length)
-        guess = length / (2 * self.radius**2) if self.radius else np.zeros(len(length))
+        reach = float(np.nextafter(self.radius * self.radius, np.inf))
+        guess = length / (2 * reach)
         for price in PRICES:
             weight = np.maximum(guess * price, TINY)
             each = np.repeat(weight, np.diff(c.indptr))
             move = np.clip(-c.data / (2 * each), least, most)
             linear, square = row_sums(c.data * move, c), row_sums(each * move * move, c)
-            spent = weight * self.radius**2
+            spent = weight * reach
             best = np.maximum(best, linear + square - spent)
             size = np.maximum(size, row_sums(np.abs(c.data * move), c) + square + spent)
         return best, 16 * size

@@ -265,7 +265,7 @@ def domain(corners: Float64, base: Float64, scale: float, names: Sequence[Name])
     turn left.
     """
     at = (corners - base) / scale
-    off = 2 * U * np.abs(at) + TINY * (at != 0)
+    off = 2 * U * np.abs(at) + TINY * (corners != base)  # which may underflow to 0
     n, k = at.shape
     if k == 1:
         return Part(at, off, Lines(np.zeros((0, 2)), np.zeros((0, 2))), tuple(names))
@@ -288,14 +288,12 @@ def domain(corners: Float64, base: Float64, scale: float, names: Sequence[Name])
 def _root(line: Lines) -> tuple[Float64, Float64]:
     """Where a function of one parameter is 0 (1,), and how far from it that may be."""
     slope, unsure = line.rows[0, 1], line.error[0, 1]
-    if not np.abs(slope) > unsure:
+    steep = np.abs(slope) - unsure * WIDER
+    if not steep > 0:
         raise Unclear("a line is level, as far as can be told")
     t = np.array([-line.rows[0, 0] / slope])
     _, least = line.at(t[None], np.zeros((1, 1)))
     value = np.abs(line.rows[0, 0] + slope * t[0])
-    steep = np.abs(slope) - unsure * WIDER
-    if not steep > 0:
-        raise Unclear("a line is level, as far as can be told")
     return t, np.array([(value + least[0, 0]) / steep * WIDER + TINY])
 
 

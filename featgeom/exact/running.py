@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from featgeom.arrays import Float64
-from featgeom.exact.doubled import Doubled
+from featgeom.exact.doubled import FINE, Doubled, plus
 from featgeom.exact.layers import Affine, Kink, Largest, Layer, Sum
 from featgeom.exact.rounding import lengths_above, rounded_up
 from featgeom.exact.single import Known, up
@@ -33,23 +33,27 @@ def _features(layers: Sequence[Layer], image: Float64) -> Known:
         elif isinstance(layer, Sum):
             values.append(how.total(x, values[layer.other]))
         elif isinstance(layer, Kink):
-            bent = how.sloped(x, (x.rows[..., 0] > 0).astype(np.int64), layer.share)
-            error = np.maximum(bent.error, x.error)  # on either side it stretches no distance
-            values.append(Known(bent.rows, error, bent.rest))
+            values.append(_kinked(how, layer, x))
         else:
             values.append(_largest(layer, x))
     return values[-1]
+
+
+def _kinked(how: Doubled, layer: Kink, x: Known) -> Known:
+    """Each entry on the side where it looks to be; on either it stretches no distance."""
+    bent = how.sloped(x, (x.rows[..., 0] > 0).astype(np.int64), layer.share)
+    return Known(bent.rows, np.maximum(bent.error, x.error), bent.rest)
 
 
 def _largest(layer: Largest, x: Known) -> Known:
     """Of each window the entry that looks largest, and how much larger another may be."""
     assert x.rest is not None
     real, index = layer.real, np.maximum(layer.index, 0)
-    rows, error = x.rows[:, 0, 0], x.error[:, 0, 0] + np.abs(x.rest[:, 0, 0])
-    low, high = (np.where(real, end[index], -np.inf) for end in (rows - up(error), rows + up(error)))
-    lead = low.argmax(axis=0)
+    rows, rest, error = (part[:, 0, 0] for part in (x.rows, x.rest, x.error))
+    lead = np.where(real, rows[index], -np.inf).argmax(axis=0)
     chosen = index[lead, np.arange(layer.size)]
+    ahead, left = plus((rows[index], rest[index]), (-rows[chosen], -rest[chosen]))
+    doubt = up(error[index] + np.abs(left) + FINE * (np.abs(rows[index]) + np.abs(rows[chosen])))
+    more = np.where(real, np.maximum(ahead + doubt, 0.0), 0.0).max(axis=0)
     found = x[chosen]
-    others = np.where(np.arange(len(index))[:, None] == lead, -np.inf, high).max(axis=0)
-    more = np.maximum(0.0, others - low.max(axis=0))
-    return Known(found.rows, found.error + up(2 * more)[:, None, None], found.rest)
+    return Known(found.rows, up(found.error + more[:, None, None]), found.rest)

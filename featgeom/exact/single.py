@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featgeom.arrays import Float64, Ints
 from featgeom.exact.layers import Affine
@@ -48,7 +49,7 @@ class Single:
         size = np.abs(images[0]) + np.abs(moved).sum(axis=0)
         rows = np.concatenate([(images[0] + moved.sum(axis=0))[None], step * scale])
         error = np.concatenate([(8 * U * size)[None], 2 * U * np.abs(rows[1:])])
-        error = up(error + TINY * (error > 0))
+        error = up(error + TINY * multiplied(images, base))
         return Known(rows.T[:, None].copy(), error.T[:, None].copy())
 
     def total(self, one: Known, other: Known) -> Known:
@@ -68,7 +69,7 @@ class Single:
         size[..., 0] += np.abs(layer.shift)[:, None]
         made = (layer.matrix @ rows.reshape(len(rows), -1)).reshape(shape)
         made[..., 0] += layer.bias[:, None]
-        off = self.spread(layer, up(x.error + each * size))
+        off = self.spread(layer, up(x.error + np.maximum(each * size, np.where(size > 0, TINY, 0.0))))
         off[..., 0] += up(each * np.abs(layer.bias))[:, None]
         return Known(made, off)
 
@@ -97,6 +98,12 @@ class Single:
         if not share:
             return Known(rows, x.error * slope)
         return Known(rows, np.where(slope == 1, x.error, up(x.error * slope + 2 * U * np.abs(rows) + TINY)))
+
+
+def multiplied(images: Float64, base: Float64) -> NDArray[np.bool_]:
+    """Whether each number (1 + k, m) that `pixels` makes has a product that may underflow."""
+    step = images[1:] != images[0]
+    return np.concatenate([(step & (base != 0)[:, None]).any(axis=0)[None], step])
 
 
 def up(error: Float64) -> Float64:

@@ -30,6 +30,42 @@ BEYOND = {  # the second piece of the first segment has a logit of 2e308
     "cells": i(0, 1),
     "enter": a(0, 0),
 }
+LARGEST = {  # the first value, or the sum of both, which is larger by what float64 does not hold
+    "table": i(
+        (0, 0, -1, 0, -1, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1),
+        (5, 1, -1, 0, 2, 1, *[-1] * 12),
+    ),
+    "numbers": a(1, 0, 1, 1),
+    "index": i(0, 1),
+    "weight": a([1], [-1]),
+    "bias": a(0, 0),
+    "images": a([1, 2**-54], [2, 1], [1, 2]),
+    "features": a([1], [3], [3]),
+    "corners": a([0.25, 0.25], [0.5, 0.25], [0.25, 0.5]),
+    "regions": 1,
+    "classes": i(0),
+    "share": a(1),
+    "error": 1e-9,
+    "off": a(1e-20, 1e-9, 1e-9),
+}
+VANISHING = {  # 0.3 times an image of 10^-320 has three digits in float64: the change is at 0.500006
+    "table": i(*((0, v, -1, v, -1, *[1] * 8, 0, 0, 1, 1, 1) for v in range(3))),
+    "numbers": a(0.3, 1e300, 1e20),
+    "index": i(),
+    "weight": a([1], [0]),
+    "bias": a(0, 0.15),
+    "start": a([0], [0]),
+    "end": a([1e-320], [0]),
+    "start_features": a([0], [0]),
+    "end_features": a([0], [0]),
+    "pieces": i(1, 1),
+    "enter": a(0, 0.15 / (607 * 5e-324 * 1e300 * 1e20), 0),
+    "error": a(1e-9, 1e-9),
+    "start_off": a(1e300, 1e300),
+    "end_off": a(1e300, 1e300),
+}
+RIM, BOW = [(-1, -1), (1, -1), (1, 1), (-1, 1)], [(-0.5, -0.5), (0.5, 0), (0.5, -0.5), (-0.5, 0.5)]
+NEAR = 1.2e-161  # the square of it, as a float, is 2 % too small
 PARTS = i((1, 1), (-1, -1), (-1, -1), (-1, -1), (-1, -1))
 YES, NO = np.array([True]), np.array([False])
 
@@ -782,6 +818,13 @@ LIES = [
         first=i(0, 4, 8),
         points=a([-1, -1], [0, -1], [0, 1], [-1, 1], [-0.5, -1], [0.5, -1], [0.5, 1], [-0.5, 1]),
     ),
+    lie(  # a bow within the other polygon, one half of which is counted twice there and taken off here
+        "slice-cells",
+        "not simple and counter-clockwise",
+        weight=0 * EYE,
+        first=i(0, 10, 14),
+        points=a(*RIM, RIM[0], BOW[0], *BOW[::-1], *BOW),
+    ),
     lie(  # a thorn into the other polygon, there and back
         "slice-cells",
         "not simple and counter-clockwise",
@@ -950,6 +993,13 @@ LIES = [
     lie("pixel-ball", "in a part of the ball class 1 may win", bias=a(-0.1, 0)),
     lie("pixel-ball, Euclidean", "in a part of the ball class 1 may win", radius=a(0.531)),
     lie("pixel-ball, Euclidean", "in a part of the ball class 1 may win", norm="inf"),
+    lie(
+        "pixel-ball, Euclidean",
+        "in a part of the ball class 1 may win",
+        images=a([1.412 * NEAR, 0]),
+        features=a([1.412 * NEAR, 0]),
+        radius=a(NEAR),
+    ),
     lie("pixel-ball, cut", "in a part of the ball class 1 may win", radius=a(0.376, 0.1)),
     lie("pixel-ball, cut", "no part is cut at entry", cut=i((1, 1), (-1, -1), (-1, 1), (-1, -1))),
     lie("pixel-ball, cut", "no part is cut at entry", cut=i((1, 2), (-1, -1), (-1, -1), (-1, -1))),
@@ -980,6 +1030,17 @@ LIES = [
     lie("pixel-segment", "a change of class is elsewhere", enter=a(0, 0.875 + 1e-11, 0)),
     lie("pixel-segment", "a change of class is elsewhere", enter=a(1e-11, 0.875, 0)),
     lie("pixel-segment", "a change of class is elsewhere", error=a(0, 0)),
+    lie(  # it is 1 − 2⁻¹⁰ off, and two last digits less are told
+        "pixel-segment",
+        "a change of class is elsewhere",
+        start=a([0.875 - 2**-10, 0.5], [0, 1]),
+        end=a([1.875 - 2**-10, 0.5], [0.25, 1]),
+        start_features=a([0.375 - 2**-10, 0.25], [0, 0.75]),
+        end_features=a([1.375 - 2**-10, 0.25], [0, 0.75]),
+        pieces=i(1, 1),
+        enter=a(0, 1, 0),
+        error=a(1 - 2**-10 - 2**-52, 0),
+    ),
     lie("pixel-segment", "the classes do not belong to the segments", first=i(0, 2)),
     lie("pixel-segment", "the classes do not belong to the segments", first=i(1, 2, 3)),
     lie("pixel-segment", "the classes do not belong to the segments", cells=i(1, 0), enter=a(0, 0.875)),
@@ -993,8 +1054,10 @@ LIES = [
     ),
     lie("pixel-segment", "a corner lies on a line", at=0, **TIED),
     lie("pixel-segment", "an entry is beyond what float64 holds", **BEYOND),
+    lie("pixel-segment", "a corner lies on a line", **VANISHING),
     lie("pixel-polygon", "features of an image are not within", off=a(1e-12, 0, 1e-12)),
     lie("pixel-polygon", "features of an image are not within", features=a([0, 0], [0.5, 0], [0, 0.5])),
+    lie("pixel-polygon", "features of an image are not within", **LARGEST),
     lie("pixel-polygon", "the regions are not as many", regions=3),
     lie("pixel-polygon", "the regions are not as many", regions=5),
     lie("pixel-polygon", "the regions are not as many", corners=a([0, 0], [0.7, 0], [0, 0.7])),

@@ -1,15 +1,16 @@
 """Claims about images found: true to the last bit, and refuted when a figure is made a little better."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from truths import TRUTHS
 
 from featgeom.certificates.pixels import MovedImage, ReachedFeatures
 from featgeom.status import Status
 
 
-@pytest.fixture
 def moved():
     start = np.zeros((2, 3), np.float32)
     images = np.array([[0.3, 0.0, 0.4], [0.0, 0.0, 0.0]], np.float32)
@@ -17,9 +18,9 @@ def moved():
     return MovedImage(start, images, 0.0, 1.0, np.array([np.nextafter(exact, 1), 0.0]))
 
 
-def test_images_in_their_bounds_are_proved(moved):
-    assert set(moved.check().status) == {Status.PROVED}
-    assert "at most 0.5" in moved.statement(0)
+def test_images_in_their_bounds_are_proved():
+    assert set(moved().check().status) == {Status.PROVED}
+    assert "at most 0.5" in moved().statement(0)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +36,8 @@ def test_images_in_their_bounds_are_proved(moved):
         ("images", np.full((2, 3), np.nan, np.float32)),
     ],
 )
-def test_what_is_not_so_is_refuted(moved, field, value):
-    found = replace(moved, **{field: value}).check()
+def test_what_is_not_so_is_refuted(field, value):
+    found = replace(moved(), **{field: value}).check()
     assert found.status[0] is Status.REFUTED
     assert found.reasons[0]
 
@@ -57,3 +58,24 @@ def test_vectors_of_any_magnitude_are_measured_exactly():
     claim = ReachedFeatures(targets, found, np.array([exact * (1 + 1e-9)]))
     assert claim.check().status[0] is Status.PROVED
     assert replace(claim, residual=np.array([exact * (1 - 1e-9)])).check().status[0] is Status.REFUTED
+
+
+def test_statements_about_networks_say_what_is_proved():
+    balls = replace(TRUTHS["pixel-ball"](), off=np.array([1e-12, 3e-9]))
+    assert "at most 0.374 apart in each pixel value from number 0 of" in balls.statement(0)
+    assert "has class 1 by the network told here, whose features of that image are within 3e-09" in (
+        balls.statement(1)
+    )
+    assert "at most 0.53 apart from number 0 of" in TRUTHS["pixel-ball, Euclidean"]().statement(0)
+    off = {"start_off": np.array([1e-12, 0.01]), "end_off": np.array([0.001, 1e-12])}
+    segments = replace(TRUTHS["pixel-segment"](), **off)
+    assert "on 2 pieces of the network told here through the classes 1 → 0, changing at t = 0.875 (" in (
+        segments.statement(0)
+    )
+    assert "through the classes 1; its features" in segments.statement(1)
+    assert [re.findall(r"within 0\.0*1 of", segments.statement(i))[0] for i in (0, 1)] == [
+        "within 0.001 of",
+        "within 0.01 of",
+    ]
+    polygon = replace(TRUTHS["pixel-polygon"](), off=np.array([1e-12, 0.01, 0.001]))
+    assert "features of the three are within 0.01 of" in polygon.statement(0)

@@ -9,8 +9,8 @@ from exact_networks import Table, values_of
 from scipy.sparse import csr_array
 
 from featgeom.exact.doubled import Doubled, product, sliced
-from featgeom.exact.layers import KINDS, Affine, read_layers
-from featgeom.exact.pieces import Walk
+from featgeom.exact.layers import KINDS, Affine, Largest, read_layers
+from featgeom.exact.pieces import Walk, _taking_part, _weights
 from featgeom.exact.polytopes import Entries, Lines, Unclear, domain, led
 from featgeom.exact.running import features_apart
 from featgeom.exact.sameness import names
@@ -19,6 +19,7 @@ from featgeom.exact.tiles import areas_of, classes_along, shares
 
 ENDS = np.array([[0.0], [1.0]])
 RING = np.array([[0.125, 0.0625], [1.0, 0.125], [0.75, 0.875], [-0.25, 0.5]])
+LINE = np.array([[0.0], [1.0]])  # two images of one value
 WHOLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # all mixtures of three images
 
 
@@ -204,12 +205,96 @@ def test_a_corner_of_two_edges_that_may_be_one_line_is_on_no_other():
 def test_a_line_is_named_after_an_image_where_it_has_no_weight_there_alone():
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     square = domain(corners, np.zeros(2), 1.0, [()] * 4)
-    through, beside = (Lines(np.array([[-at, 0.0, 1.0]]), np.zeros((1, 3))) for at in (0.5, 2.0))
-    for weight, name in ((through, (3,)), (beside, (7, 0, 1))):
+    through, *beside = (Lines(np.array([[-at, 0.0, 1.0]]), np.zeros((1, 3))) for at in (0.5, 0, 1, -2, 2))
+    for sign in (1, -1):  # where it may be 0 at the edge, as far as can be told
+        value, doubt = 1.0, np.inf
+        while value != doubt:
+            weight = Lines(sign * np.array([[value, 0.0, -10.0]]), np.array([[1.0, 0.0, 0.0]]))
+            value, doubt = float(weight.at(square.at[:1], square.off[:1])[1][0, 0]), value
+        beside.append(weight)
+    for weight, name in ((through, (3,)), *((weight, (7, 0, 1)) for weight in beside)):
         entries = Entries(7, np.array([0, 1]), lambda mask: np.array([0, 0]), ((3, weight),))
         assert entries.line(0, 1, square) == name
     other = Entries(7, np.array([0, 1]), lambda mask: np.array([0, 1]), ((3, through),))
     assert other.line(0, 1, square) == (7, 0, 1)
+
+
+def told_of(table, images, corners=ENDS, arithmetic=Single):
+    """The patterns of all pieces, each of which has one, and of which no two are one."""
+    walk = Walk(read_layers(*table.arrays, images.shape[1]), images, corners, arithmetic())
+    seen = []
+    for piece in walk.pieces():
+        here = {pattern(table.arrays, mixed(images, t)) for t in inner(walk, piece.part)}
+        assert {own for _, own in here} == {piece.own}
+        assert len(here) == 1
+        seen += here
+    assert len(set(seen)) == len(seen)
+    return seen
+
+
+def test_entries_are_the_same_by_the_value_that_they_are_of():
+    """Twins to which something else is added are none."""
+    table = Table(1)
+    twins, others = table.affine(0, [[1], [1]]), table.affine(0, [[1], [2]], [-0.5, -0.625])
+    bent = table.kink(table.sum(twins, others))
+    table.affine(bent, [[1, 2], [3, 1]], [0.25, 0])
+    assert len(told_of(table, LINE)) == 4
+    table = Table(1)
+    twins, others = table.affine(0, [[1], [1]]), table.affine(0, [[-1], [2]], [-0.5, -0.625])
+    table.affine(table.windows("max", table.sum(twins, others), [[0], [1]]), [[1], [-1]])
+    assert len(told_of(table, LINE)) == 3
+
+
+def test_a_unit_that_is_0_on_a_whole_piece_bends_there_no_more():
+    table = Table(1)
+    once = table.kink(table.affine(0, [[1], [-1]], [-0.5, 0.25]))
+    twice = table.windows("max", table.kink(once), [[0], [1]])
+    table.affine(table.kink(twice), [[1], [-1]], [0.0625, 0.125])
+    assert len(told_of(table, LINE)) == 5
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("order", [[[0], [1]], [[1], [0]]])
+def test_a_window_whose_entries_are_nearly_the_same_is_not_told(order, arithmetic):
+    table = Table(2)
+    table.affine(table.windows("max", table.affine(0, [[1, 0], [1, 2.0**-60]]), order), [[1.0], [0.5]])
+    images = np.array([[1.0, 1.0], [2.0, 1.0]])
+    with pytest.raises(Unclear):
+        list(Walk(read_layers(*table.arrays, 2), images, ENDS, arithmetic()).pieces())
+
+
+def test_what_cancels_is_told_with_twice_the_digits_alone():
+    table = Table(1)
+    far = table.affine(0, [[1.0]], [1e10])
+    bent = table.kink(table.affine(far, [[1.0], [1.0]], [-1e10 - 0.5, -1e10 - 0.5 - 2.0**-18]))
+    table.affine(bent, [[1.0, -1.0]])
+    with pytest.raises(Unclear):
+        told_of(table, LINE)
+    assert len(told_of(table, LINE, arithmetic=Doubled)) == 3
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_weights_of_images_are_as_near_as_is_said(size):
+    rng = np.random.default_rng(13)
+    for _ in range(20):
+        base, scale = rng.normal(size=2) * size ** rng.uniform(-1, 1, 2), 2.0 ** rng.integers(-9, 9)
+        u, v = (Fraction(float(x)) for x in base)
+        (_, first), (_, second), (_, third) = found = _weights(base, scale)
+        assert [mask for mask, _ in found] == [6, 5, 3]
+        for weight, height, *slopes in ((first, 1 - u - v, -1, -1), (second, u, 1, 0), (third, v, 0, 1)):
+            rows, error = weight.rows[0].tolist(), weight.error[0].tolist()
+            assert [row / Fraction(scale) for row in map(Fraction, rows[1:])] == slopes
+            assert abs(height - Fraction(rows[0])) <= Fraction(error[0]) < 1e-9
+            assert error[1:] == [0, 0]
+
+
+def test_images_that_take_part_in_an_edge_are_those_with_a_weight():
+    assert _taking_part(ENDS) == [(1,), (2,)]
+    assert _taking_part(ENDS * 0.5) == [(1,), ()]
+    assert _taking_part(WHOLE) == [(3,), (6,), (5,)]
+    assert _taking_part(WHOLE * [1, 0.5]) == [(3,), (), (5,)]
+    apart = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, -1.0], [-0.5, -0.5]])
+    assert _taking_part(apart) == [(3,), (), (), (), ()]
 
 
 def test_corners_are_known_as_well_as_is_said():
@@ -322,6 +407,115 @@ def test_errors_of_pixels_sums_and_kinks_hold_in_fractions(arithmetic):
                 assert abs(value - slope * a) + slope * x <= off
 
 
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("size", [1e-150, 1e-200, 1e-290, 1e-300, 1e-320])
+@pytest.mark.parametrize("scale", [2.0**-500, 2.0**-40, 1.0])
+def test_what_underflows_is_paid_for(size, scale, arithmetic):
+    """Numbers so small that their products are none in float64, or have few digits."""
+    rng, how = np.random.default_rng(12), arithmetic()
+    for _ in range(8):
+        images = rng.normal(size=(3, 4)) * size * (rng.random((3, 4)) > 0.3)
+        base = rng.normal(size=2) * size * rng.integers(0, 2, 2)
+        images[:, 3] = 0.0
+        known = how.pixels(images, base, scale)
+        assert not known.error[3].any()
+        assert arithmetic is Single or size * scale < 1e-280 or not known.error[:, 0, 1:].any()
+        layer = Affine(0, csr_array(rng.normal(size=(3, 4))), np.zeros(4), np.zeros(3))
+        made = how.affine(layer, known)
+        x = [[Fraction(float(v)) for v in column] for column in images.T]
+        steps = [[v - first for v in others] for first, *others in x]
+        moved = [sum(Fraction(float(t)) * v for t, v in zip(base, some, strict=True)) for some in steps]
+        true = [
+            [first + more, *(Fraction(scale) * v for v in some)]
+            for (first, *_), more, some in zip(x, moved, steps, strict=True)
+        ]
+        weights = [[Fraction(float(v)) for v in row] for row in layer.matrix.toarray()]
+        for k in range(3):
+            for i in range(4):
+                value, off = fractions(known, i, 0, k)
+                assert abs(value - true[i][k]) <= off
+            for i in range(3):
+                value, off = fractions(made, i, 0, k)
+                assert abs(value - sum(w * t[k] for w, t in zip(weights[i], true, strict=True))) <= off
+
+
+def test_corners_that_underflow_are_paid_for():
+    corners = np.array([[0.0, 0.0], [2.0**60, 0.0], [5e-324, 2.0**60]])
+    part = domain(corners, np.zeros(2), 2.0**60, [()] * 3)
+    for at, off, corner in zip(part.at.ravel(), part.off.ravel(), corners.ravel(), strict=True):
+        assert abs(Fraction(float(at)) - Fraction(float(corner)) / 2**60) <= Fraction(float(off))
+
+
+@pytest.mark.parametrize("terms", [1, 3, 400])
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1.0, 1e100])
+def test_errors_are_spread_by_a_layer(size, terms):
+    """Each row takes many errors, or one that vanishes beside large ones, with a weight that does."""
+    rng, how = np.random.default_rng(14), Single()
+    matrix, error = rng.random((4, terms)), rng.random(terms) * size
+    matrix[0, 1:], matrix[1, :-1], matrix[2] = 0, 0, 0
+    matrix[0, 0], error[-1] = matrix[0, 0] * 1e-20, error[-1] * 1e160
+    found = how.spread(Affine(0, csr_array(matrix), np.zeros(terms), np.zeros(4)), error[:, None, None])
+    for row, off in zip(matrix, found.ravel(), strict=True):
+        assert sum(Fraction(w) * Fraction(e) for w, e in zip(row, error, strict=True)) <= Fraction(float(off))
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_that_round_all_one_way_are_as_near_as_is_said(sign, arithmetic):
+    """1 and 2000 numbers of half a last digit, and a bit, in a row beside a short one."""
+    small, how = 2.0**-53 * (1 + sign * 2.0**-10), arithmetic()
+    matrix = csr_array(np.array([[1.0] + [small] * 2000, [1.0] + [0.0] * 2000]))
+    layer, x = Affine(0, matrix, np.zeros(2001), np.zeros(2)), np.ones((2001, 1, 1))
+    true = 1 + 2000 * Fraction(small)
+    made = how.affine(layer, Known(x, np.zeros_like(x), np.zeros_like(x)))
+    value, off = fractions(made, 0, 0, 0)
+    assert abs(value - true) <= off
+    assert true <= Fraction(float(how.spread(layer, x)[0, 0, 0]))
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+def test_what_a_layer_makes_of_nothing_is_nothing(arithmetic):
+    """Even where some of its weights are stored zeros."""
+    matrix = csr_array((np.array([0.0, 2.0, 3.0]), np.array([0, 1, 1]), np.array([0, 2, 3])), shape=(2, 2))
+    x = np.array([1.0, 0.0])[:, None, None]
+    nothing = Known(x, np.zeros_like(x), np.zeros_like(x))
+    made = arithmetic().affine(Affine(0, matrix, np.zeros(2), np.zeros(2)), nothing)
+    assert made.rows.ravel().tolist() == [0.0, 0.0]
+    assert made.error[1, 0, 0] == 0.0
+    made = arithmetic().affine(Affine(0, matrix, np.zeros(2), np.array([0.5, 1 / 3])), nothing)
+    assert made.rows.ravel().tolist() == [0.5, 1 / 3]
+    assert arithmetic is Single or made.error[1, 0, 0] == 0.0
+
+
+def test_factors_that_are_known_to_a_wobble_spread_it():
+    rng, how = np.random.default_rng(15), Single()
+    for _ in range(8):
+        matrix, x, shift, bias = (rng.normal(size=shape) for shape in ((3, 4), (4, 1, 1), 4, 3))
+        layer = Affine(0, csr_array(matrix), shift, bias, 1e-3, 1)
+        made = how.affine(layer, Known(x, np.zeros_like(x)))
+        for sign in (-1, 1):
+            for i in range(3):
+                terms = zip(matrix[i], x.ravel(), shift, strict=True)
+                true = [Fraction(w) * (Fraction(v) + Fraction(move)) for w, v, move in terms]
+                moved = sum(true) + sign * Fraction(1e-3) * sum(map(abs, true)) + Fraction(bias[i])
+                value, off = fractions(made, i, 0, 0)
+                assert abs(value - moved) <= off
+
+
+@pytest.mark.parametrize("arithmetic", [Single, Doubled])
+@pytest.mark.parametrize("beyond", [np.inf, -np.inf, np.nan])
+def test_an_entry_that_overflows_takes_no_digits_of_the_others(beyond, arithmetic):
+    layer = Affine(0, csr_array([[0, 1 / 3, 1 / 7], [0, 0, 0]]), np.zeros(3), np.array([0, 0.5]))
+    x = np.array([beyond, 1e20 / 3, -1e20 / 7])[:, None, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = arithmetic().affine(layer, Known(x, np.zeros_like(x), np.zeros_like(x)))
+    true = sum(Fraction(w) * Fraction(float(v)) for w, v in zip((1 / 3, 1 / 7), x[1:].ravel(), strict=True))
+    off = float(made.error[0, 0, 0])
+    assert not off < np.inf or abs(fractions(made, 0, 0, 0)[0] - true) <= Fraction(off)
+    assert made.rows[1, 0, 0] == 0.5
+    assert made.error[1, 0, 0] < 1e-14  # a row that takes none of them is told as well as before
+
+
 def test_twice_the_digits_are_left_of_a_long_product():
     rng = np.random.default_rng(9)
     weight = rng.normal(size=(4, 700)).astype(np.float32).astype(float)
@@ -414,6 +608,18 @@ def test_features_where_entries_of_a_window_nearly_tie():
     )
 
 
+@pytest.mark.parametrize("larger", [2.0**-54, 2.0**-60, 0.0, -(2.0**-54)])
+@pytest.mark.parametrize("at", [[[0], [1]], [[1], [0]], [[-1], [0]], [[1], [-1]]])
+def test_features_where_two_entries_of_a_window_are_one_in_float64(at, larger):
+    table = Table(3)
+    table.affine(table.windows("max", table.affine(0, [[1, 0, 0], [0, 1, 1]]), at), [[1.0]])
+    image = np.array([1.0, 1.0, larger])
+    layers = read_layers(*table.arrays, 3)
+    true = values_of(table.arrays, image)[-2][0]
+    found = features_apart(layers, image, np.array([1.0]))
+    assert abs(true - 1) <= Fraction(found) < 2**-52
+
+
 def test_what_has_one_name_is_the_same():
     rng = np.random.default_rng(2)
     arrays, images = twice(rng).arrays, chosen(twice, rng, 2)
@@ -429,6 +635,38 @@ def test_what_has_one_name_is_the_same():
                     assert len(same) == 1
                     assert name != 0 or same == {0}
     assert len(set(names(layers, images)[1].tolist())) < 8
+
+
+def test_names_are_those_of_what_is_moved_and_chosen():
+    """Entries have one name where they are one function of all mixtures by what they are, and else not."""
+    images = np.array([[1.0, 1.0, 0.0, -0.0, 1.0, 2.0], [2.0, 2.0, 0.0, 0.0, 2.0, 2.0]])
+    layers = [
+        Affine(0, csr_array(np.eye(6)), np.array([0.0, 0.5, 0.0, 0.5, 0.0, -0.0]), np.zeros(6)),
+        Largest(
+            1,
+            np.array(
+                [
+                    [0, -1, 0],
+                    [0, 1, 0],
+                    [-1, 0, -1],
+                    [0, 5, 0],
+                    [5, 1, 0],
+                    [4, 1, -1],
+                    [1, -1, -1],
+                    [2] * 3,
+                    [2, -1, -1],
+                ]
+            ).T,
+        ),
+        Affine(
+            1, csr_array(np.diag([1, 2, 3, 0, 0, 0])), np.zeros(6), np.array([0, 0, 0, 0, 3, 3]), 1e-15, 1
+        ),
+    ]
+    found = names(layers, images)
+    assert found[0].tolist() == [1, 1, 0, 0, 1, 2]
+    assert found[1].tolist() == [1, 2, 0, 3, 1, 4]
+    assert found[2].tolist() == [1, 2, 3, 4, 5, 6, 7, 0, 0]
+    assert found[3].tolist() == [1, 2, 0, 0, 3, 3]
 
 
 def test_channels_of_a_norm_are_not_the_same_for_one_rounded_factor():

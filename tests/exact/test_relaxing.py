@@ -212,6 +212,18 @@ def test_coefficients_that_underflow_are_paid_for():
     assert bounds.ends[down][1][0] >= exact
 
 
+@pytest.mark.parametrize("radius", [1e-300, 1e-163, 0.9e-161, 1.2e-161, 1e-155, 1e-100, 1.0, 1e150])
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_radius_whose_square_underflows_is_paid_for(width, radius):
+    ball = Ball(np.zeros(width), radius, -1e200, 1e200, 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        bound, size = ball.least(csr_array(np.ones((1, width))))
+    spare = Fraction(1, 2**40) * Fraction(float(size[0])) + Fraction(1, 10**300)
+    low = Fraction(float(bound[0])) - spare
+    assert low < 0
+    assert low**2 >= width * Fraction(radius) ** 2
+
+
 def test_a_distance_that_underflows_is_none_of_zero():
     table = Table(1)
     table.affine(0, [[1e-200]])

@@ -25,7 +25,17 @@ MODULES = (
     "test_fields",
     "test_numbers",
     "test_apart",
+    "test_layers",
+    "test_polytopes",
+    "test_tiles",
+    "test_running",
+    "test_pieces",
+    "test_relaxing",
+    "test_relaxing_steps",
+    "test_images",
+    "test_pixel_claims",
 )
+TOLD = ("truths", "lies", "exact_networks")  # what these modules share
 AT_MOST = 2  # values of each parameter of a slow law: seeds and scales
 ROOMS = ("featgeom.exact.", "featgeom.certificates.")
 
@@ -53,7 +63,7 @@ def cases() -> Iterator[Case]:
         for name, function in vars(module).items():
             if name.startswith("test_"):
                 for values in _parameters(function):
-                    called = f"{name}{list(values.values()) or ''}"
+                    called = f"{name}[{', '.join(map(_word, values.values()))}]"
                     yield Case(called, lambda f=function, v=values: f(**v))  # type: ignore[misc]
     for name in sorted(sys.modules):
         if name.startswith(ROOMS):
@@ -72,6 +82,11 @@ def _is_stopped(claim: Any, lie: Any) -> None:
     assert len(verdicts.status) == max(1, len(claim))
     assert verdicts.status[lie.at].name != "PROVED"
     assert lie.clause in verdicts.reasons[lie.at]
+
+
+def _word(value: Any) -> str:
+    """A value in a name that is the same wherever its module is imported anew."""
+    return str(getattr(value, "__name__", repr(value)))
 
 
 def _parameters(function: Any) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from mutate import Mutant
@@ -28,13 +30,6 @@ RULES = (
         "a ring that turns left once around is simple: it is asked first because that is quick",
     ),
     Rule(
-        "certificates/slices.py SliceCells._tiles",
-        r"count != 1 or edges\.get.* → edges\.get.*",
-        "an edge inside that is there twice is no partner of one; so all polygons together wind about every "
-        "point of the window equally often, and beyond its sides not at all: once, as their areas add up to "
-        "the window's, so that each edge on a side is there once, too",
-    ),
-    Rule(
         "certificates/cells.py CellsMeet.decide",
         "others and .*",
         "the greatest of no others is an error, which proves nothing",
@@ -46,7 +41,7 @@ RULES = (
     ),
     Rule(
         ".*",
-        r"max\((1, len\(far\)|self\.weight\.shape)\) → min\(.*",
+        r"max\(self\.weight\.shape\) → min\(.*",
         "how much is looked at in one step",
     ),
     Rule(
@@ -303,7 +298,7 @@ RULES = (
         "what nobody asks for is computed",
     ),
     Rule(
-        "(certificates/cells.py CellsMeet._screen|exact/heads.py screened_margins)",
+        "certificates/cells.py CellsMeet._screen",
         "np.isfinite.* & np.isfinite.* → .* \\| .*",
         "an error holds u times the size of what it is of, so is not finite where that is not; and nothing "
         "passes a comparison with an error that is NaN or infinite",
@@ -430,7 +425,7 @@ RULES = (
     ),
     Rule(
         "exact/heads.py exact_classes",
-        r"(.* \+ bias → .* - bias|margins - error > 0 → .* >= 0)",
+        r"margins - error > 0 → .* >= 0",
         "whichever class is asked about first, it must lead by more than rounding does, of which the bound "
         "is above that by a part in a thousand; else it is decided exactly",
     ),
@@ -466,7 +461,254 @@ RULES = (
         r"self\.lower\[i\] > 0 → self\.lower\[i\] >= 0",
         "of a distance of 0 is asked what is asked of others, which proves less",
     ),
+    Rule(
+        "exact/polytopes.py Part.cut",
+        "signs (>|<) 0 → signs (>|<)= 0",
+        "of two ends one is above 0 and one below: parts are cut where both signs are met",
+    ),
+    Rule(
+        "exact/polytopes.py Part._side",
+        "(following < 0 → following <= 0|sign > 0 → sign >= 0)",
+        "a line that enters meets the ring twice in all, so that no two corners on it are neighbours; and it "
+        "crosses no edge that begins on it",
+    ),
+    Rule(
+        "exact/polytopes.py led",
+        r"low\.min\(axis=1\) → low\.max\(axis=1\)",
+        "with whichever entry the others are compared, those that are below it at every corner do not lead",
+    ),
+    Rule(
+        "exact/polytopes.py domain",
+        r"np\.abs\(at\) \+ off → np\.abs\(at\) - off",
+        "off is 2 u of at, and TINY: a part in 2^51 of an error that is counted twice, and 8 TINY are added",
+    ),
+    Rule(
+        "exact/polytopes.py (_root|_meeting)",
+        "steep > 0 → steep >= 0",
+        "what is off is divided by 0 then, and infinite: no error is 0",
+    ),
+    Rule(
+        "exact/polytopes.py domain",
+        "value > error → value >= error",
+        "an error is above what may be off by a part in 2^40, so that a value as large is not 0",
+    ),
+    Rule(
+        "exact/pieces.py Walk.__init__",
+        r"corners - corners\[0\] → .*",
+        "any power of two is a scale",
+    ),
+    Rule(
+        "exact/pieces.py Walk._on",
+        r"max\(\(x\.size.* → min\(.*",
+        "how much is held at a time",
+    ),
+    Rule(
+        "exact/pieces.py Walk.(_on|_kept)",
+        r"self\._last\[v\] > i → .* >= i",
+        "what nobody asks for is kept",
+    ),
+    Rule(
+        "exact/pieces.py Walk._kinked",
+        "values (> error|< -error) → values (>= error|<= -error)",
+        "an error is above what may be off by a part in 2^40, so that a value as large is not 0",
+    ),
+    Rule(
+        "exact/pieces.py Walk._kinked",
+        r"if not len\(open_\) → never",
+        "nothing is cut where nothing is open",
+    ),
+    Rule(
+        "exact/pieces.py Walk._windowed",
+        r"low\.min\(axis=2\) → low\.max\(axis=2\)",
+        "whichever entry is compared with the others, it must be above them at every corner",
+    ),
+    Rule(
+        "exact/pieces.py Walk._windowed",
+        ".* >= others → .* > others",
+        "what is not settled at once is asked one by one",
+    ),
+    Rule(
+        "exact/pieces.py _taking_part",
+        r"\(2 << .* - 1 → .* \+ 1",
+        "that all three images take part is true, and tells nothing",
+    ),
+    Rule(
+        "exact/single.py Single.spread",
+        "least > 1e-290 → least >= 1e-290",
+        "a product of 10^-290 is far from where products underflow",
+    ),
+    Rule(
+        "exact/doubled.py Doubled.affine",
+        r"np\.abs\(rows.* \+ np\.abs\(shift\) → .*",
+        "what adding a shift rounds is far less than LOST of the sum; where they cancel it is nothing",
+    ),
+    Rule(
+        "exact/doubled.py sliced",
+        r"len\(kept\) == len\(whole\) → .*",
+        "zeros are stored, or left out",
+    ),
+    Rule(
+        "exact/doubled.py _wholes",
+        "taken <= KEPT → taken < KEPT",
+        "what is left of a number is below 2^-96 of the largest then, and LOST is 2^-88",
+    ),
+    Rule(
+        "exact/running.py _kinked",
+        r"x\.rows\[\.\.\., 0\] > 0 → .* >= 0",
+        "0 is 0 on either side, and what it may be off is as much as before",
+    ),
+    Rule(
+        "exact/tiles.py classes_along",
+        r".*at\.min\(\) → .*at\.max\(\)",
+        "pieces of which one begins where another ends are in one order by both",
+    ),
+    Rule(
+        "exact/doubled.py _wholes",
+        r"DIGITS < taken <= DIGITS \+ bits → (DIGITS <= .*|.* < DIGITS \+ bits)",
+        "53 is prime, so that neither is met by slices of 2 digits to 26",
+    ),
+    Rule(
+        "exact/doubled.py product",
+        "(part is not None and .* → part is not None|depth .* <= KEPT → .* < KEPT)",
+        "of products 2^-96 of the largest more are added up, or fewer: LOST is 2^-88",
+    ),
+    Rule(
+        "exact/doubled.py product",
+        "largest > 0 → largest >= 0",
+        "more is said to be lost of what is 0",
+    ),
+    Rule(
+        "certificates/pixel_(balls.py PixelBall|pieces.py PixelSegment).misfit",
+        r"len\(self\.first\) == len\(self\) \+ 1 and .* → self\.first\[0\].*",
+        "a statement that has no parts or classes is an error; those that belong to none prove nothing",
+    ),
+    Rule(
+        "certificates/pixel_balls.py PixelBall.misfit",
+        "self\\.low <= self\\.high → self\\.low < self\\.high",
+        "bounds that leave one image are refused, which proves less",
+    ),
+    Rule(
+        "certificates/pixel_(balls.py PixelBall.decide|pieces.py (far|PixelPolygon.decide))",
+        ".* <= (self\\.(off\\[i\\]|error)|off) → .* < .*",
+        "what is off by as much as is stated is refused, which proves less",
+    ),
+    Rule(
+        "certificates/pixel_balls.py PixelBall._fault",
+        "lead > 0 → lead >= 0",
+        "a bound is the float below what it bounds",
+    ),
+    Rule(
+        "certificates/pixel_balls.py PixelBall._fault",
+        r"0 < value < len\(self\.layers\) → 0 < value <= len\(self\.layers\)",
+        "the two sides of a logit make up the ball as well",
+    ),
+    Rule(
+        "certificates/pixel_balls.py PixelBall._fault",
+        "0 <= entry < .* → 0 < entry < .*",
+        "no part is cut at entry 0 then, which proves less",
+    ),
+    Rule(
+        "certificates/pixel_pieces.py at_most",
+        r"(count -= .* → .*|if count < 0 → never)",
+        "it goes on to the last piece, and all of them are more than stated as well",
+    ),
+    Rule(
+        "certificates/pixel_pieces.py PixelSegment.decide",
+        r"-50 → \+50",
+        "what is off is made far too large, which proves less",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation.part",
+        r"np\.(maximum\(low|minimum\(high)\[entry\], 0\.0\) → .*",
+        "ends that are wider hold as well",
+    ),
+    Rule(
+        "exact/images.py Ball.least",
+        r"(\(\(at > .* → \(at > .* \| \(\(at < .*|at (>|<) .* → at (>|<)= .*|c\.data (>|<) 0 → .*)",
+        "what is counted among the values that move makes the bound lower",
+    ),
+    Rule(
+        "exact/images.py Ball.least",
+        r"(np\.maximum\(size, .*|row_sums\(np\.abs\(c\.data \* move\).*) → .*",
+        "with a price the terms of the bound are no more than three times that of the ball alone, which is "
+        "no less than the corner's where that is taken; 16 times as much is counted",
+    ),
+    Rule(
+        "exact/images.py Ball.least",
+        r"linear \+ square → linear - square",
+        "a square that is taken off makes the bound lower",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        "end > 0 → end >= 0",
+        "0 is 0 on either side",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._narrow",
+        r"np\.(maximum\(low|minimum\(high).* → np\.(minimum\(low|maximum\(high).*",
+        "ends that are wider hold as well",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._kinked",
+        "(low < 0 → low <= 0|high > 0 → high >= 0)",
+        "where an end is 0 what any line leaves out is counted as well",
+    ),
+    Rule(
+        "exact/relaxing.py _shares",
+        ".*",
+        "what any share of an entry leaves out is counted",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        "(low|high) > 0 → (low|high) >= 0",
+        "what 0 makes is 0, and the float below it is below it",
+    ),
+    Rule(
+        "exact/relaxing.py _product",
+        ".*",
+        "both ways make the product, and are rounded as little",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        "if not layer.share → never",
+        "ends that are one number wider hold as well",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._largest",
+        "g.data < 0 → g.data <= 0",
+        "0 times any share is 0",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._go_on",
+        r"isinstance\(layer, Kink \| Largest\) and .* → isinstance\(layer, Kink \| Largest\)",
+        "what has been asked for is asked for again",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._go_on",
+        "layer.source != narrowed → layer.source == narrowed",
+        "ends that are wider hold as well",
+    ),
+    Rule(
+        "exact/relaxing.py _scattered",
+        r"real & \(c != 0\) → .* \| .*",
+        "where there is no entry there is no share of one",
+    ),
 )
+
+
+def narrowed(pattern: str) -> Iterator[str]:
+    """A pattern with one alternative in place of several, once for each: of (a|b)c with a, and with b."""
+    depth, begin, bars = 0, 0, list[int]()
+    for match in re.finditer(r"\\.|\[[^]]+\]|[()|]", pattern):
+        at, sign = match.start(), match[0]
+        depth += (sign == "(") - (sign == ")")
+        if sign == "(" and depth == 1:
+            begin, bars = at, []
+        elif sign == "|" and depth == 1:
+            bars.append(at)
+        elif sign == ")" and depth == 0 and bars and pattern[begin + 1] != "?":
+            for start, end in pairwise([begin, *bars, at]):
+                yield f"{pattern[:begin]}(?:{pattern[start + 1 : end]}){pattern[at + 1 :]}"
 
 
 def why(one: Mutant) -> str:

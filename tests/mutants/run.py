@@ -29,11 +29,11 @@ HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "featgeom"
 sys.path.insert(0, str(HERE))
 
-from cases import MODULES, Case, cases  # noqa: E402
+from cases import MODULES, TOLD, Case, cases  # noqa: E402
 from harmless import why  # noqa: E402
 from mutate import ROOMS, Mutant, mutants  # noqa: E402
 
-PATIENCE = 60.0  # seconds of processor after which a mutant that does not end counts as noticed
+PATIENCE = 20.0  # seconds of processor after which a mutant that does not end counts as noticed
 ENOUGH = 8.0  # seconds of cases that a mutant is shown at most
 SEED = 15
 QUICK = ("truth", "lie", "test_it_is_not_proved")
@@ -69,7 +69,7 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def imported_from(sources: dict[str, str], entered: set[tuple[str, str]]) -> Iterator[list[Case]]:
     """All cases, of modules imported anew from these sources."""
     for name in list(sys.modules):
-        if name.split(".")[0] == "featgeom" or name in {"truths", "lies", *MODULES}:
+        if name.split(".")[0] == "featgeom" or name in {*TOLD, *MODULES}:
             del sys.modules[name]
     finder = Sources(sources, entered)
     sys.meta_path.insert(0, finder)

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harmless import RULES
-from run import all_mutants
+from harmless import RULES, narrowed
+from run import all_mutants, imported_from
 
 RUN = Path(__file__).with_name("run.py")
 
@@ -31,8 +31,28 @@ def test_a_sample_is_noticed():
 
 
 def test_every_rule_explains_a_mutant():
-    """A rule whose code has changed says nothing, and goes."""
-    every = all_mutants()
+    """A rule whose code has changed says nothing, and goes; so does each of its alternatives."""
+    every = [(f"{one.file} {one.function}", f"{one.before} → {one.after}") for one in all_mutants()]
     for rule in RULES:
-        at = [one for one in every if re.fullmatch(rule.where, f"{one.file} {one.function}")]
-        assert any(re.fullmatch(rule.change, f"{one.before} → {one.after}") for one in at), rule
+        wheres, changes = [rule.where, *narrowed(rule.where)], [rule.change, *narrowed(rule.change)]
+        for where, change in [(where, rule.change) for where in wheres] + [(rule.where, c) for c in changes]:
+            assert any(re.fullmatch(where, at) and re.fullmatch(change, what) for at, what in every), (
+                where,
+                change,
+            )
+
+
+def test_alternatives_of_a_rule_are_looked_at_one_by_one():
+    assert list(narrowed("a")) == []
+    assert list(narrowed("(a|b(c|d))e[(|]f")) == ["(?:a)e[(|]f", "(?:b(c|d))e[(|]f"]
+    assert list(narrowed(r"\(a|b\)(c|d)?(?!e|f)")) == [r"\(a|b\)(?:c)?(?!e|f)", r"\(a|b\)(?:d)?(?!e|f)"]
+
+
+def test_every_case_has_a_name_of_its_own_that_lasts():
+    """By its name a case that was timed is found where all modules are imported anew."""
+    named = []
+    for _ in range(2):
+        with imported_from({}, set()) as cases:
+            named.append([case.name for case in cases])
+    assert named[0] == named[1]
+    assert len(set(named[0])) == len(named[0]) > 1000
