@@ -19,7 +19,7 @@ the divisors, of which it is said how far.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
@@ -103,6 +103,20 @@ class Sum:
 
 
 Layer = Affine | Kink | Largest | Sum
+
+
+def taken(layer: Layer) -> tuple[int, ...]:
+    """The values that a layer takes."""
+    return (layer.source, layer.other) if isinstance(layer, Sum) else (layer.source,)
+
+
+def affine_in_the_image(layers: Sequence[Layer]) -> set[int]:
+    """The values that no kink and no window lies before."""
+    found = {0}
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Affine | Sum) and found.issuperset(taken(layer)):
+            found.add(i + 1)
+    return found
 
 
 def read_layers(table: Ints, numbers: Floats, index: Ints, pixels: int) -> list[Layer]:

@@ -18,7 +18,7 @@ from itertools import islice
 import numpy as np
 
 from featgeom.arrays import Float64, Ints
-from featgeom.exact.layers import Affine, Kink, Largest, Layer, Sum
+from featgeom.exact.layers import Affine, Kink, Largest, Layer, Sum, affine_in_the_image, taken
 from featgeom.exact.polytopes import Entries, Lines, Name, Part, divided, domain, led
 from featgeom.exact.rounding import U
 from featgeom.exact.sameness import names
@@ -86,7 +86,8 @@ class Walk:
         self._names: dict[int, list[Ints]] = {}
         self._weights = _weights(self.base, self.scale) if len(images) == 3 else ()
         self.part = domain(corners, self.base, self.scale, _taking_part(corners))
-        self._last = {v: i for i, layer in enumerate(layers) for v in _taken(layer)}
+        self._straight = affine_in_the_image(layers)
+        self._last = {v: i for i, layer in enumerate(layers) for v in taken(layer)}
 
     def pieces(self) -> Iterator[Piece]:
         """All of them. Raises Unclear."""
@@ -135,13 +136,33 @@ class Walk:
 
     def _entries(self, value: Value, number: int, piece: int, at: Ints | slice) -> Entries:
         """Some entries of a value on a piece, by name."""
-        return Entries(value.origin, value.called(piece)[at], lambda mask: self._called(mask)[number][at])
+        under = lambda mask: self._called(mask)[number][at]  # noqa: E731
+        return Entries(value.origin, value.called(piece)[at], under, alike=self._alike)
+
+    def _alike(self, one: Name, other: Name) -> tuple[int, ...]:
+        """The bits of two images without the third of which functions that are 0 on edges are the same.
+
+        Of values that are affine in the image alone: what a piece holds of others says nothing beyond it.
+        """
+        if len(one) != 3 or len(other) != 3 or one[0] != other[0] or one[0] not in self._straight:
+            return ()
+        every = self._called(-1)[one[0]]
+        pairs = [(p, q) for p, q in zip(one[1:], other[1:], strict=True) if p != q]
+        if any(-1 in pair for pair in pairs):
+            return ()
+        at = [[int(np.flatnonzero(every == name)[0]) for name in pair] for pair in pairs]
+        found = []
+        for mask in (3, 5, 6):
+            called = self._called(mask)[one[0]]
+            if all(called[p] == called[q] for p, q in at):
+                found.append(mask)
+        return tuple(found)
 
     def _called(self, mask: int) -> list[Ints]:
         """The names of all entries where the images of these bits take part."""
         if mask not in self._names:
-            taken = [i for i in range(len(self._images)) if mask >> i & 1]
-            self._names[mask] = names(self.layers, self._images[taken])
+            part = [i for i in range(len(self._images)) if mask >> i & 1]
+            self._names[mask] = names(self.layers, self._images[part])
         return self._names[mask]
 
     def _kinked(self, i: int, part: Part, value: Value, piece: int) -> Iterator[tuple[Part, Ints]]:
@@ -222,8 +243,3 @@ def _taking_part(corners: Float64) -> list[Name]:
     if corners.shape[1] == 2:
         used = [one | other for one, other in zip(used, used[1:] + used[:1], strict=True)]
     return [() if mask == every else (mask,) for mask in used]
-
-
-def _taken(layer: Layer) -> tuple[int, ...]:
-    """The values that a layer takes."""
-    return (layer.source, layer.other) if isinstance(layer, Sum) else (layer.source,)

@@ -66,13 +66,15 @@ class Entries:
     """Entries of a ``value`` of the network, by name (n,): where two have one name they are the same.
 
     ``under`` gives their names where only the images of some bits take part; ``weights`` are those of single
-    images, each with the bits of all others.
+    images, each with the bits of all others. ``alike`` gives the bits of images without the others of which
+    two functions, told by the names of edges where they are 0, are the same; both are affine on all images.
     """
 
     value: int
     names: Ints
     under: Callable[[int], Ints]
     weights: tuple[tuple[int, Lines], ...] = ()
+    alike: Callable[[Name, Name], tuple[int, ...]] = lambda one, other: ()
 
     def line(self, p: int, q: int, part: Part) -> Name:
         """What the line is called on which two entries are equal, which runs through a part.
@@ -124,10 +126,21 @@ class Part:
             told = self.names[corner : corner + 1]
             if self.at.shape[1] == 2:
                 told = (self.names[corner - 1], *told)
-            if not entries.equal(*pairs[row], told):
+            if not entries.equal(*pairs[row], told) and not (
+                len(told) == 2 and entries.equal(*pairs[row], (*told, *self._without(corner, entries)))
+            ):
                 raise Unclear("a corner lies on a line, as far as can be told")
             signs[row, corner] = 0
         return signs
+
+    def _without(self, corner: int, entries: Entries) -> Iterator[Name]:
+        """The names of lines without some image that a corner lies on since both of its edges are 0 there.
+
+        Where these are the same without it, they differ by a multiple of its weight, which then is 0, too.
+        """
+        if masks := entries.alike(self.names[corner - 1], self.names[corner]):
+            _meeting(self.edges[[corner - 1]], self.edges[[corner]])  # they do differ, or it is not clear
+            yield from ((mask,) for mask in masks)
 
     def cut(self, line: Lines, signs: Ints, name: Name) -> tuple[Part, Part]:
         """The parts where one function (1, 1 + k) is above and below 0, of its signs (m,) at the corners."""

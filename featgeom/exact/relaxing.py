@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from featgeom.arrays import Float64, Ints
 from featgeom.exact.images import Ball, Ends, down, row_sums, up
-from featgeom.exact.layers import Affine, Kink, Largest, Layer, Sum
+from featgeom.exact.layers import Affine, Kink, Largest, Layer, affine_in_the_image
 from featgeom.exact.rounding import TINY, U, gamma
 
 if TYPE_CHECKING:
@@ -56,11 +56,7 @@ class Relaxation:
         self.layers, self.ball = layers, ball
         self.ends: list[Ends] = [ball.ends]
         self._reach: dict[int, Float64] = {}
-        self._affine = {0}  # the values that are affine in the image
-        for i, layer in enumerate(layers):
-            sources = {layer.source, layer.other} if isinstance(layer, Sum) else {layer.source}
-            if isinstance(layer, Affine | Sum) and sources <= self._affine:
-                self._affine.add(i + 1)
+        self._affine = affine_in_the_image(layers)
         self._terms = 64 + 8 * len(layers) + max(len(ball.centre), *(layer.size for layer in layers))
         self._go_on()
 

@@ -25,6 +25,7 @@ from featgeom.pixels.pieces import OnPlane, exact_polygons, touching
 from featgeom.pixels.piecewise import MOST
 from featgeom.pixels.plain import require_plain
 from featgeom.progress import bar
+from featgeom.remarks import remark
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
@@ -49,7 +50,7 @@ class PixelSlice(Result):
     of the network's own regions); it is 0 for an adaptive one. Nothing is left out for being small, down to
     1e-16 of the domain's area and 1e-12 of the largest entry of a layer; all is computed in float64, and not
     proved, as `prove_pixel_regions` does.
-    ``features`` is the exact slice through the features of the three images.
+    ``features`` is the exact slice through the features of the three images, None where these lie on a line.
     """
 
     shows = ("resolution", "evaluated")
@@ -66,7 +67,7 @@ class PixelSlice(Result):
     graph: nx.Graph
     evaluated: float
     regions: int
-    features: SlicePartition
+    features: SlicePartition | None
     stats: Stats
 
 
@@ -128,8 +129,7 @@ def slice_pixels(
     )
     labels, evaluated = _refine(f, plane, domain, u, v, levels)
 
-    features = np.asarray(classifier.features(f.images(x)), np.float64)
-    shadow = Plane.through(*features)
+    shadow = _slice_of_features(classifier, np.asarray(classifier.features(f.images(x)), np.float64))
     polygons = _polygons(labels, u, v, spacing, domain)
     graph, regions = _graph(labels, polygons), 0
     if exact:
@@ -151,9 +151,19 @@ def slice_pixels(
         graph,
         evaluated,
         regions,
-        slice_cells(classifier.head, shadow, shadow.window(features)),
+        shadow,
         Stats(levels + 1, 0, perf_counter() - begun),
     )
+
+
+def _slice_of_features(classifier: Classifier, features: Float64) -> SlicePartition | None:
+    """The exact slice through three features; none where they fix no plane."""
+    try:
+        plane = Plane.through(*features)
+    except BadArgument:
+        remark("the features of the three images lie on a line: no slice of feature space goes with them")
+        return None
+    return slice_cells(classifier.head, plane, plane.window(features))
 
 
 def inside(plane: Plane, f: PixelFunction, window: ArrayLike | None) -> shapely.Polygon:

@@ -1,5 +1,6 @@
 """Pieces of segments and polygons are those of the network in fractions, each one once."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -96,6 +97,17 @@ def inner(walk, part):
     return [[b + scale * c for b, c in zip(base, corner, strict=True)] for corner in shrunk]
 
 
+def patterns(arrays, images, corners):
+    """Those of all pieces, each of which has one that no other has."""
+    walk, seen = Walk(read_layers(*arrays, images.shape[1]), images, corners), []
+    for piece in walk.pieces():
+        here = {pattern(arrays, mixed(images, t)) for t in inner(walk, piece.part)}
+        assert len(here) == 1
+        seen += here
+    assert len(set(seen)) == len(seen)
+    return seen
+
+
 @pytest.mark.parametrize("arithmetic", [Single, Doubled])
 @pytest.mark.parametrize("corners", [ENDS, ENDS * 0.5 + 0.25, WHOLE, RING, RING[:3] * 0.25 + 0.375])
 @pytest.mark.parametrize("make", MADE)
@@ -131,14 +143,63 @@ def test_entries_that_are_equal_without_an_image_share_its_line():
         arrays = table.arrays
         images[:2, 3:6] = images[:2, 6:] = images[:2, :3]  # so that windows tie where the third has no weight
         ring = np.array([[0.25, -0.25], [0.75, -0.25], [0.75, 0.25], [0.25, 0.25]])
-        walk, seen = Walk(read_layers(*arrays, 9), images, ring), []
-        for piece in walk.pieces():
-            here = {pattern(arrays, mixed(images, t)) for t in inner(walk, piece.part)}
-            assert len(here) == 1
-            seen += here
-        assert len(set(seen)) == len(seen)
-        count += len(seen)
+        count += len(patterns(arrays, images, ring))
     assert count > 20
+
+
+def touching(rng):
+    """A network with two units that are the same without the third image, and three images."""
+    table, images = Table(4), np.round(rng.normal(size=(3, 4)) * 512) / 256
+    images[:2, 1], images[:2, 3] = images[:2, 0], images[:2, 2]
+    weight = rng.uniform(0.5, 2, 2)
+    place = -float(weight[0] * images[:2, 0].mean())  # both are 0 half the way from one to the other
+    rows = [[weight[0], 0, 0, 0], [0, weight[0], 0, 0], [0, 0, weight[1], 0], [0, 0, 0, weight[1]]]
+    bent = table.kink(table.affine(0, rows, [place, place, 9.0, 9.0]))
+    largest = table.windows("max", bent, [[2, 0], [3, 1]])
+    table.affine(largest, rng.normal(size=(3, 2)), rng.normal(size=3))
+    return table.arrays, images
+
+
+def test_units_that_meet_where_an_image_has_no_weight_meet_on_its_line():
+    """A part that touches that line in one corner alone has two edges of other names there."""
+    rng, count = np.random.default_rng(12), 0
+    ring = np.array([[0.25, 0.0], [0.75, 0.0], [0.75, 0.25], [0.25, 0.25]])
+    for corners in (ring, ring - [0.0, 0.125], WHOLE):
+        for _ in range(6):
+            arrays, images = touching(rng)
+            count += len(patterns(arrays, images, corners))
+    assert count > 70
+
+
+def test_functions_are_alike_without_an_image_only_where_the_network_is_affine_before_them():
+    arrays, images = touching(np.random.default_rng(13))
+    walk = Walk(read_layers(*arrays, 4), images, WHOLE)
+    own = walk._called(-1)[1].tolist()
+    assert walk._alike((1, own[0], -1), (1, own[1], -1)) == (3,)
+    assert walk._alike((1, own[0], own[2]), (1, own[1], own[3])) == (3,)
+    for one, other in (
+        ((1, own[0], -1), (1, own[2], -1)),  # other functions
+        ((1, own[0], -1), (1, own[1], own[3])),
+        ((2, own[0], -1), (2, own[1], -1)),  # behind a kink
+        ((1, own[0], -1), (0, own[1], -1)),
+        ((3,), (1, own[1], -1)),
+        ((), ()),
+    ):
+        assert walk._alike(one, other) == ()
+
+
+def test_a_corner_of_two_edges_that_may_be_one_line_is_on_no_other():
+    """Functions that differ by nothing, as far as can be told, put their corner nowhere."""
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    for error, wanted in ((0.0, [(3,)]), (2.0, None)):
+        square = domain(corners, np.zeros(2), 1.0, [(1, 4, -1), (1, 5, -1), (), ()])
+        doubtful = replace(square, edges=Lines(square.edges.rows, square.edges.error + error))
+        entries = Entries(1, np.arange(2), lambda mask: np.arange(2), alike=lambda one, other: (3,))
+        if wanted is None:
+            with pytest.raises(Unclear, match="parallel"):
+                list(doubtful._without(1, entries))
+        else:
+            assert list(doubtful._without(1, entries)) == wanted
 
 
 def test_a_line_is_named_after_an_image_where_it_has_no_weight_there_alone():

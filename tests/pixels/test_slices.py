@@ -77,6 +77,16 @@ def test_images_on_a_line_have_no_plane() -> None:
         fg.slice_pixels(varied(), *flat)
 
 
+def test_images_may_span_a_plane_whose_features_do_not(caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(72, 1), nn.Tanh(), nn.Linear(1, 3))
+    with caplog.at_level("INFO"):
+        part = fg.slice_pixels(fg.load_classifier(net, pixels=PIXELS), *images(3), across=32)
+    assert part.features is None
+    assert "lie on a line" in caplog.text
+    assert sum(p.area for p in part.polygons.values()) == pytest.approx(part.domain.area)
+
+
 def centred(net: nn.Module, head: nn.Linear) -> fg.Classifier:
     """A classifier whose classes are all seen on random images."""
     clf = fg.load_classifier(net, pixels=PIXELS)
