@@ -19,6 +19,13 @@ def known(rng, size, near, doubt):
     return Known(*(part[:, None, None] for part in (rows, error, rest)))
 
 
+def halves(rng, size):
+    """Numbers that nearly tie: what is added to 1 and taken off the next is nearly half a digit."""
+    digit = rng.integers(0, 2, size)
+    rest = (1 - 2 * digit) * 2.0**-53 * (1 - rng.random(size) * 2.0 ** rng.integers(-50, 0, size))
+    return Known(*(part[:, None, None] for part in (1 + digit * 2.0**-52, np.zeros(size), rest)))
+
+
 def ends(x):
     """The least and the greatest that each may be, and what it looks to be."""
     for row, rest, error in zip(x.rows.ravel(), x.rest.ravel(), x.error.ravel(), strict=True):
@@ -42,11 +49,11 @@ def test_kinks_are_as_near_as_is_said(share, doubt):
 
 
 @pytest.mark.parametrize("doubt", [0.0, 2.0**-100, 1e-3, 10.0])
-@pytest.mark.parametrize("near", [0.0, 1.0, -1.0])
+@pytest.mark.parametrize("near", [0.0, 1.0, -1.0, None])
 def test_largest_entries_are_as_near_as_is_said(near, doubt):
     rng = np.random.default_rng(2)
     for _ in range(12):
-        x = known(rng, 9, near, doubt)
+        x = halves(rng, 9) if near is None else known(rng, 9, near, doubt)
         index = rng.integers(-1, 9, (4, 40))
         index[rng.integers(0, 4, 40), np.arange(40)] = rng.integers(0, 9, 40)
         possible = list(ends(x))

@@ -693,6 +693,17 @@ RULES = (
         r"real & \(c != 0\) → .* \| .*",
         "where there is no entry there is no share of one",
     ),
+    Rule(
+        "exact/running.py _largest",
+        r"error\[index\] \+ np\.abs\(left\) → .*",
+        "what is left of a sum is 2^-53 of it, and 2^-40 of it are added",
+    ),
+    Rule(
+        "exact/running.py _largest",
+        r"np\.abs\(rows\[index\]\) \+ np\.abs\(rows\[chosen\]\) → .*",
+        "of two whose first parts differ the greater is that of the greater first part; where they are equal "
+        "the rests are subtracted to 2^-53 of what is left, and 2^-40 of it are added",
+    ),
 )
 
 

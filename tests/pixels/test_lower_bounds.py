@@ -379,8 +379,8 @@ def test_weights_beyond_float32_are_written_out_as_they_are() -> None:
 
 def test_a_network_too_wide_to_be_written_out_is_bounded_without_and_not_proved() -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 64, 7, 2), nn.ReLU(), nn.AvgPool2d(125), nn.Flatten(), nn.Linear(64, 3))
-    shape = (3, 256, 256)
+    net = nn.Sequential(nn.Conv2d(3, 64, 7), nn.ReLU(), nn.AvgPool2d(90), nn.Flatten(), nn.Linear(64, 3))
+    shape = (3, 96, 96)
     clf = fg.load_classifier(net, pixels=fg.PixelSpec(shape))
     x = np.random.default_rng(0).random((1, *shape), np.float32)
     assert fg.pixel_lower_bounds(clf, x, seconds=0.1).lower_bound[0] > 0
