@@ -115,6 +115,8 @@ WORK: dict[str, Callable[[Size], float]] = {
     "pair products": lambda s: (
         _machines(s) * (2 * s.samples / s.classes) ** 2 * s.dimension * (s.dimension >= WIDE) / 1e9
     ),
+    "wide": lambda s: float(s.dimension >= WIDE),
+    "pair points": lambda s: s.samples / s.classes * s.dimension * (_machines(s) > 0) / 1e9,
     "agreements": lambda s: (
         AGREEMENTS * (-(-_machines(s) // COMPARED) + 2 * (_unknowns(s) > 0)) * s.dimension / 1e9
     ),
@@ -155,7 +157,10 @@ BOUNDED = (
     "collapse",
 )  # what leaves points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
-HELD_BY = {"boundaries": ("start", "asked"), "svm": (*HELD, "machine matrix")}
+HELD_BY = {
+    "boundaries": ("start", "asked"),
+    "svm": ("start", "wide", "pair points", "classes", "machine matrix"),
+}
 
 
 class Study(msgspec.Struct):
