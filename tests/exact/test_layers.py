@@ -102,6 +102,7 @@ def test_what_is_multiplied_by_zero_is_stored():
         (1, 2, 3, [0, 3, 1, 2, -1, 0], False),
         (-1, 2, 3, [0, 3, 1, 2, -1, 0, 1], False),
         (-6, 2, 3, [0, 3, 1, 2, -1, 0, 1], False),
+        (-7, 2, 3, [0, 3, 1, 2, -1, 0, 1], False),
         (0, 0, 3, [0, 3, 1], False),
         (0, 3, 0, [0, 3, 1], False),
         (0, -1, -3, [0, 3, 1], False),
@@ -247,6 +248,10 @@ def test_sums_are_of_two_values_of_one_size():
     wide, narrow = table.affine(0, np.ones((3, 3))), table.affine(0, np.ones((2, 3)))
     table.sum(wide, 0)
     read_layers(*table.arrays, 3)
+    arrays = table.arrays
+    arrays[0][2, 0] = -1
+    with pytest.raises(Misread, match="kind -1"):
+        read_layers(*arrays, 3)
     for one, other in ((wide, narrow), (narrow, wide), (wide, 4), (wide, -1), (4, wide)):
         arrays = table.arrays
         arrays[0][2, 1:3] = one, other
@@ -265,6 +270,10 @@ def test_a_head_takes_as_many_features_as_there_are():
     for d in (1, 3):
         with pytest.raises(Misread, match=f"2 features, and the head takes {d}"):
             read_network(*table.arrays, 2, np.ones((2, d)), np.ones(2))
+    table.affine(2, np.ones((4, 2)))
+    assert len(read_network(*table.arrays, 2, np.ones((2, 4)), np.ones(2))) == 4
+    with pytest.raises(Misread, match="4 features, and the head takes 2"):
+        read_network(*table.arrays, 2, np.ones((2, 2)), np.ones(2))
     with pytest.raises(Misread, match="no layers"):
         read_network(table.arrays[0][:0], *table.arrays[1:], 2, np.ones((2, 2)), np.ones(2))
 

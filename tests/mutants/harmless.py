@@ -704,6 +704,21 @@ RULES = (
         "of two whose first parts differ the greater is that of the greater first part; where they are equal "
         "the rests are subtracted to 2^-53 of what is left, and 2^-40 of it are added",
     ),
+    Rule(
+        "exact/layers.py _Reader.read",
+        r"0 <= kind < len\(KINDS\) → 0 <= kind <= len\(KINDS\)",
+        "there is no such place among the kinds, which is an error, and refused",
+    ),
+    Rule(
+        "exact/layers.py _Reader.(read|_conv)",
+        ".* > self.room → .* >= self.room",
+        "how much is held",
+    ),
+    Rule(
+        "exact/layers.py _Reader._numbers",
+        "(place >= 0 and count > 0 and .* → place >= 0 and place .*|count > 0 → count >= 0)",
+        "filters and channels are positive by then",
+    ),
 )
 
 
