@@ -719,6 +719,11 @@ RULES = (
         "(place >= 0 and count > 0 and .* → place >= 0 and place .*|count > 0 → count >= 0)",
         "filters and channels are positive by then",
     ),
+    Rule(
+        "exact/layers.py _Reader._windows",
+        r"(place >= 0 .* → place >= 0 and terms > 0 and \(size > 0\)|place \+ terms .* → place - .*)",
+        "what is cut from an array too short has no such shape, which is an error, and refused",
+    ),
 )
 
 
