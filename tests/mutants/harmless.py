@@ -724,6 +724,11 @@ RULES = (
         r"(place >= 0 .* → place >= 0 and terms > 0 and \(size > 0\)|place \+ terms .* → place - .*)",
         "what is cut from an array too short has no such shape, which is an error, and refused",
     ),
+    Rule(
+        "exact/layers.py _Reader._normalise",
+        r"(not \(self.* or .* → not \(self.*|\(sums > 0\)\.all\(\) → .*|sums > 0 → .*)",
+        "the root of nothing is 0, and of less no number: both are refused as divisors",
+    ),
 )
 
 
