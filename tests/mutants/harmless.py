@@ -726,8 +726,18 @@ RULES = (
     ),
     Rule(
         "exact/layers.py _Reader._normalise",
-        r"(not \(self.* or .* → not \(self.*|\(sums > 0\)\.all\(\) → .*|sums > 0 → .*)",
+        r"(not \(self.* or .* → not \(self[^>]*>= 0\)\.all\(\)|\(sums > 0\)\.all\(\) → .*|sums > 0 → .*)",
         "the root of nothing is 0, and of less no number: both are refused as divisors",
+    ),
+    Rule(
+        "exact/layers.py _Reader._scaled",
+        r"(if not \(divisor != 0\)\.all\(\) → never|\(divisor != 0\)\.all\(\) → .*)",
+        "what is divided by 0 is not finite, which is refused next",
+    ),
+    Rule(
+        "exact/layers.py _Reader._scaled",
+        "asked > 1e-200 → asked >= 1e-200",
+        "a factor of 10^-200 is far from where digits are lost",
     ),
 )
 
