@@ -739,6 +739,16 @@ RULES = (
         "asked > 1e-200 → asked >= 1e-200",
         "a factor of 10^-200 is far from where digits are lost",
     ),
+    Rule(
+        "exact/relaxing.py Relaxation.part",
+        "self.layers.i..source < value → .* <= value",
+        "what coefficients may be off by before a value is narrowed holds afterwards",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation.below",
+        "value in self._affine → value not in self._affine",
+        "which lines are tried for kinks, of which any hold",
+    ),
 )
 
 
