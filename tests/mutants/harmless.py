@@ -749,6 +749,16 @@ RULES = (
         "value in self._affine → value not in self._affine",
         "which lines are tried for kinks, of which any hold",
     ),
+    Rule(
+        "exact/relaxing.py Relaxation._narrow",
+        "layer.source in self._affine → layer.source not in self._affine",
+        "which ends are asked for: those that are not are wider",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        r"np\.maximum\(high - centre, centre - low\) → .*",
+        "the middle is off by u of itself, and 2 γ of 17 terms of it are counted",
+    ),
 )
 
 
