@@ -1,15 +1,16 @@
 """Every study of feature space as the classes grow, beside one pass, with the slope on log scales.
 
     python benchmarks/bench_classes.py [--classes 10 30 100 300 1000] [--studies overview ...] [--verify]
-        [--dimension D] [--report]
+        [--dimension D] [--test 5] [--report]
 
-Runs are those of `thousand.py`: 50 training and 5 test samples of each class, in 64 dimensions up to 100
-classes and in 512 at 1,000; with ``--dimension`` in so many at all sizes, so that samples alone grow with
-the classes. A pass is one float32 product of all features with the head's weights and one read of them. Each
-study is timed with its claims stored, in a process that has imported everything; ``--verify`` adds the check
-of the whole run. Rows are processor time, which says more than the wall where others use the machine too;
-both are printed as they are found, and the most memory resident meanwhile, with the interpreter, its
-libraries and what earlier studies left to it. The slope is that of the time between the last two sizes.
+Runs are those of `thousand.py`: 50 training and 5 test samples of each class (``--test`` takes others), in 64
+dimensions up to 100 classes and in 512 at 1,000; with ``--dimension`` in so many at all sizes, so that
+samples alone grow with the classes. A pass is one float32 product of all features with the head's weights and
+one read of them. Each study is timed with its claims stored, in a process that has imported everything;
+``--verify`` adds the check of the whole run. Rows are processor time, which says more than the wall where
+others use the machine too; both are printed as they are found, and the most memory resident meanwhile, with
+the interpreter, its libraries and what earlier studies left to it. The slope is that of the time between the
+last two sizes.
 ``--report`` adds the making of the report, whose size is printed.
 """
 
@@ -48,7 +49,7 @@ def one_pass(arrays: dict[str, np.ndarray]) -> float:
 
 def found_of(classes: int, asked: argparse.Namespace) -> tuple[float, dict[str, tuple[float, float]]]:
     """The pass, and seconds and MiB of every study of one run."""
-    arrays = arrays_of_a_run(classes, asked.dimension or dimension_of(classes), 50, 5)
+    arrays = arrays_of_a_run(classes, asked.dimension or dimension_of(classes), 50, asked.test)
     found: dict[str, tuple[float, float]] = {}
 
     def measured(name: str, work: Callable[[], Any]) -> Any:
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--verify", action="store_true")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--dimension", type=int)
+    parser.add_argument("--test", type=int, default=5)
     asked = parser.parse_args()
     found_of(10, asked)  # everything is imported and compiled
     passes, studies = zip(*(found_of(c, asked) for c in asked.classes), strict=True)

@@ -1,12 +1,15 @@
-"""A run of ImageNet's size on disk: what the overview and the hulls of its classes read, hold and take.
+"""A run of ImageNet's size on disk: what its studies, and the hulls of its classes, read, hold and take.
 
     python benchmarks/bench_disk.py [--train 1280] [--classes 1000] [--dimension 2048] [--folder DIR]
+        [--work plain overview regions boundaries svm collapse verify ...]
 
 By default 1,280,000 + 10,000 samples in 2,048 dimensions, 1,000 classes: 16 GB of disk, written to
 ``--folder`` and kept there, or to a temporary one (TMPDIR names another place). Each question is asked in a
 process of its own, with the file read from the disk however often it is looked at, and told beside one pass:
 a float32 product of all features with the head and one read of them; of the hulls, the products of the
-questions with the points of their class. Run it with OMP_NUM_THREADS=1 and FEATGEOM_THREADS=1 for one core.
+questions with the points of their class. ``hulls`` is that alone, ``hulls-study`` the study of hulls, which
+also asks the hull of all. A study is made with its claims stored, so ``verify`` checks those that were made
+in the same folder before. Run it with OMP_NUM_THREADS=1 and FEATGEOM_THREADS=1 for one core.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +38,9 @@ GIB = 1 << 30
 ROWS = 1 << 12  # of a product of the pass
 
 
-def overview(folder: Path) -> dict[str, float]:
-    """The overview of a run, stored with its claims."""
-    record = open_run(folder).study("overview")
-    return {"claims": len(record.claims)}
+def study(name: str, folder: Path) -> dict[str, float]:
+    """A study of a run, stored with its claims."""
+    return {"claims": len(open_run(folder).study(name).claims)}
 
 
 def verify(folder: Path) -> dict[str, float]:
@@ -91,10 +94,16 @@ def plain_hulls(folder: Path) -> dict[str, float]:
     return {}
 
 
+STUDIES = ("overview", "regions", "boundaries", "svm", "collapse", "hulls")
 WORK: dict[str, Callable[[Path], dict[str, float]]] = {
-    "plain": plain, "overview": overview, "verify": verify, "plain-hulls": plain_hulls, "hulls": hulls,
-}  # fmt: skip
-PASS = {"overview": "plain", "verify": "plain", "hulls": "plain-hulls"}
+    "plain": plain,
+    **{f"{name}-study" if name == "hulls" else name: partial(study, name) for name in STUDIES},
+    "verify": verify,
+    "plain-hulls": plain_hulls,
+    "hulls": hulls,
+}
+PASS = dict.fromkeys((*STUDIES, "hulls-study", "verify"), "plain") | {"hulls": "plain-hulls"}
+USUAL = ("plain", "overview", "plain-hulls", "hulls")
 
 
 def one(work: str, folder: Path) -> None:
@@ -116,7 +125,7 @@ def main() -> None:
     )
     for name, value in (("train", 1280), ("test", 10), ("classes", 1000), ("dimension", 2048)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--work", nargs="+", choices=list(WORK), default=[w for w in WORK if w != "verify"])
+    parser.add_argument("--work", nargs="+", choices=list(WORK), default=list(USUAL))
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:

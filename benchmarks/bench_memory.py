@@ -121,6 +121,30 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> str:
     return f"{', '.join(alike)}; of {len(mine):,} claims {len(differ):,} have other bytes {differ[:4] or ''}"
 
 
+def apart(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """By how much the tables of two records of a study differ, a line each."""
+    lines = []
+    for mine, theirs in zip(one["tables"], other["tables"], strict=True):
+        if mine == theirs:
+            continue
+        cells = [
+            (place, a, b)
+            for row, (left, right) in enumerate(zip(mine["rows"], theirs["rows"], strict=True))
+            for place, (a, b) in enumerate(zip(left, right, strict=True))
+            if a != b
+        ]
+        words = sum(isinstance(a, str) or isinstance(b, str) or None in (a, b) for _, a, b in cells)
+        numbers = [(p, a, b) for p, a, b in cells if isinstance(a, float) and isinstance(b, float)]
+        most = max((abs(a - b) / max(abs(a), abs(b)) for _, a, b in numbers), default=0.0)
+        where = sorted({mine["columns"][place]["name"] for place, _, _ in cells})
+        size = len(mine["rows"]) * len(mine["columns"])
+        lines.append(
+            f"table {mine['name']}: {len(cells):,} of {size:,} cells differ, {words} of them words, the "
+            f"numbers by a relative {most:.1e} at most, under {', '.join(where)}"
+        )
+    return lines
+
+
 def verdicts(said: list[Any]) -> list[Any]:
     """What a verification says but for the seconds that it took."""
     return [one if isinstance(one, bool) else {**one, "seconds": None} for one in said]
@@ -156,7 +180,8 @@ def main() -> None:
             folders.append(folder)
             said.append(found)
         for study in asked.studies:
-            print(f"{study}: {compared(*(says(folder, study) for folder in folders))}")
+            both = [says(folder, study) for folder in folders]
+            print("\n  ".join([f"{study}: {compared(*both)}", *apart(*both)]))
         words = "the same" if verdicts(said[0]) == verdicts(said[1]) else "OTHER"
         print(f"verify: holds {[one[0] for one in said]}, {words} verdicts and reasons")
 

@@ -4,7 +4,8 @@
 
 Runs are those of `thousand.py`. Each study is made in a process of its own, on one thread, its claims stored;
 measured are processor seconds, the most memory held, and beside them the speed of the core in that process.
-With ``--write`` the prices go to where the package has them; ``--observed`` keeps what was measured in a
+With ``--write`` the prices go to where the package has them, where those of studies that are not among
+``--studies`` stay as they are; ``--observed`` keeps what was measured in a
 file, and what is there already is not measured again. Sizes under ``--check``, training and test samples of
 each class, dimensions and classes, are measured as well, and left out of the fit.
 """
@@ -24,7 +25,7 @@ import msgspec
 import numpy as np
 from thousand import arrays_of_a_run
 
-from featgeom.planning.costs import COSTS, TERMS, Size, fit, predict, speed_here
+from featgeom.planning.costs import COSTS, TERMS, Size, fit, predict, speed_here, stored_costs
 from featgeom.threads import set_threads
 
 SIZES = (  # training samples of a class, test samples of a class, dimensions, classes
@@ -104,6 +105,7 @@ def main() -> None:
             f"{'   (left out)' if one['size'] in left_out else ''}"
         )
     if asked.write:
+        costs.studies = stored_costs().studies | costs.studies
         COSTS.write_bytes(msgspec.json.format(msgspec.json.encode(costs), indent=1) + b"\n")
 
 

@@ -119,8 +119,10 @@ def affine_in_the_image(layers: Sequence[Layer]) -> set[int]:
     return found
 
 
-def read_layers(table: Ints, numbers: Floats, index: Ints, pixels: int) -> list[Layer]:
+def read_layers(table: Ints, numbers: Floats, index: Ints, pixels: int, room: int = MOST) -> list[Layer]:
     """The layers of a table, for images of so many pixel values. Raises Misread.
+
+    ``room`` is for the entries of all matrices.
 
     >>> table = np.full((2, WIDTH), -1)
     >>> table[0] = [0, 0, -1, 0, 6, 2, 3, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1]
@@ -130,7 +132,7 @@ def read_layers(table: Ints, numbers: Floats, index: Ints, pixels: int) -> list[
     (array([[0., 1., 2.],
            [3., 4., 5.]]), array([6., 7.]), 0.5)
     """
-    reader = _Reader(np.asarray(numbers, dtype=np.float64), index, [pixels])
+    reader = _Reader(np.asarray(numbers, dtype=np.float64), index, [pixels], room)
     layers: list[Layer] = []
     for i, row in enumerate(table.tolist()):
         try:
@@ -166,7 +168,7 @@ class _Reader:
     numbers: Float64
     index: Ints
     sizes: list[int]
-    room: int = MOST
+    room: int
 
     def read(self, kind: int, source: int, other: int, *rest: int) -> Layer:
         """One layer."""

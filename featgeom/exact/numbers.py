@@ -100,6 +100,42 @@ def mean(weights: Floats, points: Floats) -> list[Fraction]:
     return [scaled(value, exponent) / total for value in np.dot(shares, whole)]
 
 
+def column_sums(array: Floats) -> list[Fraction]:
+    """The exact sum of each column of an array (n, d), (d,).
+
+    A float of p digits whose size is in [2^(e−1), 2^e) is a multiple of 2^(e−p). So a column of numbers that
+    are all multiples of one power of two, and less than 2^62 / n of it, is summed in whole numbers of 64
+    bits; the others in Python's.
+
+    >>> column_sums(np.array([[0.1, 1e300], [0.2, 1.0]], np.float64)) == [
+    ...     Fraction(0.1) + Fraction(0.2),
+    ...     Fraction(10.0**300) + 1,
+    ... ]
+    True
+    """
+    n, d = array.shape
+    step = max(1, ENTRIES_AT_ONCE // max(1, d))
+    parts = [slice(start, start + step) for start in range(0, n, step)]
+    largest, least = np.zeros(d), np.full(d, np.inf)
+    for part in parts:
+        size = np.abs(array[part].astype(np.float64))
+        largest = np.maximum(largest, size.max(axis=0))
+        least = np.minimum(least, np.where(size > 0, size, np.inf).min(axis=0))
+    digits = np.finfo(array.dtype).nmant + 1
+    least[np.isinf(least)] = 1.0  # a column of zeros
+    unit = np.frexp(least)[1].astype(np.int64) - digits
+    narrow = np.frexp(largest)[1] - unit + n.bit_length() <= 62
+    totals = np.zeros(d, dtype=np.int64)
+    for part in parts:
+        whole = np.ldexp(array[part][:, narrow].astype(np.float64), -unit[narrow])
+        totals[narrow] += whole.astype(np.int64).sum(axis=0)
+    found = [scaled(total, power) for total, power in zip(totals.tolist(), unit.tolist(), strict=True)]
+    for j in np.flatnonzero(~narrow).tolist():
+        column, power = integers(array[:, j])
+        found[j] = scaled(int(column.sum()), power)
+    return found
+
+
 def square(vector: list[Fraction]) -> Fraction:
     """The exact squared length of a vector of fractions."""
     return sum((x * x for x in vector), Fraction(0))

@@ -73,7 +73,7 @@ def _append(atom, lift, basis, triangle, count):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _remove(basis, triangle, count, gone):  # type: ignore[no-untyped-def]
+def take_out(basis, triangle, count, gone):  # type: ignore[no-untyped-def]
     """Take one column out of the factorisation, restoring the triangle by Givens rotations."""
     for j in range(gone, count - 1):
         source, target = triangle[j + 1], triangle[j]
@@ -134,7 +134,7 @@ def step_inside(basis, triangle, active, weights, wanted, count):  # type: ignor
             weights[lowest] = 0.0
         for j in range(count - 1, -1, -1):
             if weights[j] <= DROPPED and count > 1:
-                _remove(basis, triangle, count, j)
+                take_out(basis, triangle, count, j)
                 for later in range(j, count - 1):
                     active[later] = active[later + 1]
                     weights[later] = weights[later + 1]
@@ -252,12 +252,14 @@ def minimum_norm(
     start: ArrayLike,
     rtol: float = 1e-9,
     max_passes: int = 1000,
+    shares: ArrayLike = (),
 ) -> MinimumNorm:
     """The least-norm point of conv{a_i} when the atoms are known through an oracle only.
 
     ``oracle(v)`` returns the ids of some atoms of small ⟨a_i, v⟩, the least among them, and that least value;
-    ``atoms(ids)`` returns their vectors (len(ids), D); ``start`` holds one id or more. Fully corrective: each
-    pass solves the problem exactly on the atoms seen so far. Ends when the least value proves the norm to a
+    ``atoms(ids)`` returns their vectors (len(ids), D); ``start`` holds one id or more, with the weights
+    ``shares`` to begin with where there are any. Fully corrective: each pass solves the problem exactly on
+    the atoms seen so far. Ends when the least value proves the norm to a
     relative gap of ``rtol`` (SOLVED), when rounding hides further progress (PRECISION_LIMIT), or after
     ``max_passes`` (ITERATION_LIMIT).
 
@@ -272,10 +274,11 @@ def minimum_norm(
     seen = np.atleast_1d(np.asarray(start, dtype=np.int64))
     if seen.ndim != 1 or len(seen) == 0:
         raise BadArgument("start: expected at least one atom id")
-    seen = np.unique(seen)
+    seen, first = np.unique(seen, return_index=True)
     held = as_float64(atoms(seen), "atoms")
-    weights = np.empty(0)
-    count = 0
+    weights = np.asarray(shares, dtype=np.float64)
+    weights = weights[first] if len(weights) else weights
+    count = len(weights)
     status = Status.ITERATION_LIMIT
     lower = -np.inf
     norm = np.inf

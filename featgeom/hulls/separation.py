@@ -13,15 +13,19 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64, Ints, read_only
 from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.errors import BadArgument
+from featgeom.hulls.between import least_between
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.inside import encloses
 from featgeom.hulls.judging import Asked, scan
-from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, minimum_norm
+from featgeom.hulls.minimum_norm import UNIT, MinimumNorm, dot, minimum_norm
 from featgeom.parallel import in_parallel
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
 TOGETHER = 8  # points of each hull that one look at both proposes
+WIDE, AT_ONCE = 256, 32  # dimensions from which inner products are solved on, and what one look then proposes
+PATIENCE = 5  # looks without progress before the digits of inner products are held to be too few
+ROUGH = 1e-6  # of the longest atom: a sum so short has no digits in inner products
 ROWS = 1 << 16  # points looked at before the pages of a memory map are given back
 NONE = np.zeros(0, dtype=np.int64)
 
@@ -49,16 +53,16 @@ class Separation(Result):
     stats: Stats
 
 
-class _Side:
+class Side:
     """One hull about a common centre."""
 
     def __init__(self, hull: ConvexHull, centre: Float64) -> None:
         self.hull, self.centre = hull, centre
         self.points = read_only(hull.points)
 
-    def lowest(self, direction: Float64) -> tuple[Ints, float]:
+    def lowest(self, direction: Float64, most: int = TOGETHER) -> tuple[Ints, float]:
         """The rows of a few points of least ⟨x − centre, direction⟩, lowest first, and that least value."""
-        few = min(TOGETHER, len(self.hull))
+        few = min(most, len(self.hull))
         rows, depth, count, least = np.zeros(few, dtype=np.int64), np.empty(few), 0, np.inf
         asked = Asked(-1, self.centre, direction, NONE, np.inf)
         for start in range(0, len(self.hull), ROWS):
@@ -93,8 +97,19 @@ def separate(
         raise BadArgument(f"hulls of dimension {hull_a.dimension} and {hull_b.dimension} share no space")
     if not 0 <= rtol < 1:
         raise BadArgument(f"rtol: expected a number in [0, 1), got {rtol}")
+    a, b, found = nearest(hull_a, hull_b, rtol, max_passes)
+    return _conclude(hull_a, hull_b, a, b, found, began)
+
+
+def nearest(
+    hull_a: ConvexHull, hull_b: ConvexHull, rtol: float, max_passes: int = 10_000
+) -> tuple[Side, Side, MinimumNorm]:
+    """The least-norm difference of a point of the first hull and one of the second, as `minimum_norm` tells.
+
+    The atom of row i of the first hull and row j of the second has the number i · len(second) + j.
+    """
     centre = (hull_a.oracle.centre + hull_b.oracle.centre) / 2
-    a, b = _Side(hull_a, centre), _Side(hull_b, centre)
+    a, b = Side(hull_a, centre), Side(hull_b, centre)
     many = len(hull_b)
 
     def atoms(ids: Ints) -> Float64:
@@ -106,9 +121,73 @@ def separate(
         matched = i[:count] * many + j[:count]
         return np.concatenate([matched, i[1:] * many + j[0], i[0] * many + j[1:]]), low + high
 
-    start = a.lowest(hull_a.oracle.centre - hull_b.oracle.centre)[0][0] * many
-    found = minimum_norm(oracle, atoms, [start], rtol / 2, max_passes)
-    return _conclude(hull_a, hull_b, a, b, found, began)
+    start = a.lowest(hull_a.oracle.centre - hull_b.oracle.centre)[0][:1]
+    if hull_a.dimension < WIDE:
+        return a, b, minimum_norm(oracle, atoms, start * many, rtol / 2, max_passes)
+    found = on_products(a, b, int(start[0]), rtol / 2, max_passes)
+    if found.status is Status.PRECISION_LIMIT:
+        found = minimum_norm(oracle, atoms, found.ids, rtol / 2, max_passes, found.weights)
+    return a, b, found
+
+
+def on_products(a: Side, b: Side, first: int, rtol: float, max_passes: int) -> MinimumNorm:
+    """The same by way of inner products: where these have too few digits, PRECISION_LIMIT.
+
+    Begins with row ``first`` of the first hull and row 0 of the second.
+    """
+    rows, side = np.array([first, 0]), np.array([0, 1])
+    held = np.vstack([a.take(rows[:1]), -b.take(rows[1:])])
+    gram, weights, count = held @ held.T, np.ones(2), 2
+    status, best, lower, idle, passes = Status.ITERATION_LIMIT, np.inf, -np.inf, 0, 0
+    while passes < max_passes:
+        passes += 1
+        total = len(rows)
+        active, share = np.arange(total), np.zeros(total)
+        share[:count] = weights
+        room = np.empty((total + 1, 2)), np.empty((total + 1, total + 1))
+        count, _ = least_between(gram, side, total, active, share, count, 1e-15, 100 * total + 1000, *room)
+        weights = share[:count].copy()
+        unused = np.setdiff1d(np.arange(total), active[:count])
+        order = np.concatenate([active[:count], unused[: 4 * count + 256]])
+        rows, side, held, gram = rows[order], side[order], held[order], gram[np.ix_(order, order)]
+        point = weights @ held[:count]
+        norm = float(np.sqrt(dot(point, point)))
+        idle = 0 if norm < best else idle + 1
+        best = min(norm, best)
+        near = [one.lowest(way * point, AT_ONCE) for one, way in ((a, 1), (b, -1))]
+        lower = max(lower, (near[0][1] + near[1][1]) / norm) if norm > 0 else 0.0
+        if norm > 0 and norm - lower <= rtol * norm:
+            status = Status.SOLVED
+            break
+        fresh = [np.setdiff1d(low, rows[side == k]) for k, (low, _) in enumerate(near)]
+        if norm <= ROUGH * np.sqrt(gram.diagonal().max()) or idle >= PATIENCE or not sum(map(len, fresh)):
+            status = Status.PRECISION_LIMIT
+            break
+        new = np.vstack([a.take(fresh[0]), -b.take(fresh[1])])
+        across = held @ new.T
+        gram = np.block([[gram, across], [across.T, new @ new.T]])
+        held, rows = np.vstack([held, new]), np.concatenate([rows, *fresh])
+        side = np.concatenate([side, np.repeat([0, 1], list(map(len, fresh)))])
+    mine, theirs = (np.flatnonzero(side[:count] == k) for k in (0, 1))
+    first_of, second_of, shares = matched(weights[mine], weights[theirs])
+    ids = rows[mine][first_of] * len(b.hull) + rows[theirs][second_of]
+    return MinimumNorm(status, point, ids, shares, norm, max(lower, 0.0), passes)
+
+
+def matched(left: Float64, right: Float64) -> tuple[Ints, Ints, Float64]:
+    """Pairs of an entry of each of two lists of weights, and weights of these whose sums are the two lists.
+
+    Both sum to the same; there are no more pairs than entries.
+
+    >>> matched(np.array([0.25, 0.75]), np.array([0.5, 0.5]))
+    (array([0, 1, 1]), array([0, 0, 1]), array([0.25, 0.25, 0.5 ]))
+    """
+    ends = [np.append(np.cumsum(some[:-1]) / some.sum(), 1.0) for some in (left, right)]
+    ends = [np.minimum(end, 1.0) for end in ends]
+    cuts = np.unique(np.concatenate([*ends, [0.0]]))
+    shares = np.diff(cuts)
+    places = [np.minimum(np.searchsorted(end, cuts[:-1], "right"), len(end) - 1) for end in ends]
+    return places[0], places[1], shares
 
 
 def separate_all(hulls: Sequence[ConvexHull], rtol: float = 1e-9) -> dict[tuple[int, int], Separation]:
@@ -130,7 +209,7 @@ def separate_all(hulls: Sequence[ConvexHull], rtol: float = 1e-9) -> dict[tuple[
 
 
 def _conclude(
-    hull_a: ConvexHull, hull_b: ConvexHull, a: _Side, b: _Side, found: MinimumNorm, began: float
+    hull_a: ConvexHull, hull_b: ConvexHull, a: Side, b: Side, found: MinimumNorm, began: float
 ) -> Separation:
     """Rounding-proof bounds from what the kernel found, and the claim they make."""
     many, d = len(hull_b), hull_a.dimension
@@ -174,7 +253,7 @@ def _gathered(rows: Ints, weights: Float64, n: int) -> csr_array:
     return csr_array((total / total.sum(), unique, [0, len(unique)]), shape=(1, n))
 
 
-def _combined(side: _Side, weights: csr_array) -> tuple[Float64, float]:
+def _combined(side: Side, weights: csr_array) -> tuple[Float64, float]:
     """The weighted point about the centre, and Σ weights ‖x − centre‖, which bounds its rounding."""
     points = side.take(weights.indices.astype(np.int64))
     return weights.data @ points, float(weights.data @ np.linalg.norm(points, axis=1))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -91,7 +92,56 @@ def compare_head(
     >>> comparison.angle.round(6), comparison.head.position.round(6), comparison.margin_ratio.round(6)
     (array([0.]), array([0.25]), array([0.5]))
     """
+    return compare_heads(head, [(svm, x, y)], seed, points)[0]
+
+
+def compare_heads(
+    head: AffineHead,
+    asked: Sequence[tuple[LinearSVM, ArrayLike, ArrayLike]],
+    seed: int = 0,
+    points: int = AGREEMENT_POINTS,
+) -> list[HeadComparison]:
+    """`compare_head` for several machines, each with its samples and their labels.
+
+    All are compared on the same random numbers, drawn once, each stretched over the box of its own samples.
+
+    >>> from featgeom.margins.machine import max_margin
+    >>> x, y, head = [[0.0], [4.0]], [0, 1], AffineHead([[-1.0], [1.0]], [1.0, -1.0])
+    >>> machines = [max_margin(x, y, bias=bias) for bias in ("standard", "augmented")]
+    >>> both = compare_heads(head, [(svm, x, y) for svm in machines])
+    >>> both[0].domain_agreement == compare_head(head, machines[0], x, y).domain_agreement
+    True
+    """
     started = time.perf_counter()
+    found, beside = list[dict[str, Any]](), list[_Beside]()
+    for svm, x, y in asked:
+        figures, two = _on_samples(head, svm, x, y)
+        found.append(figures)
+        beside.append(two)
+    alike = _alike(beside, seed, points)
+    stats = Stats(passes=4, seconds=time.perf_counter() - started)
+    made = []
+    for figures, count in zip(found, alike, strict=True):
+        share = proportion_interval(count, points)
+        interval = float(share.lower), float(share.upper)
+        made.append(
+            HeadComparison(**figures, domain_agreement=count / points, domain_interval=interval, stats=stats)
+        )
+    return made
+
+
+class _Beside(NamedTuple):
+    """A head and a machine of the same classes, and the box (2, d) of the samples."""
+
+    mine: AffineHead
+    other: AffineHead
+    box: Float64
+
+
+def _on_samples(
+    head: AffineHead, svm: LinearSVM, x: ArrayLike, y: ArrayLike
+) -> tuple[dict[str, Any], _Beside]:
+    """What is compared on the samples, by name, and what is to be compared on points of their box."""
     samples = as_points(x, "x", head.dimension)
     labels = as_labels(y, "y", len(samples), head.classes)
     if np.isnan(svm.weight).any():
@@ -105,23 +155,19 @@ def compare_head(
     of_head = pair_boundaries(mine, samples, slots, pairs)
     of_svm = pair_boundaries(other, samples, slots, pairs)
     decided, decided_too = mine.classify(samples), other.classify(samples)
-    agreement, interval = _domain_agreement(mine, other, samples, seed, points)
-    overlap = _support_overlap(mine, svm, samples, slots)
-    return HeadComparison(
-        pairs=svm.classes[pairs],
-        head=of_head,
-        svm=of_svm,
-        angle=_degrees(of_head.normal, of_svm.normal),
-        margin_ratio=_ratio(of_head.margin, of_svm.margin),
-        overall_angle=float(_degrees(_flat(mine), _flat(other))[0]),
-        overall_margin_ratio=float(_ratio(_margin(mine, samples, slots), _margin(other, samples, slots))),
-        sample_agreement=float((decided == decided_too).mean()),
-        domain_agreement=agreement,
-        domain_interval=interval,
-        support_overlap=overlap,
-        support_chance=len(svm.support) / len(samples),
-        stats=Stats(passes=4, seconds=time.perf_counter() - started),
-    )
+    box = np.stack([samples.min(axis=0), samples.max(axis=0)]).astype(np.float64)
+    return {
+        "pairs": svm.classes[pairs],
+        "head": of_head,
+        "svm": of_svm,
+        "angle": _degrees(of_head.normal, of_svm.normal),
+        "margin_ratio": _ratio(of_head.margin, of_svm.margin),
+        "overall_angle": float(_degrees(_flat(mine), _flat(other))[0]),
+        "overall_margin_ratio": float(_ratio(_margin(mine, samples, slots), _margin(other, samples, slots))),
+        "sample_agreement": float((decided == decided_too).mean()),
+        "support_overlap": _support_overlap(mine, svm, samples, slots),
+        "support_chance": len(svm.support) / len(samples),
+    }, _Beside(mine, other, box)
 
 
 def one_row_a_class(svm: LinearSVM) -> AffineHead:
@@ -176,15 +222,26 @@ def cross_entropy(head: AffineHead, x: ArrayLike, y: ArrayLike) -> Float64:
     found = np.empty(len(points))
     each = max(1, points[:1].nbytes) * max(1, ENTRIES // max(head.weight.shape))
     for block in blocks(points, each):
-        here, rows = slice(start, start + len(block)), np.arange(len(block))
-        start, own, logits = here.stop, labels[here], head.logits(block)
-        rivals = logits - logits[rows, own][:, None]
-        rivals[rows, own] = -np.inf
-        top = rivals.max(axis=1)
-        # log Σ over rivals of e^(l_k − l_y)
-        behind = top + np.log(np.exp(rivals - top[:, None]).sum(axis=1))
-        found[here] = np.logaddexp(0, behind)
+        here = slice(start, start + len(block))
+        start = here.stop
+        found[here] = losses_of(head.logits(block), labels[here])
     return found
+
+
+def losses_of(logits: Float64, labels: Ints) -> Float64:
+    """`cross_entropy` of samples whose logits (n, C) are known.
+
+    >>> losses_of(np.array([[0.0, 0.0]]), np.array([1])).round(6)
+    array([0.693147])
+    """
+    rows = np.arange(len(labels))
+    rivals = logits - logits[rows, labels][:, None]
+    rivals[rows, labels] = -np.inf
+    top = rivals.max(axis=1)
+    # log Σ over rivals of e^(l_k − l_y)
+    behind = top + np.log(np.exp(rivals - top[:, None]).sum(axis=1))
+    losses: Float64 = np.logaddexp(0, behind)
+    return losses
 
 
 def _flat(head: AffineHead) -> Float64:
@@ -235,15 +292,27 @@ def _ratio(mine: Float64, other: Float64) -> Float64:
         return mine / other
 
 
-def _domain_agreement(
-    mine: AffineHead, other: AffineHead, x: Floats, seed: int, points: int
-) -> tuple[float, tuple[float, float]]:
-    """The share of uniform points of the samples' box on which both decide alike, and its interval."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.uniform(x.min(axis=0), x.max(axis=0), (points, x.shape[1]))
-    alike = mine.classify(drawn) == other.classify(drawn)
-    found = proportion_interval(int(alike.sum()), points)
-    return float(alike.mean()), (float(found.lower), float(found.upper))
+def _alike(beside: Sequence[_Beside], seed: int, points: int) -> list[int]:
+    """On how many of ``points`` uniform points of its box each head and its machine decide alike.
+
+    The point of a box is low + (high − low) u, so the weights are stretched instead, and one product with
+    the u serves all.
+    """
+    rows, shifts = list[Float64](), list[Float64]()
+    for mine, other, (low, high) in beside:
+        for head in (mine, other):
+            rows.append(head.weight * (high - low))
+            shifts.append(head.weight @ low + head.bias)
+    weight, shift = np.vstack(rows), np.concatenate(shifts)
+    ends = np.cumsum([len(some) for some in rows])[:-1]
+    found, rng = [0] * len(beside), np.random.default_rng(seed)
+    step = max(1, ENTRIES // max(weight.shape))
+    for start in range(0, points, step):
+        drawn = rng.random((min(step, points - start), weight.shape[1]))
+        decided = [some.argmax(axis=1) for some in np.split(drawn @ weight.T + shift, ends, axis=1)]
+        for i in range(len(beside)):
+            found[i] += int((decided[2 * i] == decided[2 * i + 1]).sum())
+    return found
 
 
 def _support_overlap(mine: AffineHead, svm: LinearSVM, x: Floats, y: Ints) -> float:

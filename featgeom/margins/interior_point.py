@@ -74,6 +74,12 @@ class Problem:
     def normal_matrix(self, density: Float64, slack: Float64 | None) -> Float64:
         """R + Aᵀ (D − D 1 1ᵀ D / slack) A for the diagonal D = ``density``."""
         classes, k, d = len(self.members), len(self.basis), self.x.shape[1]
+        if classes == 2:  # a sample has one constraint, of (w_y − w_k) = ±√2 u
+            shares = density.sum(axis=1)
+            if slack is not None:
+                shares = shares - shares**2 / slack
+            single: Float64 = 2 * (self.x.T @ (shares[:, None] * self.x))
+            return single + np.diag(self.regularisation)
         # A constraint of class c against k touches four blocks of d × d only.
         full = np.zeros((classes, d, classes, d))
         each = np.arange(classes)

@@ -14,6 +14,7 @@ from featgeom.certificates.claim import Claim
 from featgeom.certificates.machines import Inseparable, Machine
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.margins.bounds import dual_bound, primal_bound, whole_multipliers
+from featgeom.margins.by_hulls import WIDE, machine_by_hulls
 from featgeom.margins.inseparable import contradiction
 from featgeom.margins.working_set import Frame, WorkingSolution, solve_machine
 from featgeom.results import Result
@@ -103,6 +104,12 @@ def max_margin(
     # As one row a class, a binary machine w is (−w/2, w/2): half its objective, at half of C.
     inner_c = C / 2 if binary else C
     needs_squares(points)
+    if binary and np.isinf(C) and points.shape[1] >= WIDE:
+        near = machine_by_hulls(points, slots, bias)
+        if near is not None:
+            svm = _judge(points, slots, classes, C, bias, rtol, near, started)
+            if svm.status is Status.SOLVED:
+                return svm
     unknowns = (len(classes) - 1) * (points.shape[1] + 1)
     with threadpool_limits(1 if unknowns < ONE_THREAD else None, "blas"):
         found = solve_machine(points, slots, len(classes), inner_c, bias)

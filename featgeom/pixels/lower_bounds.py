@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from featgeom.arrays import Float64, Ints, as_numpy
 from featgeom.errors import BadArgument, Unsupported
-from featgeom.exact.layers import Layer, read_layers
+from featgeom.exact.layers import Layer, Misread, read_layers
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.balls import Balls, lead, rows_at_once
 from featgeom.pixels.branching import Prover
@@ -36,6 +36,7 @@ WRITTEN = 0.5  # of the seconds, for linear functions of the network as it is wr
 SLOW = 5e-3  # of the seconds: of a network whose image alone takes that, nothing else is asked
 PARTS = 64  # of a ball there
 DEEP = 32  # layers: through more, the ends at the image alone take minutes
+ROOM = 1 << 23  # entries of all layers' matrices: of more, each ball takes minutes
 SHORT = 1e-8  # how far short of a computed root the next radius lies, relatively
 
 
@@ -228,14 +229,15 @@ class _Search:
         return largest_radius(prover, radius, greatest, units, begun + seconds)
 
     def _layers(self) -> list[Layer] | None:
-        """The network written out as numbers, where it is piecewise linear and not deep."""
+        """The network written out as numbers, where it is piecewise linear, and neither deep nor wide."""
+        size = self.start[:1].numel()
         try:
             told = lower(self.network, tuple(self.start.shape[1:]))
-        except Unsupported:
+            if len(told.table) > DEEP:
+                return None
+            return read_layers(told.table, told.numbers, told.index, size, ROOM)
+        except (Unsupported, Misread):
             return None
-        size = self.start[:1].numel()
-        layers = read_layers(told.table, told.numbers, told.index, size)
-        return layers if len(layers) <= DEEP else None
 
     def hold(self, rows: Tensor, radius: Tensor, units: int) -> tuple[Tensor, Tensor, Tensor]:
         """Whether the class holds in each ball, where the linear functions vanish, and the worst rival."""

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from featgeom.arrays import Float64, Floats
-from featgeom.exact.layers import Layer, read_network
+from featgeom.errors import Unsupported
+from featgeom.exact.layers import Layer, Misread, read_network
 from featgeom.exact.rounding import lengths_above, rounded_up
 from featgeom.models.classifier import Classifier
 from featgeom.pixels.derivatives import PixelFunction
@@ -33,7 +34,10 @@ def written(classifier: Classifier, f: PixelFunction) -> Written:
     """The network of a classifier on the CPU, for images as ``f`` takes them. Raises Unsupported."""
     network = lower(classifier.to(dtype=torch.float64).backbone, f.shape)
     weight, bias = np.asarray(classifier.head.weight), np.asarray(classifier.head.bias)
-    layers = read_network(network.table, network.numbers, network.index, f.size, weight, bias)
+    try:
+        layers = read_network(network.table, network.numbers, network.index, f.size, weight, bias)
+    except Misread as error:
+        raise Unsupported(f"no proof: of the network as it is written out, {error}") from None
     parts = {"table": network.table, "numbers": network.numbers, "index": network.index}
     return Written(layers, {"weight": weight, "bias": bias, **parts})
 

@@ -32,6 +32,8 @@ MACHINES = 45  # pairs of classes that machines are made of
 ASKED = 6.5  # numbers that are held for each coordinate of a question while it is asked
 TOGETHER = 1024  # questions that are asked at a time at least
 READ_AGAIN = 1 << 30  # bytes of features, of which more are not held by what reads them again
+WIDE = 256  # dimensions from which machines of pairs come from inner products
+AGREEMENTS, COMPARED = 30_000, 5  # points that machines are compared on, and of how many pairs at a time
 UNKNOWNS = 4000  # of a machine of all classes, beyond which there is none
 
 
@@ -109,7 +111,13 @@ WORK: dict[str, Callable[[Size], float]] = {
     "pairs": lambda s: _pairs(s) * s.samples / s.classes * s.dimension / 1e9,
     "pair count": lambda s: _pairs(s) / 1e9,
     "pair machines": lambda s: _machines(s) * s.samples / s.classes * s.dimension / 1e9,
-    "pair systems": lambda s: _machines(s) * s.dimension**3 / 1e9,
+    "pair systems": lambda s: _machines(s) * s.dimension**3 * (s.dimension < WIDE) / 1e9,
+    "pair products": lambda s: (
+        _machines(s) * (2 * s.samples / s.classes) ** 2 * s.dimension * (s.dimension >= WIDE) / 1e9
+    ),
+    "agreements": lambda s: (
+        AGREEMENTS * (-(-_machines(s) // COMPARED) + 2 * (_unknowns(s) > 0)) * s.dimension / 1e9
+    ),
     "machine": lambda s: s.samples * s.classes * s.dimension * (_unknowns(s) > 0) / 1e9,
     "machine system": lambda s: _unknowns(s) ** 3 / 1e9,
     "machine matrix": lambda s: _unknowns(s) ** 2 / 1e9,
@@ -118,24 +126,34 @@ WORK: dict[str, Callable[[Size], float]] = {
 TERMS = {
     "overview": ("start", "features", "margins", "logits", "classes", "heads"),
     "hulls": ("start", "questions", "vertices", "class vertices", "pairs", "pair count", "classes"),
-    "regions": ("start", "cells", "drawn", "balls", "programs", "margins", "classes"),
-    "boundaries": ("start", "features", "margins", "flips", "ties", "traces", "classes"),
-    "svm": ("start", "margins", "pair machines", "pair systems", "machine", "machine system"),
+    "regions": ("start", "cells", "drawn", "balls", "programs", "margins", "logits", "classes"),
+    "boundaries": ("start", "features", "margins", "logits", "flips", "ties", "traces", "classes"),
+    "svm": (
+        "start", "margins", "logits", "agreements", "pair machines", "pair systems", "pair products",
+        "machine", "machine system",
+    ),
     "collapse": ("start", "features", "logits", "margins", "covariance"),
-}
+}  # fmt: skip
 KNOWN = {  # products in float64 that are made at least, however little they weigh at the sizes measured
     "overview": {"logits": 6.0},
     "hulls": {"questions": 2.0},
-    "regions": {"drawn": 1.0},
+    "regions": {"drawn": 1.0, "logits": 2.0},
+    "boundaries": {"logits": 1.0},
+    "svm": {"logits": 2.0},
     "collapse": {"logits": 2.0},
 }
 SHARED = {  # by a cluster's workers
     "overview": ("logits",),
     "hulls": ("questions", "vertices", "class vertices", "pairs", "pair count"),
     "regions": ("balls",),
-    "svm": ("pair machines", "pair systems"),
+    "svm": ("agreements", "pair machines", "pair systems", "pair products"),
 }
-BOUNDED = ("overview", "hulls", "collapse")  # what leaves points on disk where memory should not hold them
+BOUNDED = (
+    "overview",
+    "hulls",
+    "regions",
+    "collapse",
+)  # what leaves points on disk where memory should not hold them
 HELD = ("start", "features", "classes")  # what takes memory
 HELD_BY = {"boundaries": ("start", "asked"), "svm": (*HELD, "machine matrix")}
 

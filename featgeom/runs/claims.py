@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from featgeom.certificates.claim import KINDS, Claim
 from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
+from featgeom.certificates.hulls import HullMembership
 from featgeom.data.npz import packed, read_arrays
 from featgeom.errors import BadArgument, BadData, FeatgeomError
 from featgeom.files import read_json, write_whole
+from featgeom.limits import memory_budget
 from featgeom.runs.evidence import Arrays, restored, stored
 from featgeom.runs.subjects import Subjects
 
 FORMAT = 2
+OF_A_HULL, BARE = GuaranteedHull | BrokenHull | HullMembership, "points"
+MOST_HELD = 1 << 30  # bytes of points of hulls, beyond which claims about them go without
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,7 @@ def about_of(claim: Claim) -> dict[str, str]:
 def _agree(label: str, claim: Claim, about: Mapping[str, str], subjects: Subjects) -> None:
     """Raise BadArgument unless a claim is about what its words say."""
     try:
-        if is_bare(claim):
-            subjects.rows(about["points"])  # which raises where the words name nothing
-            return
-        named = subjects.fields(type(claim), about)
+        named = subjects.fields(type(claim), about, without=BARE if is_bare(claim) else "")
     except BadData as error:
         raise BadArgument(f"claim '{label}': {error}") from None
     for name, value in named.items():
@@ -122,19 +123,25 @@ def _same(named: NDArray[Any], given: Any) -> bool:
 
 
 def bare(claim: Claim) -> Claim:
-    """A claim about a hull in a cell without the points of it, which its words find again in the run.
+    """A claim about a hull in a cell, or who lies in it, without the points of that hull.
 
-    It tells and stores what the claim says, and proves nothing. So are held claims about more points than
-    memory should hold twice. Other kinds come back as they are.
+    Its words find them again in the run. It tells and stores what the claim says, and proves nothing. So are
+    held claims about more points than memory should hold twice, as `should_be_bare` says. Other kinds come
+    back as they are.
     """
-    if not isinstance(claim, GuaranteedHull | BrokenHull):
+    if not isinstance(claim, OF_A_HULL):
         return claim
     return replace(claim, points=claim.points[:0].copy())  # a view would hold them all
 
 
+def should_be_bare(features: NDArray[Any]) -> bool:
+    """Whether claims about the hulls of all classes of these features are better held `bare`."""
+    return 2 * features.nbytes > min(MOST_HELD, memory_budget())
+
+
 def is_bare(claim: Claim) -> bool:
     """Whether a claim is `bare`."""
-    return isinstance(claim, GuaranteedHull | BrokenHull) and len(claim.points) == 0
+    return isinstance(claim, OF_A_HULL) and len(claim.points) == 0
 
 
 def load_claims(path: Path | str, subjects: Subjects) -> list[StoredClaim]:

@@ -12,10 +12,8 @@ from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from featgeom.certificates.claim import Claim
-from featgeom.runs.claims import StoredClaim, about_of, is_bare
+from featgeom.runs.claims import BARE, StoredClaim, about_of, is_bare
 from featgeom.runs.subjects import Subjects
 from featgeom.runs.told import blank, is_blank, is_told
 
@@ -67,11 +65,7 @@ def _again(
     known: Subjects,
 ) -> Claim:
     """A claim of its evidence and of what it is ``about``; ``without`` its points, where it had none."""
-    if without:
-        subjects: dict[str, Any] = {"weight": known.head.weight, "bias": known.head.bias}
-        subjects["points"] = np.zeros((0, known.head.weight.shape[1]))
-        return kind(**evidence, **subjects, words=words)
-    return kind(**evidence, **known.fields(kind, about), words=words)
+    return kind(**evidence, **known.fields(kind, about, without=BARE if without else ""), words=words)
 
 
 def _told_again(kind: type[Claim], values: dict[str, Any]) -> Claim:

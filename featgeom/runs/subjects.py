@@ -31,7 +31,7 @@ from featgeom.arrays import Float64, Floats, Ints, blocks, read_rows
 from featgeom.certificates.claim import Claim
 from featgeom.errors import BadData
 from featgeom.exact.heads import exact_classes
-from featgeom.exact.numbers import integers, scaled
+from featgeom.exact.numbers import column_sums
 from featgeom.features.features import FeatureSet
 from featgeom.limits import memory_budget
 from featgeom.remarks import caution
@@ -231,16 +231,24 @@ class Subjects:
     @cached_property
     def domain(self) -> str:
         """The domain of features: the orthant where none of the run is negative, else all of space."""
-        least = min(float(block.min()) for part in self.parts.values() for block in blocks(part.features))
+        some = [f"{BOX}{split}/features" for split, part in self.parts.items() if len(part.features)]
+        least = min(float(self.box(words)[0].min()) for words in some)
         return "orthant" if least >= 0 else "space"
 
-    def fields(self, kind: type[Claim], about: Mapping[str, str]) -> dict[str, Any]:
-        """The fields of a kind of claim that its subjects fill, named by ``about``. Raises BadData."""
+    def fields(self, kind: type[Claim], about: Mapping[str, str], without: str = "") -> dict[str, Any]:
+        """The fields of a kind of claim that its subjects fill, named by ``about``. Raises BadData.
+
+        Of a subject ``without`` which the claim is held there are no points, though its words name some.
+        """
         if set(about) != set(kind.subjects):
             raise BadData(f"says what it is about as {', '.join(about)}; not {', '.join(kind.subjects)}")
         found: dict[str, Any] = {}
         for subject, names in kind.subjects.items():
-            found |= self._fields(names, about[subject])
+            if subject == without:
+                self.rows(about[subject])  # which raises where the words name nothing
+                found |= dict.fromkeys(names, np.zeros((0, self.head.weight.shape[1])))
+            else:
+                found |= self._fields(names, about[subject])
         return found
 
     def _fields(self, names: tuple[str, ...], words: str) -> dict[str, Any]:
@@ -309,8 +317,7 @@ def exact_mean(points: Floats) -> Float64:
     >>> exact_mean(np.array([[0.1], [0.2], [0.3]])).item() == float(sum(map(Fraction, (0.1, 0.2, 0.3))) / 3)
     True
     """
-    whole, exponent = integers(points)
-    return np.array([float(scaled(int(value), exponent) / len(points)) for value in whole.sum(axis=0)])
+    return np.array([float(total / len(points)) for total in column_sums(points)])
 
 
 def _short(words: str) -> str:

@@ -253,13 +253,15 @@ def spectrum_finding(spectrum: DirectionSpectrum, dimension: int, classes: int) 
 
 
 def trace_findings(drawn: list[dict[str, Any]]) -> list[Finding]:
-    """How well the traces of hulls on the slices are known."""
-    widest = max((t["gap"] for s in drawn for t in s["traces"].values()), default=None)
-    return (
-        []
-        if widest is None
-        else [Finding(f"The traces of class hulls on the slices are known to {widest:.2g}.")]
-    )
+    """How well the traces of hulls on the slices are known, and which are not."""
+    gaps = np.array([trace["gap"] for one in drawn for trace in one["traces"].values()])
+    known, findings = gaps[np.isfinite(gaps)], list[Finding]()
+    if len(known):
+        findings.append(Finding(f"The traces of class hulls on the slices are known to {known.max():.2g}."))
+    if missing := len(gaps) - len(known):
+        text = f"Of {len(gaps)} traces of class hulls on the slices {missing} were not found within the work"
+        findings.append(Finding(f"{text} allowed."))
+    return findings
 
 
 def pair_table(

@@ -16,7 +16,6 @@ from featgeom.certificates.claim import Claim
 from featgeom.collapse import ClassSums, NeuralCollapse, neural_collapse
 from featgeom.features.doubt import doubt
 from featgeom.features.features import FeatureSet
-from featgeom.limits import memory_budget
 from featgeom.progress import doing
 from featgeom.proofs import overview as proof
 from featgeom.proofs.headings import headed
@@ -26,7 +25,7 @@ from featgeom.regions.guarantee import guarantees
 from featgeom.regions.radius import surveyed_radius
 from featgeom.regions.running import AsRun, surveyed_run
 from featgeom.regions.survey import Survey, blocks_of, joined_surveys, rows_at_once, survey
-from featgeom.runs.claims import bare
+from featgeom.runs.claims import bare, should_be_bare
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.runs.sharing import shared, together
@@ -37,7 +36,6 @@ from featgeom.workers import in_use
 NEAREST_SHOWN = 12
 CLASSES = 16  # whose hulls a worker looks at at a time
 SURVEYED = 4096  # samples that a worker surveys at a time, about
-MOST_HELD = 1 << 30  # bytes of points of hulls, beyond which claims about them go without
 
 
 def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
@@ -188,7 +186,7 @@ class ClassGuarantee:
 def guaranteed_hulls(run: Run, progress: bool) -> tuple[list[ClassGuarantee], dict[str, Any]]:
     """The guarantee of each class's hull, of all its samples and of those that are predicted right."""
     known, predicted = run.subjects, run.subjects.predicted(run.reference_split)
-    large = 2 * run.features(run.reference_split).features.nbytes > min(MOST_HELD, memory_budget())
+    large = should_be_bare(run.features(run.reference_split).features)
     asked = [
         (label, predicted[known.rows(of_class(run.reference_split, label))] == label)
         for label in range(len(run.classes))

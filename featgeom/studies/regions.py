@@ -19,6 +19,7 @@ from featgeom.regions.adjacency import Meetings, meetings
 from featgeom.regions.cells import Cells
 from featgeom.regions.domains import Box
 from featgeom.regions.shares import Shares
+from featgeom.runs.claims import bare, should_be_bare
 from featgeom.runs.record import Column, Finding, Record, Table
 from featgeom.runs.run import Run
 from featgeom.runs.sharing import shared, together
@@ -149,7 +150,8 @@ def guaranteed_inside(run: Run, device: str, progress: bool) -> dict[str, Claim]
     for c in range(len(run.classes)):
         words = proof.reference(found, c), proof.question(found, c)
         asked.append((c, *words, {name: known.rows(name) for name in words}))
-    work = partial(guarantee_and_inside, device)
+    large = should_be_bare(run.features(run.reference_split).features)
+    work = partial(guarantee_and_inside, device, large)
     for made in shared(run, work, together(asked, CLASSES), "hulls in their cells", progress):
         claims |= made
     return claims
@@ -158,8 +160,8 @@ def guaranteed_inside(run: Run, device: str, progress: bool) -> dict[str, Claim]
 Asked = tuple[int, str, str, dict[str, Any]]  # a class, the words for its hull and its questions, their rows
 
 
-def guarantee_and_inside(device: str, run: Run, asked: Sequence[Asked]) -> dict[str, Claim]:
-    """The same of some classes."""
+def guarantee_and_inside(device: str, large: bool, run: Run, asked: Sequence[Asked]) -> dict[str, Claim]:
+    """The same of some classes; where ``large``, bare."""
     known, cells, claims = run.subjects, Cells(run.subjects.head), dict[str, Claim]()
     for c, of, queries, rows in asked:
         known.know(rows)
@@ -167,10 +169,11 @@ def guarantee_and_inside(device: str, run: Run, asked: Sequence[Asked]) -> dict[
         if not len(hull):
             continue
         kept = cells.guarantee(hull, c)
-        claims[f"guarantee-{c}"] = kept.certificate.named(points=of)
+        made = {f"guarantee-{c}": kept.certificate.named(points=of)}
         if kept.status is Status.GUARANTEED and len(rows[queries]):
-            found = ConvexHull(hull, device=device).contains(known.points(queries))
-            claims[f"inside-{c}"] = found.certificate.named(points=of, queries=queries)
+            found = ConvexHull(hull, device=device).contains(known.kept(queries))
+            made[f"inside-{c}"] = found.certificate.named(points=of, queries=queries)
+        claims |= {name: bare(claim) for name, claim in made.items()} if large else made
     return claims
 
 

@@ -23,6 +23,7 @@ from featgeom.status import Status
 
 TRACE_RTOL = 0.01
 TRACE_PIVOTS = 20_000  # for each trace: some 17 s in 200 dimensions
+TRACE_WORK = 1.6e9  # pivots times dimensions² of a trace: half a minute
 SAMPLES_DRAWN = 400  # of each class, in the view: every k-th, and the caption says so
 
 
@@ -87,12 +88,22 @@ def traced(run: Run, asked: tuple[Float64, str, Any]) -> tuple[Claim | None, dic
     chosen = run.subjects.points(of)
     if not len(chosen):
         return None, {}
-    trace = slice_hull(chosen, Plane.through(*through), rtol=TRACE_RTOL, pivots=TRACE_PIVOTS)
+    pivots = trace_pivots(*chosen.shape)
+    trace = slice_hull(chosen, Plane.through(*through), rtol=TRACE_RTOL, pivots=pivots)
     claim = trace.certificate.named(points=of)
     if trace.status is Status.INFEASIBLE:
         return claim, {}
     shapes = {side: _corners(getattr(trace, side)) for side in ("inner", "outer")}
     return claim, {**shapes, "gap": trace.gap, "samples": len(chosen)}
+
+
+def trace_pivots(n: int, d: int) -> int:
+    """How many pivots the trace of a hull of n points may take; 1 where too few are allowed to find a point.
+
+    A pivot costs as much as there are dimensions, squared, and each point or dimension takes one or more.
+    """
+    allowed = int(min(TRACE_PIVOTS, TRACE_WORK / d**2))
+    return allowed if allowed >= min(n, d) else 1
 
 
 def decided_view(classes: tuple[int, ...], part: FeatureSet) -> dict[str, Any] | None:

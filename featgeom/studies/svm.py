@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from featgeom.arrays import Floats, Ints, blocks
+from featgeom.arrays import Float64, Floats, Ints, blocks
 from featgeom.head import AffineHead
-from featgeom.margins.comparison import Boundaries, HeadComparison, compare_head, cross_entropy
+from featgeom.margins.comparison import Boundaries, HeadComparison, compare_heads, losses_of
 from featgeom.margins.machine import LinearSVM, max_margin
 from featgeom.progress import doing
 from featgeom.proofs import machines as proof
@@ -25,6 +26,7 @@ from featgeom.status import Status
 
 ENTRIES = 1 << 22  # of features or logits that are held at a time
 MOST_PAIRS = 45
+AT_A_TIME = 5  # pairs of classes, whose machines are compared with the head on the same draws
 MOST_UNKNOWNS = 4_000  # (K − 1)(d + 1) of a machine of all classes, which then takes minutes
 Compared = tuple[LinearSVM, HeadComparison]
 
@@ -40,14 +42,15 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     head = features.head
     samples = f"{run.reference_split}/features predicted as labelled"
     right = run.subjects.predicted(run.reference_split) == features.labels
-    x, y = run.subjects.points(samples), features.labels[right]
+    y = np.asarray(features.labels)[right]
     with doing("machines of all classes", disable=not progress):
-        whole = whole_machines(run, samples, x, y)
-    pairs, left_out = chosen_pairs(head, x, y)
+        whole = whole_machines(run, samples, y)
+    with doing("margins and losses of the head", disable=not progress):
+        seen = look(head, features.features, features.labels, right)
+    losses, at_origin = seen.losses, seen.at_origin
+    pairs, left_out = nearest(seen.least, np.unique(y))
     of_pairs = pair_machines(run, pairs, progress)
     accuracy = float(right.mean())
-    losses = cross_entropy(head, features.features, features.labels)
-    at_origin = int((~np.any(features.features, axis=1)).sum())
     claims = {f"machine-{kind}": svm.certificate for kind, (svm, _) in whole.items()}
     claims |= {
         f"pair-{a}-{b}-{kind}": svm.certificate
@@ -61,8 +64,8 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     if not whole:
         findings.append(
             Finding(
-                f"No machine of all {len(run.classes):,} classes in {x.shape[1]:,} dimensions is made: it "
-                f"would have more than {MOST_UNKNOWNS:,} unknowns. Pairs of classes only."
+                f"No machine of all {len(run.classes):,} classes in {head.dimension:,} dimensions is made: "
+                f"it would have more than {MOST_UNKNOWNS:,} unknowns. Pairs of classes only."
             )
         )
     if undecided := len(pairs) - len(of_pairs):
@@ -82,7 +85,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False) -> Record:
     return Record(
         findings=tuple(findings),
         values={
-            "samples": len(x),
+            "samples": len(y),
             "accuracy": {split: part.accuracy if part.labelled else None for split, part in parts.items()},
             "loss": float(losses.mean()),
             "largest_loss": float(losses.max()),
@@ -118,13 +121,13 @@ def first_findings(
     return [separated, *([Finding(text)] if at_origin else [])]
 
 
-def whole_machines(run: Run, samples: str, x: Floats, y: Ints) -> dict[str, Compared]:
+def whole_machines(run: Run, samples: str, y: Ints) -> dict[str, Compared]:
     """One machine of all classes for each kind of bias; empty where they would be too large."""
-    if not small_enough(x, y):
+    if not small_enough(y, run.subjects.head.dimension):
         return {}
-    asked = [((kind,), samples, run.subjects.rows(samples)) for kind in KINDS]
+    asked = [[((kind,), samples, run.subjects.rows(samples))] for kind in KINDS]
     machines = {
-        kind: one for made in shared(run, compared, asked, "machines of all") for kind, one in made.items()
+        kind: one for (made,) in shared(run, compared, asked, "machines of all") for kind, one in made.items()
     }
     solved = len(machines) == len(KINDS) and all(is_solved(svm) for svm, _ in machines.values())
     return machines if solved else {}
@@ -133,27 +136,33 @@ def whole_machines(run: Run, samples: str, x: Floats, y: Ints) -> dict[str, Comp
 Asked = tuple[tuple[str, ...], str, Any]  # kinds of bias, the words for some samples, and their rows
 
 
-def compared(run: Run, asked: Asked) -> dict[str, Compared]:
+def compared(run: Run, asked: Sequence[Asked]) -> list[dict[str, Compared]]:
     """Machines on some samples of the reference, each compared with the head, by kind of bias.
 
     Only those are compared whose objective is finite.
     """
-    kinds, samples, rows = asked
-    run.subjects.know({samples: rows})
-    features, found = run.features(run.reference_split), dict[str, Compared]()
-    x, y = run.subjects.points(samples), np.asarray(features.labels)[rows]
-    for kind in kinds:
-        svm = max_margin(x, y, bias=kind)
-        svm = replace(svm, certificate=svm.certificate.named(samples=samples))
-        if np.isfinite(svm.objective):
-            found[kind] = svm, compare_head(features.head, svm, x, y, seed=run.seed)
+    features, machines = run.features(run.reference_split), list[tuple[int, str, LinearSVM]]()
+    parts = []
+    for place, (kinds, samples, rows) in enumerate(asked):
+        run.subjects.know({samples: rows})
+        x, y = run.subjects.points(samples), np.asarray(features.labels)[rows]
+        parts.append((x, y))
+        for kind in kinds:
+            svm = max_margin(x, y, bias=kind)
+            svm = replace(svm, certificate=svm.certificate.named(samples=samples))
+            if np.isfinite(svm.objective):
+                machines.append((place, kind, svm))
+    beside = compare_heads(features.head, [(svm, *parts[at]) for at, _, svm in machines], run.seed)
+    found: list[dict[str, Compared]] = [{} for _ in asked]
+    for (place, kind, svm), comparison in zip(machines, beside, strict=True):
+        found[place][kind] = svm, comparison
     return found
 
 
-def small_enough(x: Floats, y: Ints) -> bool:
+def small_enough(y: Ints, dimension: int) -> bool:
     """Whether there is a machine of all classes, and it is not too large."""
     count = len(np.unique(y))
-    return count >= 2 and (count - 1) * (x.shape[1] + 1) <= MOST_UNKNOWNS
+    return count >= 2 and (count - 1) * (dimension + 1) <= MOST_UNKNOWNS
 
 
 def is_solved(svm: LinearSVM) -> bool:
@@ -163,23 +172,57 @@ def is_solved(svm: LinearSVM) -> bool:
 
 def machines_of(x: Floats, y: Ints, kinds: tuple[str, ...], C: float = np.inf) -> dict[str, LinearSVM]:
     """Machines of all classes by kind of bias; none where they would be too large, or one does not exist."""
-    if not small_enough(x, y):
+    if not small_enough(y, x.shape[1]):
         return {}
     machines = {kind: max_margin(x, y, C=C, bias=kind) for kind in kinds}
     return machines if all(map(is_solved, machines.values())) else {}
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one look at samples tells of a head.
+
+    ``losses`` (n,) are cross-entropies, ``at_origin`` says of how many samples all features are 0, and
+    ``least`` (C, C) holds the least l_a − l_b over the samples of class a that are asked about.
+    """
+
+    losses: Float64
+    at_origin: int
+    least: Float64
+
+
+def look(head: AffineHead, x: Floats, labels: Ints, asked: NDArray[np.bool_]) -> Seen:
+    """Look at samples (n, d) once, in blocks; ``asked`` (n,) are those that margins are taken of."""
+    losses, at_origin, start = np.empty(len(x)), 0, 0
+    least = np.full((head.classes, head.classes), np.inf)
+    for block in blocks(x, max(1, x[:1].nbytes) * max(1, ENTRIES // max(head.weight.shape))):
+        here = slice(start, start + len(block))
+        start, logits, own = here.stop, head.logits(block), np.asarray(labels[here])
+        losses[here] = losses_of(logits, own)
+        at_origin += int((~np.any(block, axis=1)).sum())
+        lower_to(least, logits[asked[here]], own[asked[here]])
+    return Seen(losses, at_origin, least)
+
+
+def lower_to(least: Float64, logits: Float64, own: Ints) -> None:
+    """Lower ``least`` (C, C) to l_a − l_b, for the samples of each class a that have these logits."""
+    order = np.argsort(own, kind="stable")
+    classes, first = np.unique(own[order], return_index=True)
+    if len(classes):
+        leads = (logits[np.arange(len(own)), own][:, None] - logits)[order]
+        least[classes] = np.minimum(least[classes], np.minimum.reduceat(leads, first, axis=0))
+
+
 def chosen_pairs(head: AffineHead, x: Floats, y: Ints) -> tuple[list[tuple[int, int]], int]:
     """At most MOST_PAIRS pairs of classes, those of least head margin, and how many are left out."""
-    present = np.unique(y)
+    return nearest(look(head, x, y, np.ones(len(y), dtype=bool)).least, np.unique(y))
+
+
+def nearest(least: Float64, present: Ints) -> tuple[list[tuple[int, int]], int]:
+    """The same of the classes that are ``present``, by their least leads (C, C)."""
     count = len(present) * (len(present) - 1) // 2
     if count <= MOST_PAIRS:
         return list(itertools.combinations(present.tolist(), 2)), 0
-    least, start = np.full((head.classes, head.classes), np.inf), 0
-    for block in blocks(x, max(1, x[:1].nbytes) * max(1, ENTRIES // max(head.weight.shape))):
-        mine, logits = y[start : start + len(block)], head.logits(block)
-        start += len(block)
-        np.minimum.at(least, mine, logits[np.arange(len(mine)), mine][:, None] - logits)
     least = np.minimum(least, least.T)
     first, second = (present[place] for place in np.triu_indices(len(present), 1))
     order = np.argsort(least[first, second], kind="stable")[:MOST_PAIRS]
@@ -194,8 +237,9 @@ def pair_machines(
     for a, b in pairs:
         words = f"{run.reference_split}/features of classes {a}, {b} predicted as labelled"
         asked.append((KINDS, words, run.subjects.rows(words)))
-    made = zip(pairs, shared(run, compared, asked, "machines of pairs", progress), strict=True)
-    return {pair: found for pair, found in made if len(found) == len(KINDS)}
+    some = [asked[start : start + AT_A_TIME] for start in range(0, len(asked), AT_A_TIME)]
+    made = [one for part in shared(run, compared, some, "machines of pairs", progress) for one in part]
+    return {pair: found for pair, found in zip(pairs, made, strict=True) if len(found) == len(KINDS)}
 
 
 def values_of(svm: LinearSVM, compared: HeadComparison) -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """A table of layers is read as it says, to the last number, and what tells no layer is refused."""
 
 from fractions import Fraction
-from unittest import mock
 
 import numpy as np
 import pytest
 from exact_networks import Table, values_of
 
-from featgeom.exact import layers
 from featgeom.exact.layers import KINDS, WIDTH, Largest, Misread, read_layers, read_network
 
 NAMES = ["kind", "value", "other", "weight", "bias", "filters", "channels", "height", "width", "kh", "kw"]
@@ -288,11 +286,10 @@ def test_no_more_is_held_than_there_is_room_for():
     table.windows("max", 2, [[0, 1], [1, 0]])
     table.affine(3, np.ones((2, 2)))
     wide.affine(0, np.ones((4, 4)))
-    with mock.patch.object(layers._Reader.__init__, "__defaults__", (12,)):
-        assert len(read_layers(*table.arrays, 2)) == 4
-        table.kink(4)
-        with pytest.raises(Misread, match="more entries"):
-            read_layers(*table.arrays, 2)
-        with pytest.raises(Misread, match="too much"):
-            read_layers(*wide.arrays, 4)
+    assert len(read_layers(*table.arrays, 2, room=12)) == 4
+    table.kink(4)
+    with pytest.raises(Misread, match="more entries"):
+        read_layers(*table.arrays, 2, room=12)
+    with pytest.raises(Misread, match="too much"):
+        read_layers(*wide.arrays, 4, room=12)
     assert len(read_layers(*table.arrays, 2)) == 5

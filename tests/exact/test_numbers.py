@@ -140,6 +140,34 @@ def test_means_are_exact(points, data):
         numbers.mean(0 * weights, points)
 
 
+@KINDS
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(data=st.data())
+@LAWS
+def test_sums_of_columns_are_exact(elements, dtype, data):
+    points = np.clip(data.draw(matrices(elements)), *np.finfo(dtype).max * np.array([-1, 1])).astype(dtype)
+    assert numbers.column_sums(points) == [sum(exactly(column), Fraction(0)) for column in points.T]
+
+
+def test_sums_of_columns_that_reach_the_last_of_64_bits():
+    most = np.float32(2 - 2.0**-23)
+    for power in range(-40, 1):
+        points = np.full((1500, 2), most)
+        points[0] = 2.0**power
+        points[1500 // 2 :, 1] *= -1
+        assert numbers.column_sums(points) == [sum(exactly(column), Fraction(0)) for column in points.T]
+
+
+def test_sums_of_narrow_columns_make_no_whole_numbers_of_python(monkeypatch):
+    """Which would take ten times as long, for the means of all classes of a million samples."""
+    points = np.maximum(np.random.default_rng(0).normal(size=(500, 8)), 0).astype(np.float32)
+    wanted = numbers.column_sums(points)
+    monkeypatch.setattr(numbers, "integers", None)
+    assert numbers.column_sums(points) == wanted
+    monkeypatch.setattr(numbers, "ENTRIES_AT_ONCE", 24)
+    assert numbers.column_sums(points) == wanted
+
+
 @given(
     points=matrices(GRID, rows=st.integers(1, 5)),
     weights=st.lists(st.integers(-3, 4), min_size=5, max_size=5),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import featgeom as fg
+from featgeom.hulls import separation
 from featgeom.status import Status
 
 LAWS = settings(derandomize=True, deadline=None, max_examples=30)
@@ -95,6 +96,48 @@ def test_an_iteration_limit_keeps_valid_bounds():
     assert short.lower_bound <= exact.distance
     assert exact.lower_bound <= short.distance
     assert short.certificate.check().tally == {"PROVED": 1}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_inner_products_lead_to_the_same_answers(seed, monkeypatch):
+    """Where hulls touch or overlap they have too few digits, and all coordinates are looked at again."""
+    rng = np.random.default_rng(seed)
+    d, gap = int(rng.integers(1, 40)), float(rng.choice([0, 1e-7, 1e-3, 3, 9]))
+    a, b = map(fg.ConvexHull, pair(seed, d, gap))
+    plain = fg.separate(a, b)
+    monkeypatch.setattr(separation, "WIDE", 1)
+    found = fg.separate(a, b)
+    assert found.status is plain.status
+    assert found.certificate.check().tally == {"PROVED": 1}
+    assert found.distance == pytest.approx(plain.distance, rel=1e-9, abs=1e-12)
+    if plain.status is Status.SEPARATED and plain.distance > 1e-3:
+        assert found.distance - found.lower_bound <= 1e-9 * found.distance + 1e-12
+        np.testing.assert_allclose(found.normal, plain.normal, atol=1e-7)
+    short = fg.separate(a, b, max_passes=2)
+    assert short.lower_bound <= plain.distance
+    assert plain.lower_bound <= short.distance
+
+
+def test_hulls_of_many_supports_take_few_looks(monkeypatch):
+    """Two hulls of which half of all points hold the distance; one by one it takes a look for each."""
+    rng = np.random.default_rng(0)
+    a, b = (fg.ConvexHull((rng.normal(size=(200, 300)) + off).astype(np.float32)) for off in (0, 0.3))
+    monkeypatch.setattr(separation, "minimum_norm", None)  # which takes all coordinates for every step
+    found = fg.separate(a, b)
+    assert found.weights[0].nnz + found.weights[1].nnz > 100
+    assert found.stats.passes < 20
+    assert found.distance - found.lower_bound <= 1e-9 * found.distance
+    assert found.certificate.check().tally == {"PROVED": 1}
+
+
+def test_weights_of_both_sides_are_matched():
+    rng = np.random.default_rng(1)
+    for m, n in ((1, 1), (1, 9), (30, 4), (200, 300)):
+        left, right = rng.random(m) ** 8, rng.random(n) ** 8
+        i, j, shares = separation.matched(left / left.sum(), right / right.sum())
+        assert len(shares) < m + n
+        np.testing.assert_allclose(np.bincount(i, shares, m), left / left.sum(), atol=1e-15)
+        np.testing.assert_allclose(np.bincount(j, shares, n), right / right.sum(), atol=1e-15)
 
 
 def test_cat_and_dog_of_resnet20():

@@ -5,6 +5,7 @@ import pytest
 
 import featgeom as fg
 from featgeom.errors import BadArgument
+from featgeom.margins import comparison
 from featgeom.margins.comparison import one_row_a_class
 
 
@@ -51,6 +52,39 @@ def test_no_head_beats_the_machine_of_many_classes():
         noise = size * rng.normal(size=(3, 3)), size * rng.normal(size=3)
         head = fg.AffineHead(base.weight + noise[0], base.bias + noise[1])
         assert fg.compare_head(head, svm, x, y).overall_margin_ratio <= 1 + 1e-9
+
+
+def test_several_machines_are_compared_on_one_draw_of_points(monkeypatch):
+    """Which takes longer than all else, where it is made for each of many machines in many dimensions."""
+    asked, rng = [], np.random.default_rng(0)
+    head = fg.AffineHead(rng.normal(size=(3, 4)), rng.normal(size=3))
+    for seed, classes, bias in ((4, 2, "standard"), (4, 2, "augmented"), (5, 3, "standard")):
+        x, y = sample(seed, classes, d=4)
+        asked.append((fg.max_margin(x, y, bias=bias), x, y))
+    alone = [fg.compare_head(head, svm, x, y, seed=3, points=2000) for svm, x, y in asked]
+    for (svm, x, _), found in zip(asked, alone, strict=True):
+        drawn = np.random.default_rng(3).uniform(x.min(axis=0), x.max(axis=0), (2000, 4))
+        mine = fg.AffineHead(head.weight[svm.classes], head.bias[svm.classes])
+        same = mine.classify(drawn) == one_row_a_class(svm).classify(drawn)
+        assert found.domain_agreement == same.mean()
+    drawn, made = [], np.random.default_rng
+
+    class Counted:
+        def __init__(self, seed):
+            self.rng = made(seed)
+
+        def random(self, shape):
+            drawn.append(shape[0])
+            return self.rng.random(shape)
+
+    monkeypatch.setattr(np.random, "default_rng", Counted)
+    monkeypatch.setattr(comparison, "ENTRIES", 4 * 700)  # held at a time
+    together = comparison.compare_heads(head, asked, seed=3, points=2000)
+    assert (sum(drawn), max(drawn) < 700) == (2000, True)
+    for found, other in zip(together, alone, strict=True):
+        assert found.domain_agreement == other.domain_agreement
+        assert found.domain_interval == other.domain_interval
+        assert found.overall_angle == other.overall_angle
 
 
 def test_turned_by_a_known_angle():

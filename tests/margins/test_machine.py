@@ -9,7 +9,7 @@ import torch
 import featgeom as fg
 from featgeom import Status
 from featgeom.errors import BadArgument, Unsupported
-from featgeom.margins import working_set
+from featgeom.margins import machine, working_set
 from featgeom.margins.interior_point import Problem
 from featgeom.margins.machine import BIASES
 
@@ -120,6 +120,36 @@ def test_more_dimensions_than_samples(classes, bias):
     assert fg.max_margin(wide, labels, bias=bias).gap < 1e-9
 
 
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_wide_machines_of_two_classes_come_from_hulls(bias, dtype, monkeypatch):
+    """An interior point factors matrices as large as there are dimensions, some dozens of them."""
+    rng = np.random.default_rng(5)
+    y = rng.permutation(np.arange(180) % 2)
+    x = (np.maximum(rng.normal(size=(180, 300)) + 0.2 * y[:, None], 0)).astype(dtype)
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "WIDE", 301)
+        known = fg.max_margin(x, y, bias=bias)
+    monkeypatch.setattr(machine, "solve_machine", None)
+    svm = fg.max_margin(x, y, bias=bias)
+    assert (svm.status, svm.gap < 1e-8) == (Status.SOLVED, True)
+    assert svm.certificate.check().status.tolist() == [Status.PROVED]
+    np.testing.assert_allclose(svm.weight, known.weight, atol=1e-7 * np.abs(known.weight).max())
+    np.testing.assert_allclose(svm.bias, known.bias, atol=1e-6)
+    assert svm.objective == pytest.approx(known.objective, rel=1e-8)
+    assert set(svm.support) == set(known.support)
+    signed = np.where(y[svm.support] == 1, 1, -1) * svm.multipliers[:, 0]
+    np.testing.assert_allclose(signed @ x[svm.support], svm.weight[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("bias", BIASES)
+def test_what_hulls_do_not_tell_apart_is_left_to_the_interior_point(bias):
+    x, y = sample(35, 2, n=200, gap=0.3)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(300, 300)))[0][:4]
+    svm = fg.max_margin((x @ turn), y, bias=bias)
+    assert svm.status in (Status.NOT_SEPARABLE, Status.UNDECIDED)
+
+
 @pytest.mark.parametrize("c", [np.inf, 1.0])
 def test_a_class_that_is_far_from_all_others(c, monkeypatch):
     monkeypatch.setattr(working_set, "SMALLEST", 1)
@@ -131,15 +161,17 @@ def test_a_class_that_is_far_from_all_others(c, monkeypatch):
     assert (svm.classify(far[0])[-2:] == 2).all()
 
 
-def test_newton_matrices_are_those_of_the_definition():
+@pytest.mark.parametrize("classes", [2, 4])
+def test_newton_matrices_are_those_of_the_definition(classes):
     rng = np.random.default_rng(3)
-    x, y = rng.normal(size=(20, 3)), rng.integers(0, 4, 20)
-    problem = Problem(x, y, 4, np.array([1.0, 1.0, 0.0]), 1.0)
-    density = rng.random((20, 4)) * problem.rivals
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, classes, 20)
+    problem = Problem(x, y, classes, np.array([1.0, 1.0, 0.0]), 1.0)
+    density = rng.random((20, classes)) * problem.rivals
     for slack in (None, rng.random(20) + density.sum(axis=1)):
-        expected = np.kron(np.eye(3), np.diag(problem.regularisation))
+        expected = np.kron(np.eye(classes - 1), np.diag(problem.regularisation))
         for i in range(20):
-            rows = np.array([np.kron(problem.basis[:, y[i]] - problem.basis[:, k], x[i]) for k in range(4)])
+            sides = [problem.basis[:, y[i]] - problem.basis[:, k] for k in range(classes)]
+            rows = np.array([np.kron(side, x[i]) for side in sides])
             inner = np.diag(density[i])
             if slack is not None:
                 inner = inner - np.outer(density[i], density[i]) / slack[i]

@@ -6,10 +6,11 @@ import pytest
 import featgeom.limits as limits
 from featgeom import analyze
 from featgeom.certificates.guarantees import BrokenHull, GuaranteedHull
+from featgeom.certificates.hulls import HullMembership
 from featgeom.errors import BadArgument
 from featgeom.limits import memory_budget, set_memory
+from featgeom.runs import claims, subjects
 from featgeom.runs.claims import bare
-from featgeom.studies import overview
 
 
 @pytest.fixture(autouse=True)
@@ -17,11 +18,14 @@ def as_it_was(monkeypatch):
     monkeypatch.setattr(limits, "_budget", [])
 
 
-def run_of(folder, rng):
+def run_of(folder, rng, questions=0):
     middles = rng.normal(size=(4, 64))
-    labels = rng.integers(0, 4, 6000)
-    features = (middles[labels] + 0.9 * rng.normal(size=(6000, 64))).astype(np.float32)
-    np.savez(folder / "f.npz", features=features, labels=labels, weight=middles, bias=np.zeros(4))
+    arrays = {"weight": middles, "bias": np.zeros(4)}
+    for part, n in {"_train": 6000, "_test": questions}.items() if questions else {"": 6000}.items():
+        labels = rng.integers(0, 4, n)
+        features = (middles[labels] + 0.9 * rng.normal(size=(n, 64))).astype(np.float32)
+        arrays |= {f"features{part}": features, f"labels{part}": labels}
+    np.savez(folder / "f.npz", **arrays)
     return folder / "f.npz"
 
 
@@ -50,9 +54,34 @@ def test_claims_about_much_let_their_points_go(tmp_path, rng):
 def test_they_let_go_of_much_whatever_memory_there_is(tmp_path, rng, monkeypatch):
     run = analyze(run_of(tmp_path, rng), out=tmp_path / "run")
     set_memory("1T")
-    monkeypatch.setattr(overview, "MOST_HELD", 1 << 20)
-    claims = run.study("overview").claims.values()
-    assert all(len(claim.points) == 0 for claim in claims if isinstance(claim, GuaranteedHull | BrokenHull))
+    monkeypatch.setattr(claims, "MOST_HELD", 1 << 20)
+    made = run.study("overview").claims.values()
+    assert all(len(claim.points) == 0 for claim in made if isinstance(claim, GuaranteedHull | BrokenHull))
+
+
+def test_regions_hold_no_points_of_hulls_and_say_the_same(tmp_path, rng, monkeypatch):
+    run, said = analyze(run_of(tmp_path, rng, 400), out=tmp_path / "run"), {}
+    kinds = GuaranteedHull | BrokenHull | HullMembership
+    for size in ("1G", "1M"):
+        set_memory(size)
+        with monkeypatch.context() as patch:
+            patch.setattr(subjects, "Spool", None)  # nor is there a copy of them on disk
+            made = run.study("regions").claims
+        hulls = [claim for claim in made.values() if isinstance(claim, kinds)]
+        assert any(isinstance(claim, HullMembership) for claim in hulls)
+        assert all((len(claim.points) > 0) == (size == "1G") for claim in hulls)
+        said[size] = [(run.folder / f"claims/regions.{end}").read_bytes() for end in ("json", "npz")]
+        run.report()
+        assert run.verify().holds
+    assert said["1G"] == said["1M"]
+
+
+def test_the_words_of_a_claim_without_points_are_held_against_the_rest_of_it(tmp_path, rng):
+    run = analyze(run_of(tmp_path, rng), out=tmp_path / "run")
+    claim = next(c for c in run.study("regions").claims.values() if isinstance(c, HullMembership))
+    about = {"points": claim.words["points"], "queries": "all/features of class 3"}
+    with pytest.raises(BadArgument, match="its queries is not what its words say"):
+        claims.claim_files("test", {"inside": bare(claim).named(**about)}, run.subjects)
 
 
 @pytest.mark.parametrize("kind", ["guaranteed", "broken"])

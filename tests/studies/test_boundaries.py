@@ -1,6 +1,7 @@
 """The study of boundaries, from the command line to its pictures."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import networkx as nx
@@ -11,6 +12,7 @@ import featgeom as fg
 from featgeom.catalog import STUDIES
 from featgeom.figures.boundaries import draw
 from featgeom.figures.style import svg
+from featgeom.studies import slices
 from featgeom.studies.boundaries import boundary_pairs
 from featgeom_cli.main import run
 
@@ -170,6 +172,23 @@ def test_real_features(real_data, tmp_path):
     gaps = [trace["gap"] for trace in record.values["slices"][0]["traces"].values()]
     assert len(gaps) == 3
     assert max(gaps) < 0.1
+
+
+def test_traces_take_no_more_work_in_more_dimensions(digits_run, tmp_path, monkeypatch):
+    """Of hulls of a thousand points in 2,048 dimensions they would hold up the study for half an hour."""
+    assert slices.trace_pivots(5000, 64) == slices.trace_pivots(5000, 200) == slices.TRACE_PIVOTS
+    assert slices.trace_pivots(50, 2048) * 2048**2 <= slices.TRACE_WORK
+    assert slices.trace_pivots(1280, 2048) == 1
+    monkeypatch.setattr(slices, "TRACE_WORK", 64**2)
+    copy = fg.open_run(shutil.copytree(digits_run.folder, tmp_path / "copy"))
+    record = copy.study("boundaries")
+    traces = [trace for one in record.values["slices"] for trace in one["traces"].values()]
+    assert len(traces) == 6
+    assert all(trace["gap"] == np.inf and not trace["inner"] for trace in traces)
+    said = [finding.text for finding in record.findings]
+    assert "Of 6 traces of class hulls on the slices 6 were not found within the work allowed." in said
+    copy.report()
+    assert copy.verify().holds
 
 
 @pytest.mark.parametrize("norm", ["1", "inf", "mahalanobis"])

@@ -13,6 +13,7 @@ from featgeom import Status
 from featgeom.catalog import STUDIES
 from featgeom.margins import comparison
 from featgeom.runs.making import arrays_run, make_run
+from featgeom.runs.subjects import Subjects
 from featgeom.studies import svm
 
 
@@ -89,6 +90,38 @@ def test_they_are_chosen_and_losses_taken_without_all_logits_at_once(rng, monkey
     beside = np.exp(held - held[np.arange(900), y][:, None])
     np.testing.assert_allclose(comparison.cross_entropy(head, x, y), np.log(beside.sum(axis=1)), rtol=1e-9)
     assert max(classes) <= 100
+
+
+def test_machines_of_few_pairs_at_a_time_share_the_draws(run, monkeypatch):
+    monkeypatch.setattr(svm, "MOST_PAIRS", 7)
+    monkeypatch.setattr(svm, "MOST_UNKNOWNS", 100)
+    monkeypatch.setattr(svm, "AT_A_TIME", 3)
+    machines, compare = [], svm.compare_heads
+
+    def counted(head, asked, seed):
+        machines.append(len(asked))
+        return compare(head, asked, seed)
+
+    monkeypatch.setattr(svm, "compare_heads", counted)
+    assert len(STUDIES["svm"].make(run).values["pairs"]) == 7
+    assert machines == [6, 6, 2]
+
+
+def test_features_of_all_samples_are_looked_at_once_and_not_copied(run, monkeypatch):
+    """Of a million samples on disk, the correct ones alone take more than memory should hold."""
+    monkeypatch.setattr(svm, "MOST_PAIRS", 2)
+    monkeypatch.setattr(svm, "MOST_UNKNOWNS", 100)
+    named, points, looks, look = [], Subjects.points, [], svm.look
+    monkeypatch.setattr(Subjects, "points", lambda known, words: named.append(words) or points(known, words))
+    monkeypatch.setattr(svm, "look", lambda *asked: looks.append(look(*asked)) or looks[-1])
+    record = STUDIES["svm"].make(run)
+    assert "train/features predicted as labelled" not in named
+    assert len(named) >= 2
+    (seen,) = looks
+    features = run.features("train")
+    losses = comparison.cross_entropy(features.head, features.features, features.labels)
+    np.testing.assert_allclose(seen.losses, losses, rtol=1e-12)
+    assert record.values["at_origin"] == seen.at_origin
 
 
 def test_a_class_without_correct_samples_is_left_out(tmp_path):
