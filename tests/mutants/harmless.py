@@ -654,9 +654,9 @@ RULES = (
         "where an end is 0 what any line leaves out is counted as well",
     ),
     Rule(
-        "exact/relaxing.py _shares",
+        "exact/relaxing.py _(shares|slopes)",
         ".*",
-        "what any share of an entry leaves out is counted",
+        "what any share of an entry, or any line, leaves out is counted",
     ),
     Rule(
         "exact/relaxing.py Relaxation._forward",
@@ -758,6 +758,16 @@ RULES = (
         "exact/relaxing.py Relaxation._forward",
         r"np\.maximum\(high - centre, centre - low\) → .*",
         "the middle is off by u of itself, and 2 γ of 17 terms of it are counted",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        r"1 \+ 4 \* U → 1 - 4 \* U",
+        "γ of 16 more terms than there are is counted twice",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._below",
+        "if v not in held → never",
+        "a value that nobody takes is an error then, which proves nothing",
     ),
 )
 
