@@ -113,6 +113,21 @@ def test_what_shares_of_windows_leave_out_is_counted(scale, chosen):
                 assert Fraction(some.value[row]) - spare[row] <= true - line
 
 
+def test_a_window_of_many_entries_is_counted():
+    rng, n = np.random.default_rng(8), 60
+    for _ in range(4):
+        low, high = box(rng, n, 1.0)
+        relaxed, some = asked(Largest(0, np.arange(n)[:, None]), low, high), total(2)
+        g = csr_array(np.array([[1 / 3], [-1 / 3]]))
+        c = exact(relaxed._largest(relaxed.layers[0], g, some).toarray())
+        assert (some.lost >= 0).all()
+        for _ in range(20):
+            (corner,) = exact(np.where(rng.random(n) < 0.5, low, high))
+            for row, sign in enumerate((1, -1)):
+                true = sign * Fraction(1 / 3) * max(corner) - sum(v * x for v, x in zip(c[row], corner))
+                assert Fraction(some.value[row]) - slack(relaxed._terms, some)[row] <= true
+
+
 @pytest.mark.parametrize("wobble", [0.0, 1e-3])
 @pytest.mark.parametrize("scale", SCALES)
 def test_coefficients_through_a_layer_are_as_near_as_is_said(scale, wobble):
