@@ -15,7 +15,6 @@ from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.separation import nearest
 from featgeom.margins.working_set import WorkingSolution
 
-WIDE = 256  # dimensions from which it pays
 RTOL = 1e-10  # of the distances
 
 

@@ -14,12 +14,12 @@ from featgeom.certificates.claim import Claim
 from featgeom.certificates.machines import Inseparable, Machine
 from featgeom.errors import BadArgument, nearest_name
 from featgeom.margins.bounds import dual_bound, primal_bound, whole_multipliers
-from featgeom.margins.by_hulls import WIDE, machine_by_hulls
 from featgeom.margins.inseparable import contradiction
 from featgeom.margins.working_set import Frame, WorkingSolution, solve_machine
 from featgeom.results import Result
 from featgeom.status import Stats, Status
 
+WIDE = 256  # dimensions from which hard machines of two classes come from hulls
 ONE_THREAD = 2_000  # below so many unknowns a second thread costs more than it brings
 BIASES = ("standard", "augmented", "none")
 SMALLEST = 1e-100  # samples all nearer to zero than this, or beyond its inverse, are refused
@@ -105,6 +105,8 @@ def max_margin(
     inner_c = C / 2 if binary else C
     needs_squares(points)
     if binary and np.isinf(C) and points.shape[1] >= WIDE:
+        from featgeom.margins.by_hulls import machine_by_hulls  # hulls load torch
+
         near = machine_by_hulls(points, slots, bias)
         if near is not None:
             svm = _judge(points, slots, classes, C, bias, rtol, near, started)

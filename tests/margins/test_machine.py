@@ -1,6 +1,8 @@
 """Laws of the maximum-margin machine, for two classes and more, hard and soft, with every kind of bias."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -140,6 +142,11 @@ def test_wide_machines_of_two_classes_come_from_hulls(bias, dtype, monkeypatch):
     assert set(svm.support) == set(known.support)
     signed = np.where(y[svm.support] == 1, 1, -1) * svm.multipliers[:, 0]
     np.testing.assert_allclose(signed @ x[svm.support], svm.weight[0], atol=1e-8)
+
+
+def test_narrow_machines_do_not_load_torch():
+    words = "import sys; import featgeom as fg; fg.max_margin([[0.0], [2.0]], [0, 1]); "
+    subprocess.run([sys.executable, "-c", words + "assert 'torch' not in sys.modules"], check=True)
 
 
 @pytest.mark.parametrize("bias", BIASES)
