@@ -205,10 +205,7 @@ class Relaxation:
         a, at, share = g.data, g.indices, layer.share
         low, high = (end[at] for end in self.ends[layer.source])
         bent = (low < 0) & (high > 0)
-        with np.errstate(divide="ignore"):
-            chord = (high - share * low) / (high - low)
-        slope = np.where(a < 0, chord, np.where(high > -tilt * low, 1.0, share))
-        c = a * np.where(bent, slope, np.where(high <= 0, share, 1.0))
+        c = a * np.where(bent, _slopes(a, low, high, share, tilt), np.where(high <= 0, share, 1.0))
         far = np.maximum(np.abs(high), np.abs(low))
         left = np.minimum(np.minimum(a * (share * low) - c * low, a * high - c * high), 0.0)
         left = np.where(bent, left, 0.0)
@@ -267,6 +264,13 @@ def _leading(layer: Largest, low: Float64, high: Float64) -> tuple[Ints, NDArray
     others = np.where(np.arange(len(high))[:, None] == most, -np.inf, high).max(axis=0)
     settled = low.max(axis=0) >= others
     return np.where(settled, most, (low / 2 + high / 2).argmax(axis=0)), settled
+
+
+def _slopes(a: Float64, low: Float64, high: Float64, share: float, tilt: float) -> Float64:
+    """Slopes of lines for kinks with coefficients a: above those below 0 the chord, below others a side."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chord = (high - share * low) / (high - low)
+    return np.where(a < 0, chord, np.where(high > -tilt * low, 1.0, share))
 
 
 def _shares(layer: Largest, low: Float64, high: Float64) -> Float64:

@@ -57,7 +57,9 @@ def test_convolutions_of_all_kinds_are_those_of_plain_loops():
         ({"weight": -2}, 14), ({"weight": 3}, 14), ({"bias": 13}, 14), ({"bias": -2}, 14), ({}, 13),
         ({"filters": 0}, 14), ({"channels": 0}, 14), ({"height": 0, "width": 0}, 14), ({"kh": 0}, 14),
         ({"kw": 0}, 14), ({"sh": 0}, 14), ({"sw": 0}, 14), ({"dh": 0, "ph": 0}, 14), ({"dw": 0, "pw": 0}, 14),
-        ({"groups": 0}, 14), ({"groups": 2, "height": 2, "filters": 3}, 99), ({"height": 3}, 14),
+        ({"groups": 0}, 14), ({"groups": 2, "height": 2, "filters": 3}, 99),
+        ({"groups": 2, "height": 2, "filters": 1}, 99),
+        ({"height": 3}, 14),
         ({"height": 5}, 14),
         ({"ph": -1}, 14), ({"pw": -1}, 14), ({"ph": 2}, 14), ({"pw": 3}, 14), ({"kh": 7}, 99),
         ({"kw": 10}, 99),
@@ -100,6 +102,7 @@ def test_what_is_multiplied_by_zero_is_stored():
         (1, 2, 3, [0, 3, 1, 2, -1, 0], False),
         (-1, 2, 3, [0, 3, 1, 2, -1, 0, 1], False),
         (-6, 2, 3, [0, 3, 1, 2, -1, 0, 1], False),
+        (-7, 2, 3, [0, 3, 1, 2, -1, 0, 1], False),
         (0, 0, 3, [0, 3, 1], False),
         (0, 3, 0, [0, 3, 1], False),
         (0, -1, -3, [0, 3, 1], False),
@@ -245,6 +248,10 @@ def test_sums_are_of_two_values_of_one_size():
     wide, narrow = table.affine(0, np.ones((3, 3))), table.affine(0, np.ones((2, 3)))
     table.sum(wide, 0)
     read_layers(*table.arrays, 3)
+    arrays = table.arrays
+    arrays[0][2, 0] = -1
+    with pytest.raises(Misread, match="kind -1"):
+        read_layers(*arrays, 3)
     for one, other in ((wide, narrow), (narrow, wide), (wide, 4), (wide, -1), (4, wide)):
         arrays = table.arrays
         arrays[0][2, 1:3] = one, other
@@ -263,6 +270,10 @@ def test_a_head_takes_as_many_features_as_there_are():
     for d in (1, 3):
         with pytest.raises(Misread, match=f"2 features, and the head takes {d}"):
             read_network(*table.arrays, 2, np.ones((2, d)), np.ones(2))
+    table.affine(2, np.ones((4, 2)))
+    assert len(read_network(*table.arrays, 2, np.ones((2, 4)), np.ones(2))) == 4
+    with pytest.raises(Misread, match="4 features, and the head takes 2"):
+        read_network(*table.arrays, 2, np.ones((2, 2)), np.ones(2))
     with pytest.raises(Misread, match="no layers"):
         read_network(table.arrays[0][:0], *table.arrays[1:], 2, np.ones((2, 2)), np.ones(2))
 

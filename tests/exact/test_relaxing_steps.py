@@ -60,17 +60,19 @@ def coefficients(rng, rows, n):
     )
 
 
-@pytest.mark.parametrize("tilt", [1.0, 3.0])
+@pytest.mark.parametrize("tilt", [1.0, 3.0, None])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("scale", SCALES)
 def test_what_the_lines_of_kinks_leave_out_is_counted(scale, share, tilt):
+    """Those that are chosen, and any others."""
     rng = np.random.default_rng(1)
     for n in (12, 12, 12, *[1] * 40):  # of one alone nothing makes up for what it rounds
         low, high = box(rng, n, scale)
         g, some = coefficients(rng, 5, n), total(5)
         relaxed = asked(Kink(0, share, n), low, high)
-        with np.errstate(invalid="ignore"):
-            c = relaxed._kinked(relaxed.layers[0], g, tilt, some)
+        others = mock.Mock(return_value=rng.normal(size=g.nnz))
+        with mock.patch.object(relaxing, "_slopes", relaxing._slopes if tilt else others):
+            c = relaxed._kinked(relaxed.layers[0], g, tilt or 1.0, some)
         ends, spare = list(zip(*exact([low, high]), strict=True)), slack(relaxed._terms, some)
         for row, a, back in zip(range(5), exact(g.toarray()), exact(c.toarray()), strict=True):
             worst = Fraction(0)
@@ -78,12 +80,13 @@ def test_what_the_lines_of_kinks_leave_out_is_counted(scale, share, tilt):
                 at = [lo, hi, *([Fraction(0)] if lo < 0 < hi else [])]
                 worst += min(each * max(x, Fraction(share) * x) - line * x for x in at)
             assert Fraction(some.value[row]) - spare[row] <= worst
-            assert spare[row] <= Fraction(1e-9) * sum(abs(v) for v in a) * max(map(abs, (*low, *high)))
+            size = sum(abs(v) + abs(w) for v, w in zip(a, back, strict=True)) * max(map(abs, (*low, *high)))
+            assert spare[row] <= Fraction(1e-9) * size
 
 
 def windows(rng, n, count):
-    """Windows of which some overlap, some have places without an entry, some an entry twice."""
-    index = rng.integers(-1, n, (3, count))
+    """Windows of which some overlap, some have an entry twice, some have one alone."""
+    index = np.where(rng.random((3, count)) < rng.integers(0, 2, count), -1, rng.integers(0, n, (3, count)))
     index[rng.integers(0, 3, count), np.arange(count)] = rng.integers(0, n, count)
     return index
 
@@ -108,6 +111,21 @@ def test_what_shares_of_windows_leave_out_is_counted(scale, chosen):
                 true = sum(v * x for v, x in zip(a, largest, strict=True))
                 line = sum(v * x for v, x in zip(back, corner, strict=True))
                 assert Fraction(some.value[row]) - spare[row] <= true - line
+
+
+def test_a_window_of_many_entries_is_counted():
+    rng, n = np.random.default_rng(8), 60
+    for _ in range(4):
+        low, high = box(rng, n, 1.0)
+        relaxed, some = asked(Largest(0, np.arange(n)[:, None]), low, high), total(2)
+        g = csr_array(np.array([[1 / 3], [-1 / 3]]))
+        c = exact(relaxed._largest(relaxed.layers[0], g, some).toarray())
+        assert (some.lost >= 0).all()
+        for _ in range(20):
+            (corner,) = exact(np.where(rng.random(n) < 0.5, low, high))
+            for row, sign in enumerate((1, -1)):
+                true = sign * Fraction(1 / 3) * max(corner) - sum(v * x for v, x in zip(c[row], corner))
+                assert Fraction(some.value[row]) - slack(relaxed._terms, some)[row] <= true
 
 
 @pytest.mark.parametrize("wobble", [0.0, 1e-3])

@@ -654,9 +654,9 @@ RULES = (
         "where an end is 0 what any line leaves out is counted as well",
     ),
     Rule(
-        "exact/relaxing.py _shares",
+        "exact/relaxing.py _(shares|slopes)",
         ".*",
-        "what any share of an entry leaves out is counted",
+        "what any share of an entry, or any line, leaves out is counted",
     ),
     Rule(
         "exact/relaxing.py Relaxation._forward",
@@ -703,6 +703,71 @@ RULES = (
         r"np\.abs\(rows\[index\]\) \+ np\.abs\(rows\[chosen\]\) → .*",
         "of two whose first parts differ the greater is that of the greater first part; where they are equal "
         "the rests are subtracted to 2^-53 of what is left, and 2^-40 of it are added",
+    ),
+    Rule(
+        "exact/layers.py _Reader.read",
+        r"0 <= kind < len\(KINDS\) → 0 <= kind <= len\(KINDS\)",
+        "there is no such place among the kinds, which is an error, and refused",
+    ),
+    Rule(
+        "exact/layers.py _Reader.(read|_conv)",
+        ".* > self.room → .* >= self.room",
+        "how much is held",
+    ),
+    Rule(
+        "exact/layers.py _Reader._numbers",
+        "(place >= 0 and count > 0 and .* → place >= 0 and place .*|count > 0 → count >= 0)",
+        "filters and channels are positive by then",
+    ),
+    Rule(
+        "exact/layers.py _Reader._windows",
+        r"(place >= 0 .* → place >= 0 and terms > 0 and \(size > 0\)|place \+ terms .* → place - .*)",
+        "what is cut from an array too short has no such shape, which is an error, and refused",
+    ),
+    Rule(
+        "exact/layers.py _Reader._normalise",
+        r"(not \(self.* or .* → not \(self[^>]*>= 0\)\.all\(\)|\(sums > 0\)\.all\(\) → .*|sums > 0 → .*)",
+        "the root of nothing is 0, and of less no number: both are refused as divisors",
+    ),
+    Rule(
+        "exact/layers.py _Reader._scaled",
+        r"(if not \(divisor != 0\)\.all\(\) → never|\(divisor != 0\)\.all\(\) → .*)",
+        "what is divided by 0 is not finite, which is refused next",
+    ),
+    Rule(
+        "exact/layers.py _Reader._scaled",
+        "asked > 1e-200 → asked >= 1e-200",
+        "a factor of 10^-200 is far from where digits are lost",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation.part",
+        "self.layers.i..source < value → .* <= value",
+        "what coefficients may be off by before a value is narrowed holds afterwards",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation.below",
+        "value in self._affine → value not in self._affine",
+        "which lines are tried for kinks, of which any hold",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._narrow",
+        "layer.source in self._affine → layer.source not in self._affine",
+        "which ends are asked for: those that are not are wider",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        r"np\.maximum\(high - centre, centre - low\) → .*",
+        "the middle is off by u of itself, and 2 γ of 17 terms of it are counted",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._forward",
+        r"1 \+ 4 \* U → 1 - 4 \* U",
+        "γ of 16 more terms than there are is counted twice",
+    ),
+    Rule(
+        "exact/relaxing.py Relaxation._below",
+        "if v not in held → never",
+        "a value that nobody takes is an error then, which proves nothing",
     ),
 )
 
