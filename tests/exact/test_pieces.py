@@ -180,6 +180,7 @@ def test_functions_are_alike_without_an_image_only_where_the_network_is_affine_b
     for one, other in (
         ((1, own[0], -1), (1, own[2], -1)),  # other functions
         ((1, own[0], -1), (1, own[1], own[3])),
+        ((1, own[0], own[2]), (1, own[1], own[0])),  # one entry is the same, the other is not
         ((2, own[0], -1), (2, own[1], -1)),  # behind a kink
         ((1, own[0], -1), (0, own[1], -1)),
         ((3,), (1, own[1], -1)),
