@@ -92,7 +92,7 @@ def prove_pixel_crossings(
     where it is 0, and its sign at both ends must be beyond the error. Where it is not, all is done again with
     twice the digits, which deep networks need: their layers make errors grow. Images a and b are
     (n, c, h, w), or one image. A small network takes a millisecond or two a piece, LeNet-5 some twenty, a
-    ResNet-20 about a second: whole segments of that have too many.
+    ResNet-20 some tenths of a second: whole segments of that have too many.
 
     Raises Unsupported, with the name of the operation, for a network that is not made of affine layers,
     batch normalisation, additions, average and max pooling, ReLU and LeakyReLU; BadArgument and BadData as

@@ -180,6 +180,7 @@ def test_functions_are_alike_without_an_image_only_where_the_network_is_affine_b
     for one, other in (
         ((1, own[0], -1), (1, own[2], -1)),  # other functions
         ((1, own[0], -1), (1, own[1], own[3])),
+        ((1, own[0], own[2]), (1, own[1], own[0])),  # one entry is the same, the other is not
         ((2, own[0], -1), (2, own[1], -1)),  # behind a kink
         ((1, own[0], -1), (0, own[1], -1)),
         ((3,), (1, own[1], -1)),
@@ -413,9 +414,9 @@ def test_errors_of_pixels_sums_and_kinks_hold_in_fractions(arithmetic):
 def test_what_underflows_is_paid_for(size, scale, arithmetic):
     """Numbers so small that their products are none in float64, or have few digits."""
     rng, how = np.random.default_rng(12), arithmetic()
-    for _ in range(8):
+    for case in range(8):
         images = rng.normal(size=(3, 4)) * size * (rng.random((3, 4)) > 0.3)
-        base = rng.normal(size=2) * size * rng.integers(0, 2, 2)
+        base = rng.normal(size=2) * size * [case % 2, case // 2 % 2]
         images[:, 3] = 0.0
         known = how.pixels(images, base, scale)
         assert not known.error[3].any()

@@ -769,6 +769,16 @@ RULES = (
         "if v not in held → never",
         "a value that nobody takes is an error then, which proves nothing",
     ),
+    Rule(
+        "exact/pieces.py Walk._alike",
+        r"len\(one\) != 3 or .* → len\((one|other)\) != 3 or one\[0\] .*",
+        "names of two lengths have no entries to compare, which is an error and proves nothing",
+    ),
+    Rule(
+        "exact/polytopes.py Part.signs",
+        r"len\(told\) == 2 and .* → entries\.equal.*",
+        "a segment has no edges that meet, which is an error and proves nothing",
+    ),
 )
 
 
