@@ -87,11 +87,7 @@ def _inside(axis, triangle, side, active, weights, wanted, other, count):  # typ
         for j in range(count - 1, -1, -1):
             if weights[j] <= DROPPED and held[side[active[j]]] > 1:
                 held[side[active[j]]] -= 1
-                take_out(axis, triangle, count, j)
-                for later in range(j, count - 1):
-                    active[later] = active[later + 1]
-                    weights[later] = weights[later + 1]
-                count -= 1
+                count = take_out(axis, triangle, active, weights, count, j)
 
 
 @compiled

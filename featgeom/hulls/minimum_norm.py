@@ -73,8 +73,11 @@ def _append(atom, lift, basis, triangle, count):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def take_out(basis, triangle, count, gone):  # type: ignore[no-untyped-def]
-    """Take one column out of the factorisation, restoring the triangle by Givens rotations."""
+def take_out(basis, triangle, active, weights, count, gone):  # type: ignore[no-untyped-def]
+    """Take one point out: its number, its weight, and its column, the triangle restored by Givens rotations.
+
+    Returns how many are left.
+    """
     for j in range(gone, count - 1):
         source, target = triangle[j + 1], triangle[j]
         for i in range(j + 2):
@@ -94,6 +97,10 @@ def take_out(basis, triangle, count, gone):  # type: ignore[no-untyped-def]
             x, y = first[i], second[i]
             first[i] = c * x + s * y
             second[i] = c * y - s * x
+    for later in range(gone, count - 1):
+        active[later] = active[later + 1]
+        weights[later] = weights[later + 1]
+    return count - 1
 
 
 @compiled
@@ -134,11 +141,7 @@ def step_inside(basis, triangle, active, weights, wanted, count):  # type: ignor
             weights[lowest] = 0.0
         for j in range(count - 1, -1, -1):
             if weights[j] <= DROPPED and count > 1:
-                take_out(basis, triangle, count, j)
-                for later in range(j, count - 1):
-                    active[later] = active[later + 1]
-                    weights[later] = weights[later + 1]
-                count -= 1
+                count = take_out(basis, triangle, active, weights, count, j)
 
 
 @compiled

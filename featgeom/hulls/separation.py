@@ -118,8 +118,8 @@ def nearest(
     def oracle(direction: Float64) -> tuple[Ints, float]:
         (i, low), (j, high) = a.lowest(direction), b.lowest(-direction)
         count = min(len(i), len(j))
-        matched = i[:count] * many + j[:count]
-        return np.concatenate([matched, i[1:] * many + j[0], i[0] * many + j[1:]]), low + high
+        beside = i[:count] * many + j[:count]
+        return np.concatenate([beside, i[1:] * many + j[0], i[0] * many + j[1:]]), low + high
 
     start = a.lowest(hull_a.oracle.centre - hull_b.oracle.centre)[0][:1]
     if hull_a.dimension < WIDE:

@@ -15,6 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function_unary
 
+from featgeom.errors import Unsupported
+
+MOST = 1 << 26  # entries of the matrix of a softmax
 OF_TWO = {"mul", "div"}  # spelled out where both arguments depend on the image
 
 
@@ -49,7 +52,9 @@ def product_of_two(z: Tensor) -> Tensor:
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """a · b, entry by entry, of shapes that broadcast (with rows of images first)."""
+    """a · b, entry by entry, of shapes that broadcast and have the rows of images first."""
+    if a.ndim != b.ndim:  # which would set rows beside other dimensions
+        raise TypeError
     shape = torch.broadcast_shapes(a.shape, b.shape)
     one, other = (t if t.shape == shape else t.expand(-1, *shape[1:]) for t in (a, b))
     pairs = [t.flatten(1).unsqueeze(1).unsqueeze(3) for t in (one, other)]
@@ -95,6 +100,8 @@ def softmax(x: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Te
         raise TypeError
     x = x.transpose(dim, -1)
     k = x.shape[-1]
+    if k**3 > MOST:
+        raise Unsupported(f"no bounds: a softmax over {k:,} entries, of which each is set beside each other")
     away = functional.linear(x, _differences(k, k, x.dtype)).reshape(*x.shape, k)
     return away.exp().sum(-1).reciprocal().transpose(dim, -1)
 

@@ -150,12 +150,8 @@ SHARED = {  # by a cluster's workers
     "regions": ("balls",),
     "svm": ("agreements", "pair machines", "pair systems", "pair products"),
 }
-BOUNDED = (
-    "overview",
-    "hulls",
-    "regions",
-    "collapse",
-)  # what leaves points on disk where memory should not hold them
+# what leaves points on disk where memory should not hold them
+BOUNDED = ("overview", "hulls", "regions", "collapse")
 HELD = ("start", "features", "classes")  # what takes memory
 HELD_BY = {
     "boundaries": ("start", "asked"),

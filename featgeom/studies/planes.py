@@ -70,6 +70,7 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int,
                 f"different classes, {more} of the {shown} classes seen fall into several pieces, the most "
                 f"broken into {most} (as far as a lattice of {CELLS_ACROSS} points across can tell)."
             ),
+            *_left_out(len(triples) - len(drawn)),
             *said_by(said, proof.planes),
             *said_by(said, proof.windows),
             *refusals(windows),
@@ -80,6 +81,12 @@ def study(run: Run, device: str = "cpu", progress: bool = False, *, planes: int,
         claims,
         settings,
     )
+
+
+def _left_out(count: int) -> list[Finding]:
+    """What is said of triples without planes."""
+    reason = "their images, or the features of these, lie on a line"
+    return [Finding(f"Of the samples drawn, {count} more triples fix no plane: {reason}.")] if count else []
 
 
 def _triples(predicted: Ints, seed: int, count: int) -> list[Ints]:

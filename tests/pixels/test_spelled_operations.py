@@ -351,6 +351,8 @@ MIXED = {  # of a square matrix: images that are mixed, or a call that computes 
     "softmax in another type": lambda t: functional.softmax(t, 1, dtype=torch.float32),
     "a norm of all images": lambda t: functional.layer_norm(t, tuple(t.shape)),
     "a product in place": lambda t: t.clone().mul_(t),
+    "rows beside other dimensions": lambda t: (t.unsqueeze(2) * t).sum(2),
+    "rows over other dimensions": lambda t: (t.unsqueeze(2) / (t + 1)).sum(1),
 }  # fmt: skip
 
 
@@ -365,6 +367,13 @@ def test_what_mixes_images_is_refused(name: str) -> None:
 
     with pytest.raises(fg.errors.Unsupported):
         IntervalPass(x, x, x, torch.zeros(4).double()).run(Mixed())
+
+
+def test_a_softmax_over_more_entries_than_can_be_set_beside_each_other_is_refused() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 500), nn.Softmax(1), nn.Linear(500, 3))
+    clf = fg.load_classifier(net, pixels=fg.PixelSpec(SHAPE))
+    with pytest.raises(fg.errors.Unsupported, match="no bounds: a softmax over 500 entries"):
+        fg.pixel_lower_bounds(clf, image().numpy())
 
 
 def test_products_of_shapes_that_broadcast() -> None:

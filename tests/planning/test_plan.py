@@ -7,8 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from featgeom.errors import BadArgument
+from featgeom.hulls import separation
+from featgeom.margins import comparison, machine
+from featgeom.planning import costs
 from featgeom.planning.costs import TERMS, WORK, Size, fit, fitted, predict, stored_costs
 from featgeom.planning.plan import plan, size_of_network, size_of_run
+from featgeom.runs import claims
+from featgeom.studies import svm
 from featgeom_cli.main import featgeom
 
 NUMBERS = ["--samples", "5000", "--questions", "500", "--dimension", "64", "--classes", "20"]
@@ -19,6 +24,14 @@ def sizes(rng, count):
         Size(*(int(10 ** rng.uniform(low, high)) for low, high in ((3, 5), (2, 4), (1, 3), (0.7, 3))))
         for _ in range(count)
     ]
+
+
+def test_the_plan_counts_what_the_studies_do():
+    assert costs.MACHINES == svm.MOST_PAIRS
+    assert costs.UNKNOWNS == svm.MOST_UNKNOWNS
+    assert (costs.AGREEMENTS, costs.COMPARED) == (comparison.AGREEMENT_POINTS, svm.AT_A_TIME)
+    assert costs.WIDE == machine.WIDE == separation.WIDE
+    assert costs.READ_AGAIN == claims.MOST_HELD
 
 
 @pytest.mark.parametrize("study", TERMS)

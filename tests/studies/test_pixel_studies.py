@@ -26,6 +26,7 @@ from featgeom.runs.subjects import rows_of
 from featgeom.spaces.comparison import haar
 from featgeom.spaces.strangers import fitted
 from featgeom.status import Status
+from featgeom.studies import planes
 from featgeom_cli.main import run as featgeom_run
 
 SHAPE = (1, 8, 8)
@@ -234,6 +235,14 @@ def test_planes_hold_when_the_network_reads_them_again(run: Run) -> None:
     assert (run.classifier().logits(points).argmax(1) == labels).mean() > 0.98
     predicted = run.features("test").predictions[plane["rows"]]
     assert len(set(predicted)) == min(3, len(set(run.features("test").predictions)))
+
+
+def test_triples_without_planes_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = planes._triples
+    monkeypatch.setattr(planes, "_triples", lambda *asked: [np.zeros(3, np.int64), *some(*asked)])
+    record = planes.study(run, planes=1, proved=0)
+    assert len(record.values["planes"]) == 1
+    assert "1 more triples fix no plane" in record.findings[1].text
 
 
 def test_networks_are_compared_side_by_side(run: Run, tmp_path: Path) -> None:
