@@ -17,6 +17,7 @@ Float64 = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BLOCK_BYTES = 1 << 26  # how much of a memory-mapped array is looked at in one step
+AROUND = 1 << 19  # bytes of a file that come with a row which is touched, where the system holds them
 SMALL = 1 << 28  # bytes of an array whose pages the system is likely to hold
 
 
@@ -175,7 +176,10 @@ def read_rows(array: NDArray[Any], rows: Ints) -> NDArray[Any]:
         release(mapped)
         return found
     each, start = plain[:1].nbytes, _address(plain) - _address(np.frombuffer(mapped, np.uint8))
-    found, step = np.empty((len(rows), *plain.shape[1:]), plain.dtype), max(1, BLOCK_BYTES // max(1, each))
+    found, step = (
+        np.empty((len(rows), *plain.shape[1:]), plain.dtype),
+        max(1, BLOCK_BYTES // max(AROUND, each)),
+    )
     mapped.madvise(mmap.MADV_RANDOM)
     for first in range(0, len(rows), step):
         some = rows[first : first + step]

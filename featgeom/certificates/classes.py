@@ -65,7 +65,7 @@ class ClassMargin(_OfFeatures):
     def screened(self) -> NDArray[np.bool_]:
         """Margins beyond what is claimed and, where claimed, beyond what float32 can change."""
         proved, lengths = np.zeros(len(self), dtype=bool), lengths_above(self.weight)
-        for block in row_blocks(len(self), max(self.weight.shape)):
+        for block in row_blocks(len(self), max(self.weight.shape), self.points):
             points, own, rows = self.points[block], self.own[block], np.arange(len(self.own[block]))
             margins, error = screened_margins(points, self.weight, self.bias, own, lengths)
             lower = margins - error
@@ -126,7 +126,7 @@ class ClassBall(_OfFeatures):
         """Margins that suffice in all of feature space."""
         proved, lengths = np.zeros(len(self), dtype=bool), lengths_above(self.weight)
         gaps = np.stack([gaps_above(self.weight, c) for c in range(len(self.weight))])
-        for block in row_blocks(len(self), max(self.weight.shape)):
+        for block in row_blocks(len(self), max(self.weight.shape), self.points):
             own = self.own[block]
             margins, error = screened_margins(self.points[block], self.weight, self.bias, own, lengths)
             with np.errstate(over="ignore", invalid="ignore"):

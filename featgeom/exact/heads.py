@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 
-from featgeom.arrays import Float64, Floats, Ints
+from featgeom.arrays import Float64, Floats, Ints, file_map, release
 from featgeom.exact.numbers import Integers, integers, scaled
 from featgeom.exact.rounding import TINY, U, gamma, lengths_above, product_error
 
@@ -68,10 +69,15 @@ class ExactHead:
         return [int(value) * unit for value in slope], int(offset) * unit
 
 
-def row_blocks(n: int, width: int) -> list[slice]:
-    """Consecutive slices of range(n) that hold about ``BLOCK_ENTRIES`` numbers in rows of ``width``."""
-    step = max(1, BLOCK_ENTRIES // max(1, width))
-    return [slice(start, min(n, start + step)) for start in range(0, n, step)]
+def row_blocks(n: int, width: int, of: Floats | None = None) -> Iterator[slice]:
+    """Consecutive slices of range(n) that hold about ``BLOCK_ENTRIES`` numbers in rows of ``width``.
+
+    After each, what ``of`` (n, ...) is a view of gives its pages back, if that is a memory-mapped file.
+    """
+    step, mapped = max(1, BLOCK_ENTRIES // max(1, width)), file_map(of)
+    for start in range(0, n, step):
+        yield slice(start, min(n, start + step))
+        release(mapped)
 
 
 def screened_logits(
@@ -119,7 +125,7 @@ def exact_classes(points: Floats, weight: Float64, bias: Float64) -> Ints:
     """
     head, lengths = None, lengths_above(weight)
     found = np.zeros(len(points), dtype=np.int64)
-    for block in row_blocks(len(points), max(weight.shape)):
+    for block in row_blocks(len(points), max(weight.shape), points):
         some = points[block]
         logits, error = screened_logits(some, weight, bias, lengths)
         own = np.nan_to_num(logits).argmax(axis=1)
@@ -194,7 +200,7 @@ def least_margin_bounds(
     """
     low, high = np.full(len(weight), np.inf), np.full(len(weight), np.inf)
     known = lengths_above(weight) if lengths is None else lengths
-    for block in row_blocks(len(points), max(weight.shape)):
+    for block in row_blocks(len(points), max(weight.shape), points):
         some = points[block]
         margins, error = screened_margins(some, weight, bias, np.full(len(some), own), known)
         low = np.minimum(low, (margins - times * error).min(axis=0))
@@ -232,7 +238,7 @@ def least_margins(
 def _may_be_least(points: Floats, weight: Float64, bias: Float64) -> tuple[Ints, Ints]:
     """The points at which float64 does not exclude that l_0 − l_k is least, by k: rows and columns."""
     best, lengths, kept = np.full(len(weight), np.inf), lengths_above(weight), []
-    for block in row_blocks(len(points), max(weight.shape)):
+    for block in row_blocks(len(points), max(weight.shape), points):
         own = np.zeros(block.stop - block.start, np.int64)
         margins, error = screened_margins(points[block], weight, bias, own, lengths)
         with np.errstate(over="ignore"):

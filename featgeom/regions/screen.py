@@ -34,7 +34,7 @@ class Screen:
         n, lengths = len(points), row_lengths(head)
         low = np.full((len(chosen), head.classes), np.inf)
         high, broken, rivals = low.copy(), np.zeros(n, bool), np.full(n, own)
-        for block in row_blocks(n, max(head.weight.shape)):
+        for block in row_blocks(n, max(head.weight.shape), points):
             margins, error = screened_margins(
                 points[block], head.weight, head.bias, np.full(block.stop - block.start, own), lengths
             )

@@ -1,5 +1,6 @@
 """Which rows of a head are nearest to which, as rational arithmetic has it."""
 
+import mmap
 from fractions import Fraction
 
 import numpy as np
@@ -36,3 +37,26 @@ def test_rows_clearly_apart_need_no_exact_arithmetic(rng, monkeypatch):
     apart = np.linalg.norm(weight[:, None] - weight, axis=2) + np.diag(np.full(200, np.inf))
     near = np.sort(np.argsort(apart, axis=1)[:, :7], axis=1)
     assert (heads.nearest_rows(weight, 7) == near).all()
+
+
+def test_blocks_of_a_file_give_its_pages_back(rng, tmp_path, monkeypatch):
+    """A check looks at a million samples once: what it has seen need not stay."""
+    given = []
+
+    class Told(mmap.mmap):
+        def madvise(self, option, *where):
+            given.append(option)
+            super().madvise(option, *where)
+
+    monkeypatch.setattr(mmap, "mmap", Told)
+    points, weight = rng.standard_normal((100, 3)), rng.standard_normal((4, 3))
+    np.save(tmp_path / "points.npy", points)
+    mapped = np.load(tmp_path / "points.npy", mmap_mode="r")
+    monkeypatch.setattr(heads, "BLOCK_ENTRIES", 40)
+    blocks = list(heads.row_blocks(100, 4, mapped[:]))
+    assert [(b.start, b.stop) for b in blocks] == [(i, i + 10) for i in range(0, 100, 10)]
+    assert given == [mmap.MADV_DONTNEED] * 10
+    for some in (heads.exact_classes, lambda *head: heads.least_margins(*head, 1)):
+        del given[:]
+        assert list(some(mapped, weight, np.zeros(4))) == list(some(points, weight, np.zeros(4)))
+        assert given == [mmap.MADV_DONTNEED] * 10
