@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from featgeom.arrays import Float64, Ints, read_only
 from featgeom.certificates.separations import HullOverlap, HullSeparation
 from featgeom.errors import BadArgument
-from featgeom.hulls.between import least_between
+from featgeom.hulls.between import Between
 from featgeom.hulls.hull import ConvexHull
 from featgeom.hulls.inside import encloses
 from featgeom.hulls.judging import Asked, scan
@@ -54,11 +54,12 @@ class Separation(Result):
 
 
 class Side:
-    """One hull about a common centre."""
+    """One hull about a common centre, from which no point of it is farther than ``reach``."""
 
     def __init__(self, hull: ConvexHull, centre: Float64) -> None:
         self.hull, self.centre = hull, centre
         self.points = read_only(hull.points)
+        self.reach = hull.oracle.radius + 1.01 * float(np.linalg.norm(hull.oracle.centre - centre))
 
     def lowest(self, direction: Float64, most: int = TOGETHER) -> tuple[Ints, float]:
         """The rows of a few points of least ⟨x − centre, direction⟩, lowest first, and that least value."""
@@ -135,22 +136,13 @@ def on_products(a: Side, b: Side, first: int, rtol: float, max_passes: int) -> M
 
     Begins with row ``first`` of the first hull and row 0 of the second.
     """
-    rows, side = np.array([first, 0]), np.array([0, 1])
-    held = np.vstack([a.take(rows[:1]), -b.take(rows[1:])])
-    gram, weights, count = held @ held.T, np.ones(2), 2
+    known = Between(a.hull.dimension, a.reach + b.reach)
+    for k, (one, row) in enumerate(((a, first), (b, 0))):
+        known.add(np.array([row]), np.array([k]), (1 - 2 * k) * one.take(np.array([row])), np.ones(1))
     status, best, lower, idle, passes = Status.ITERATION_LIMIT, np.inf, -np.inf, 0, 0
     while passes < max_passes:
         passes += 1
-        total = len(rows)
-        active, share = np.arange(total), np.zeros(total)
-        share[:count] = weights
-        room = np.empty((total + 1, 2)), np.empty((total + 1, total + 1))
-        count, _ = least_between(gram, side, total, active, share, count, 1e-15, 100 * total + 1000, *room)
-        weights = share[:count].copy()
-        unused = np.setdiff1d(np.arange(total), active[:count])
-        order = np.concatenate([active[:count], unused[: 4 * count + 256]])
-        rows, side, held, gram = rows[order], side[order], held[order], gram[np.ix_(order, order)]
-        point = weights @ held[:count]
+        point = known.solve()
         norm = float(np.sqrt(dot(point, point)))
         idle = 0 if norm < best else idle + 1
         best = min(norm, best)
@@ -159,17 +151,19 @@ def on_products(a: Side, b: Side, first: int, rtol: float, max_passes: int) -> M
         if norm > 0 and norm - lower <= rtol * norm:
             status = Status.SOLVED
             break
-        fresh = [np.setdiff1d(low, rows[side == k]) for k, (low, _) in enumerate(near)]
-        if norm <= ROUGH * np.sqrt(gram.diagonal().max()) or idle >= PATIENCE or not sum(map(len, fresh)):
+        fresh = [np.setdiff1d(low, known.rows[known.side == k]) for k, (low, _) in enumerate(near)]
+        if norm <= ROUGH * known.longest or idle >= PATIENCE or not sum(map(len, fresh)):
             status = Status.PRECISION_LIMIT
             break
-        new = np.vstack([a.take(fresh[0]), -b.take(fresh[1])])
-        across = held @ new.T
-        gram = np.block([[gram, across], [across.T, new @ new.T]])
-        held, rows = np.vstack([held, new]), np.concatenate([rows, *fresh])
-        side = np.concatenate([side, np.repeat([0, 1], list(map(len, fresh)))])
-    mine, theirs = (np.flatnonzero(side[:count] == k) for k in (0, 1))
-    first_of, second_of, shares = matched(weights[mine], weights[theirs])
+        if idle:
+            known.factor_anew()
+        if len(known.rows) > 4 * len(known.active) + 256:
+            known.forget()
+        for k, one in enumerate((a, b)):
+            known.add(fresh[k], np.full(len(fresh[k]), k), (1 - 2 * k) * one.take(fresh[k]))
+    rows, side = known.rows[known.active], known.side[known.active]
+    mine, theirs = (np.flatnonzero(side == k) for k in (0, 1))
+    first_of, second_of, shares = matched(known.weights[mine], known.weights[theirs])
     ids = rows[mine][first_of] * len(b.hull) + rows[theirs][second_of]
     return MinimumNorm(status, point, ids, shares, norm, max(lower, 0.0), passes)
 
@@ -226,13 +220,8 @@ def _conclude(
     if length > 0:
         normal = apart / length
         low, high = a.lowest(normal)[1], -b.lowest(-normal)[1]
-        reach = (
-            hull_a.oracle.radius
-            + hull_b.oracle.radius
-            + _distance(hull_a, a.centre)
-            + _distance(hull_b, a.centre)
-        )
-        lower = max(0.0, (low - high - 1.01 * (d + 8) * UNIT * reach) * (1 - 2 * (d + 8) * UNIT))
+        error = 1.01 * (d + 8) * UNIT * (a.reach + b.reach)
+        lower = max(0.0, (low - high - error) * (1 - 2 * (d + 8) * UNIT))
         offset = float(a.centre @ normal + (low + high) / 2)
     status = Status.SEPARATED if lower > 0 else Status.UNDECIDED
     witnesses = (point_a + a.centre, point_b + b.centre)
@@ -257,7 +246,3 @@ def _combined(side: Side, weights: csr_array) -> tuple[Float64, float]:
     """The weighted point about the centre, and Σ weights ‖x − centre‖, which bounds its rounding."""
     points = side.take(weights.indices.astype(np.int64))
     return weights.data @ points, float(weights.data @ np.linalg.norm(points, axis=1))
-
-
-def _distance(hull: ConvexHull, centre: Float64) -> float:
-    return 1.01 * float(np.linalg.norm(hull.oracle.centre - centre))
