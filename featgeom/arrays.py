@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featgeom.errors import BadArgument
+from featgeom.progress import looked
 
 Floats = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -135,13 +136,20 @@ def blocks(array: NDArray[Any], block_bytes: int = BLOCK_BYTES) -> Iterator[NDAr
     """Consecutive row blocks (views) of at most about ``block_bytes`` each.
 
     The pages of a memory-mapped file are given back after each, so that a pass over it leaves nothing behind.
+    How far the pass is over a large array is told with what goes on meanwhile.
     """
     row_bytes = max(1, array[:1].nbytes)
     step = max(1, block_bytes // row_bytes)
-    mapped = file_map(array)
-    for start in range(0, len(array), step):
-        yield array[start : start + step]
-        release(mapped)
+    mapped, large = file_map(array), array.nbytes >= SMALL
+    try:
+        for start in range(0, len(array), step):
+            if large:
+                looked(start, len(array))
+            yield array[start : start + step]
+            release(mapped)
+    finally:
+        if large:
+            looked(len(array), len(array))
 
 
 def file_map(array: Any) -> mmap.mmap | None:

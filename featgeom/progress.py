@@ -19,6 +19,7 @@ LINE = "{desc}: {n_fmt} of {total_fmt} ({percentage:.0f} %), {elapsed} gone, {re
 
 
 _going_on: list[object] = []  # what `doing` tells of, innermost last
+_pass: list[tuple[int, int, float]] = []  # over something large: rows looked at, of how many, and its begin
 
 
 class _Lines:
@@ -56,13 +57,16 @@ def bar(items: Iterable[Any] | None = None, *, desc: str, disable: bool, **more:
 def doing(what: str, *, disable: bool) -> Iterator[None]:
     """Tell that ``what`` goes on and for how long: at a terminal after two seconds, else a line every ten.
 
-    Without a terminal nothing is told while a `bar` or something within tells more.
+    While something large is looked at, how far that is and the time left are told, too (`looked`). Without a
+    terminal nothing is told while a `bar` or something within tells more.
     """
     if disable:
         yield
         return
     mine, over = object(), Event()
-    shown = bar(desc=what, disable=False, bar_format="{desc}: {elapsed} gone", delay=SOON, leave=False)
+    shown = bar(
+        desc=what, disable=False, bar_format="{desc}: {elapsed} gone{postfix}", delay=SOON, leave=False
+    )
     telling = Thread(target=_tell, args=(shown, mine, over), daemon=True)
     _going_on.append(mine)
     telling.start()
@@ -83,7 +87,35 @@ def _tell(shown: Any, mine: object, over: Event) -> None:
         silent = not terminal and innermost and monotonic() - _Lines.last >= EVERY
         if silent or (terminal and monotonic() - began >= SOON):
             with suppress(OSError, ValueError):  # whoever reads it may be gone
+                shown.set_postfix_str(_how_far(), refresh=False)
                 shown.refresh()
+
+
+def looked(done: int, total: int) -> None:
+    """That ``done`` rows of something large, of ``total``, are looked at, one after the other."""
+    here = _pass[0] if _pass else (done + 1, total, 0.0)
+    began = here[2] if here[0] <= done and here[1] == total else monotonic()
+    _pass[:] = [(done, total, began)] if done < total else []
+
+
+def _how_far() -> str:
+    """How far a pass over something large is, where one goes on.
+
+    >>> looked(0, 1000), looked(250, 1000)
+    (None, None)
+    >>> _how_far()
+    'at 25 % of 1,000 rows, 00:00 left'
+    >>> looked(1000, 1000)
+    >>> _how_far()
+    ''
+    """
+    from tqdm import tqdm
+
+    if not (known := _pass[:]) or not known[0][0]:
+        return ""
+    done, total, began = known[0]
+    left = (monotonic() - began) * (total - done) / done
+    return f"at {100 * done / total:.0f} % of {total:,} rows, {tqdm.format_interval(left)} left"
 
 
 def in_batches(

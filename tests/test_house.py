@@ -16,8 +16,8 @@ PACKAGE = ROOT / "featgeom"
 # Floors from the ground up; a file may import from its own folder and from floors that stand lower.
 FLOORS = [
     ["errors", "_version", "decimals", "imagenet", "quiet", "text"],
-    ["options", "limits", "threads"],
-    ["arrays", "preprocess", "status", "files", "parallel", "progress", "remarks"],
+    ["options", "limits", "threads", "progress"],
+    ["arrays", "preprocess", "status", "files", "parallel", "remarks"],
     ["locks", "kernels", "workers", "shelf"],
     ["results"],
     ["statistics"],

@@ -1,13 +1,14 @@
 """How far a long step is: lines without a terminal, none for what is quick or where quiet is asked for."""
 
 import os
+import re
 from time import sleep
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from featgeom import open_run, progress
+from featgeom import arrays, open_run, progress
 from featgeom.quiet import without_output
 from featgeom.runs.making import arrays_run
 from featgeom_cli.main import run as featgeom_run
@@ -48,7 +49,9 @@ def test_what_ends_while_its_bar_is_about_to_be_shown_ends_quietly(monkeypatch):
     """Between waking up and looking, the thread of a bar may find that nothing goes on any more."""
     monkeypatch.setattr(progress, "EVERY", 0.0)
     shown = []
-    bar = SimpleNamespace(refresh=lambda: shown.append(list(progress._going_on)))
+    bar = SimpleNamespace(
+        refresh=lambda: shown.append(list(progress._going_on)), set_postfix_str=lambda text, refresh: None
+    )
     mine, woken = object(), iter([False, False, True])
     progress._tell(bar, mine, SimpleNamespace(wait=lambda seconds: next(woken)))
     assert shown == []
@@ -116,6 +119,30 @@ def test_what_goes_on_is_told_while_it_does(soon, capsys):
         sleep(0.2)
     sleep(0.2)
     assert not lines_of(capsys)
+
+
+def test_how_far_a_pass_over_a_large_array_is_and_the_time_left_are_told(soon, monkeypatch, capsys):
+    monkeypatch.setattr(arrays, "SMALL", 80)
+    with progress.doing("this", disable=False):
+        for _ in arrays.blocks(np.zeros(10), 8):
+            sleep(0.06)
+        sleep(0.2)
+        for _ in arrays.blocks(np.zeros(9), 8):  # not large
+            sleep(0.03)
+    told = [line.partition(" gone")[2] for line in lines_of(capsys)]
+    shares = [int(re.fullmatch(r", at (\d+) % of 10 rows, 00:0\d left", text)[1]) for text in told if text]
+    assert len(shares) > 3
+    assert shares == sorted(shares)
+    assert told[-1] == ""
+
+
+def test_a_pass_that_is_given_up_is_not_told_any_more(monkeypatch):
+    monkeypatch.setattr(arrays, "SMALL", 80)
+    pass_ = arrays.blocks(np.zeros(10), 8)
+    next(pass_), next(pass_), next(pass_)
+    assert progress._how_far().startswith("at 20 % of 10 rows, ")
+    pass_.close()
+    assert progress._how_far() == ""
 
 
 def test_of_things_within_each_other_the_innermost_is_told(soon, capsys):

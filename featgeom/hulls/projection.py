@@ -128,7 +128,7 @@ def project_all(
     """
     q, d = queries.shape
     mine = np.full(q, -1, dtype=np.int64) if own is None else np.ascontiguousarray(own, dtype=np.int64)
-    each = 32 * (d + ROOM) + (8 * ROOM * ROOM if d >= WIDE else 0)
+    each = 32 * (d + ROOM) + (4 * ROOM * (ROOM + 1) if d >= WIDE else 0)
     batch = int(min(20_000, max(64, oracle.memory // each)))
     parts = [
         _project(oracle, queries[start : start + batch], mine[start : start + batch], rtol, atol, max_passes)

@@ -67,12 +67,12 @@ def _counted(size: Size, points: float) -> float:
 def _bound(size: Size, budget: float) -> float:
     """Bytes that hulls hold at most, where ``budget`` may be held.
 
-    That is what their passes hold, a quarter of it for what proves the claims, which then goes to disk, and
-    the questions to one hull, or the points whose vertices are sought: as many as fit, or `TOGETHER`.
+    That is half of it for what works on them, a quarter for what proves the claims, which then goes to disk,
+    and a quarter for the questions to one hull, or the points whose vertices are sought, or for `TOGETHER`.
     """
     each, alone = ASKED * 8 * size.dimension, size.samples / size.classes
     asked = [size.questions, *(points for points in (alone, size.samples) if _counted(size, points))]
-    return 1.25 * budget + min(each * max(asked), max(budget, each * TOGETHER))
+    return 0.75 * budget + min(each * max(asked), max(0.25 * budget, each * TOGETHER))
 
 
 def _program(size: Size) -> float:

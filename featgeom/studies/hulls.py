@@ -30,6 +30,8 @@ from featgeom.runs.told import set_aside
 from featgeom.shelf import Shelf, held_at_once
 from featgeom.studies.neighbours import Pair, nearest_pairs
 
+WORKING = 1 / 2  # of the memory that may be held, for what works on hulls
+ASKING = 1 / 4  # for questions and what is computed of them; the rest holds what proves the claims
 LEAST = 1 << 20  # bytes, which a hull has at least to work in
 ASKED = 6.5  # numbers that are held for each coordinate of a question while it is asked
 PAIRS = 16  # of hulls, that are measured at a time
@@ -122,8 +124,8 @@ def some_pairs(device: str, run: Run, pairs: Sequence[tuple[str, Hull, Hull]]) -
     words = {hull.of for _, *both in pairs for hull in both}
     points = {of: run.subjects.kept(of) for of in words}
     share = None  # of memory for each hull, where all of them would not fit
-    if 2 * sum(some.nbytes for some in points.values()) > memory_budget():
-        share = max(LEAST, memory_budget() // len(words))
+    if 2 * sum(some.nbytes for some in points.values()) > working():
+        share = max(LEAST, working() // len(words))
     hulls = {of: ConvexHull(some, device, share) for of, some in points.items()}
 
     def measure(start: int, stop: int) -> None:
@@ -218,13 +220,18 @@ def measured(
 
 def most_at_once(hull: Hull) -> int:
     """How many questions to a hull memory should hold, with what is computed of them."""
-    return int(memory_budget() // (8 * ASKED * hull.dimension))
+    return int(memory_budget() * ASKING / (8 * ASKED * hull.dimension))
+
+
+def working() -> int:
+    """The bytes that what works on hulls may hold."""
+    return max(LEAST, int(memory_budget() * WORKING))
 
 
 @lru_cache(maxsize=1)
 def convex(run: Run, of: str, device: str) -> ConvexHull:
     """The hull of some points, made once for all that is asked of it in a row."""
-    return ConvexHull(run.subjects.kept(of), device=device)
+    return ConvexHull(run.subjects.kept(of), device, working())
 
 
 def questioned(run: Run, hull: Hull, device: str, progress: bool) -> dict[str, Claim]:

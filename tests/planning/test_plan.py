@@ -146,8 +146,8 @@ def test_the_memory_of_hulls_is_bounded_by_what_may_be_held():
         next(cost.memory for cost in predict(size, 1.0, budget=budget) if cost.study == "hulls")
         for budget in (1 << 30, 1 << 31)
     ]
-    assert held[1] - held[0] == pytest.approx(2.25 * (1 << 30))
-    assert held[0] < 2.25 * (1 << 30) + points / 5
+    assert held[1] - held[0] == pytest.approx(1 << 30)
+    assert held[0] < (1 << 30) + points / 5
     uncounted = Size(1_280_000, 0, 2048, 2)
     few = next(cost.memory for cost in predict(uncounted, 1.0, budget=1 << 30) if cost.study == "hulls")
     assert few < points / 3
