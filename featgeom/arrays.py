@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import mmap
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -172,33 +173,50 @@ def release(mapped: mmap.mmap | None) -> None:
 
 
 def read_rows(array: NDArray[Any], rows: Ints) -> NDArray[Any]:
-    """Some rows of an array, copied; of a large one on disk many are asked for before one is waited for.
+    """Some rows of an array, copied; of a large one on disk many are asked for before one is waited for."""
+    mapped, plain = file_map(array), np.asarray(array)
+    found: NDArray[Any] = np.empty((len(rows), *plain.shape[1:]), plain.dtype)
+    step = max(1, BLOCK_BYTES // max(AROUND, plain[:1].nbytes))
+    with here_and_there(array) as ask:
+        if ask is None:
+            found[:] = plain[rows]
+            release(mapped)
+            return found
+        for first in range(0, len(rows), step):
+            some = rows[first : first + step]
+            ask(some, 1)
+            found[first : first + step] = plain[some]
+            release(mapped)
+    return found
 
-    Else the system reads them one by one, and around each megabytes of the file that nobody asked for.
+
+@contextmanager
+def here_and_there(array: NDArray[Any]) -> Iterator[Callable[[Ints, int], None] | None]:
+    """While scattered rows of an array are looked at: what has the system read some ahead of their use.
+
+    It is given the first rows of some stretches, and how many each of these has. None where that is of no
+    use; of a large array on disk the system else reads rows one by one, and around each megabytes of the file
+    that nobody asked for.
     """
     mapped, plain = file_map(array), np.asarray(array)
-    found: NDArray[Any]
     small = plain.nbytes <= SMALL or not plain.flags.c_contiguous
     if mapped is None or small or not hasattr(mmap, "MADV_RANDOM"):
-        found = plain[rows]
-        release(mapped)
-        return found
-    each, start = plain[:1].nbytes, _address(plain) - _address(np.frombuffer(mapped, np.uint8))
-    found, step = (
-        np.empty((len(rows), *plain.shape[1:]), plain.dtype),
-        max(1, BLOCK_BYTES // max(AROUND, each)),
-    )
-    mapped.madvise(mmap.MADV_RANDOM)
-    for first in range(0, len(rows), step):
-        some = rows[first : first + step]
-        for row in some.tolist():
-            place = start + row * each
+        yield None
+        return
+    each, begin = plain[:1].nbytes, _address(plain) - _address(np.frombuffer(mapped, np.uint8))
+    last = begin + plain.nbytes
+
+    def ask(rows: Ints, count: int) -> None:
+        for row in rows.tolist():
+            place = begin + row * each
             page = place - place % mmap.PAGESIZE
-            mapped.madvise(mmap.MADV_WILLNEED, page, place + each - page)
-        found[first : first + step] = plain[some]
-        release(mapped)
-    mapped.madvise(mmap.MADV_NORMAL)
-    return found
+            mapped.madvise(mmap.MADV_WILLNEED, page, min(place + count * each, last) - page)
+
+    mapped.madvise(mmap.MADV_RANDOM)
+    try:
+        yield ask
+    finally:
+        mapped.madvise(mmap.MADV_NORMAL)
 
 
 def _address(array: NDArray[Any]) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64, Floats, Ints
+from featgeom.arrays import Float64, Floats, Ints, read_rows
 from featgeom.certificates.claim import PROVED, Claim, Verdict, proved_if, refuted
 from featgeom.decimals import between
 from featgeom.exact.fields import floats, sparse, stored, truths, whole
@@ -20,6 +20,7 @@ from featgeom.exact.rounding import U, gamma, lengths_above
 from featgeom.exact.screens import heights_above, lowest_under
 
 TOGETHER = 1024  # queries that are looked at in one step
+GATHERED = 1 << 25  # entries of points that are weighted in one step
 
 
 def row_of(matrix: Any, i: int) -> tuple[Ints, Float64]:
@@ -103,10 +104,15 @@ def distances_above(weights: csr_array, points: Floats, queries: Floats) -> Floa
 
     Subtracting the query is off by u, beside the doubt of `means_near`.
     """
-    near, doubt = means_near(weights, points, np.zeros(points.shape[1]))
-    with np.errstate(all="ignore"):
-        found = (lengths_above(near - queries) * (1 + 4 * U) + 1.001 * doubt) * (1 + 4 * U)
-    return np.where(np.isnan(found), np.inf, found)
+    d, result = points.shape[1], np.full(len(queries), np.inf)
+    step = max(1, GATHERED // (max(1, d) * max(1, int(np.diff(weights.indptr).max(initial=0)))))
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        near, doubt = means_near(weights[part], points, np.zeros(d))
+        with np.errstate(all="ignore"):
+            found = (lengths_above(near - queries[part]) * (1 + 4 * U) + 1.001 * doubt) * (1 + 4 * U)
+        result[part] = np.where(np.isnan(found), np.inf, found)
+    return result
 
 
 def means_near(weights: csr_array, points: Floats, centre: Float64) -> tuple[Float64, Float64]:
@@ -120,7 +126,7 @@ def means_near(weights: csr_array, points: Floats, centre: Float64) -> tuple[Flo
     used, place = np.unique(weights.indices, return_inverse=True)
     shares = csr_array((weights.data, place, weights.indptr), shape=(weights.shape[0], len(used)))
     with np.errstate(over="ignore"):
-        x = points[used].astype(np.float64) - centre
+        x = read_rows(points, used.astype(np.int64)).astype(np.float64) - centre
     total, most = shares.sum(axis=1), int(np.diff(shares.indptr).max(initial=0))
     with np.errstate(all="ignore"):
         near = (shares @ x) / total[:, None]

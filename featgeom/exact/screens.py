@@ -13,12 +13,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from featgeom.arrays import Float64, Floats, Ints, file_map, release
+from featgeom.arrays import Float64, Floats, Ints, blocks, file_map, release
 from featgeom.exact.numbers import integers, scaled
 from featgeom.exact.rounding import TINY, gamma, lengths_above, product_error
 
 TILE_ENTRIES = 1 << 20  # of the products that are screened at once
-QUERIES_AT_ONCE = 1024
+DIRECTIONS, DIRECTION_ENTRIES = (1 << 10, 1 << 13), 1 << 24  # that one look at all points is for
 
 
 def lowest(points: Floats, directions: Float64) -> list[Fraction]:
@@ -48,11 +48,13 @@ def lowest_under(
     """
     result: list[Fraction | None] = [None] * len(directions)
     asked = np.flatnonzero(ceiling > -np.inf)
-    for start in range(0, len(asked), QUERIES_AT_ONCE):
-        some = asked[start : start + QUERIES_AT_ONCE]
+    step = int(np.clip(DIRECTION_ENTRIES // max(1, points.shape[1]), *DIRECTIONS))
+    factor = -int(np.frexp(_largest(points))[1]) if len(asked) else 0
+    for start in range(0, len(asked), step):
+        some = asked[start : start + step]
         out = np.full(len(some), -1) if left_out is None else left_out[some]
         along = directions[some].astype(np.float64, copy=False)
-        rows, columns = _candidates(points, along, ceiling[some], out)
+        rows, columns = _candidates(points, factor, along, ceiling[some], out)
         for i, value in zip(some, _least(points, along, ceiling[some], rows, columns), strict=True):
             result[i] = value
         release(file_map(points))
@@ -91,23 +93,25 @@ def heights_above(points: Floats, directions: Float64) -> Float64:
     return np.where(np.isnan(result), np.inf, result)
 
 
-def _candidates(points: Floats, directions: Float64, ceiling: Float64, out: Ints) -> tuple[Ints, Ints]:
+def _candidates(
+    points: Floats, factor: int, directions: Float64, ceiling: Float64, out: Ints
+) -> tuple[Ints, Ints]:
     """Pairs (point, direction) that hold, for every direction, all points of least product up to its ceiling.
 
-    A product may be off by ``error``. So the least is at most ``best``, the least of product + error, and a
-    point whose product − error is above that, or above the ceiling, is neither the lowest nor under the
-    ceiling.
+    2^factor brings all entries of the points below 1. A product may be off by ``error``. So the least is at
+    most ``best``, the least of product + error, and a point whose product − error is above that, or above the
+    ceiling, is neither the lowest nor under the ceiling.
     """
     # Powers of two bring all entries below 1, which rounds none that is not below t.
-    factor = -int(np.frexp(_largest(points))[1])
     power = -np.frexp(np.abs(directions).max(axis=1, initial=0.0))[1]
     right = np.ldexp(directions, power[:, None])
     with np.errstate(over="ignore"):
         best = np.nextafter(np.ldexp(ceiling, factor + power), np.inf)
     kept = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    step = max(1, TILE_ENTRIES // max(len(right), points.shape[1]))
-    for start in range(0, len(points), step):
-        left = np.ldexp(points[start : start + step].astype(np.float64), factor)
+    step, stop = max(1, TILE_ENTRIES // max(len(right), points.shape[1])), 0
+    for block in blocks(points, step * points[:1].nbytes):
+        start, stop = stop, stop + len(block)
+        left = np.ldexp(block.astype(np.float64), factor)
         longest = left[[int(np.einsum("ij,ij->i", left, left).argmax())]]
         error = 1.001 * product_error(longest, right, np.float64)[0] + 2 * left.shape[1] * TINY
         products = left @ right.T
@@ -125,8 +129,9 @@ def _candidates(points: Floats, directions: Float64, ceiling: Float64, out: Ints
 
 
 def _largest(points: Floats) -> float:
-    step = max(1, TILE_ENTRIES // points.shape[1])
-    return max((float(np.abs(points[i : i + step]).max()) for i in range(0, len(points), step)), default=0.0)
+    return max(
+        (float(np.abs(block).max()) for block in blocks(points, TILE_ENTRIES * points.itemsize)), default=0.0
+    )
 
 
 def _least(

@@ -14,14 +14,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64, Ints
+from featgeom.arrays import Float64, Ints, read_rows
 from featgeom.certificates.extent import EnclosingBall, HullDiameter, HullSupport
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import gamma
 from featgeom.hulls.judging import Seen
 from featgeom.hulls.minimum_norm import UNIT, compiled
 from featgeom.hulls.oracle import Oracle
-from featgeom.parallel import in_parallel
 from featgeom.results import Result
 from featgeom.status import Stats, Status, StatusArray, status_array
 
@@ -108,7 +107,7 @@ def support(oracle: Oracle, directions: Float64) -> Support:
     while len(todo):
         rows[todo], far = _rows_reaching(oracle, -directions[todo] / lengths[todo, None], keep, error)
         todo, keep = todo[far], min(8 * keep, oracle.count)
-    points = oracle.points[rows].astype(np.float64)
+    points = read_rows(oracle.points, rows).astype(np.float64)
     value = np.einsum("ij,ij->i", points, directions)
     sizes = np.sqrt(np.einsum("ij,ij->i", points, points))
     rounding = 1.01 * (d + 8) * UNIT * sizes * lengths + 1e-300
@@ -129,7 +128,7 @@ def _rows_reaching(
     def run(start: int, stop: int) -> None:
         _reach(oracle.points, oracle.block, oracle.centre, normals, seen, start, stop, rows, far)
 
-    in_parallel(run, len(normals), 64)
+    oracle.each(run, low.blocks)
     return rows, far
 
 
@@ -214,9 +213,7 @@ class _Near:
         """The rows from start to stop."""
         if self.held is not None:
             return self.held[start:stop]
-        part = self.oracle.prepared(self.oracle.points[self.order[start:stop]])
-        self.oracle.release()
-        return part
+        return self.oracle.prepared(read_rows(self.oracle.points, self.order[start:stop]))
 
     def _parts(self) -> Iterator[torch.Tensor]:
         return (self.some(first, first + self.most) for first in range(0, len(self.order), self.most))
@@ -227,12 +224,11 @@ def _farthest_from(oracle: Oracle, row: int, partners: Ints, most: int) -> tuple
     point, best, far = oracle.points[row].astype(np.float64), -1.0, row
     for start in range(0, len(partners), most):
         some = partners[start : start + most]
-        apart = oracle.points[some] - point
+        apart = read_rows(oracle.points, some) - point
         lengths = np.sqrt(np.einsum("ij,ij->i", apart, apart))
         at = int(lengths.argmax())
         if lengths[at] > best:
             best, far = float(lengths[at]), int(some[at])
-    oracle.release()
     return best, far
 
 
@@ -247,7 +243,7 @@ def enclosing_ball(oracle: Oracle, rtol: float = 1e-9, max_passes: int = 1000) -
     status = Status.ITERATION_LIMIT
     passes = 1
     while passes < max_passes:
-        about = oracle.points[held] - oracle.centre
+        about = read_rows(oracle.points, held) - oracle.centre
         middle, shares = _ball_of_few(about)
         used = shares > 0
         mean = shares @ about

@@ -9,18 +9,19 @@ the blocks that the bound cannot exclude in float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from featgeom.arrays import Float64, Floats, Ints, blocks, file_map, release
+from featgeom.arrays import Float64, Floats, Ints, blocks, file_map, here_and_there, release
 from featgeom.errors import BadArgument
 from featgeom.exact.rounding import gamma
 from featgeom.parallel import in_parallel
 from featgeom.threads import threads
 
+AHEAD = 8  # questions to points on disk whose blocks are asked for at a time
 LARGEST = 1e140  # lengths beyond this, or below its inverse, cannot be squared safely
 
 Tensor = torch.Tensor
@@ -117,6 +118,27 @@ class Oracle:
     def release(self) -> None:
         """Give the pages of a memory-mapped file back to the system."""
         release(self._mapped)
+
+    def each(self, work: Callable[[int, int], object], near: Ints) -> None:
+        """Run ``work(start, stop)`` over questions, in parallel, which look at the blocks ``near`` (q, k).
+
+        −1 is no block. Of points on disk some are asked for ahead of their use, and after every question
+        their pages are given back, of which one may count as 2 MiB.
+        """
+        if not self.is_mapped:
+            in_parallel(work, len(near), 64)
+            return
+        with here_and_there(self.points) as ask:
+
+            def one_by_one(start: int, stop: int) -> None:
+                if ask is not None:
+                    needed = np.unique(near[start:stop])
+                    ask(needed[needed >= 0] * self.block, self.block)
+                for one in range(start, stop):
+                    work(one, one + 1)
+                    self.release()
+
+            in_parallel(one_by_one, len(near), AHEAD)
 
     def prepared(self, part: Floats) -> Tensor:
         """Centred, scaled points in float32 on the device (float32 points stay so throughout)."""

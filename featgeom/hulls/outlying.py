@@ -12,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from featgeom.arrays import Float64, Ints, read_only
+from featgeom.arrays import Float64, Ints, read_only, read_rows
 from featgeom.exact.rounding import lengths_above
 from featgeom.hulls.judging import Asked, Seen, judge
 from featgeom.hulls.minimum_norm import UNIT, compiled
 from featgeom.hulls.oracle import Oracle
 from featgeom.hulls.projection import Projected, project_all
 from featgeom.hulls.working_set import TINY
-from featgeom.parallel import in_parallel
 from featgeom.status import Status, status_array
 
 DECIDED = 0.9  # relative gap of a distance at which it is enough that it is proved positive
@@ -88,7 +87,7 @@ def _inverse_moments(oracle: Oracle) -> Float64:
 def _look(oracle: Oracle, own: Ints, inverse: Float64) -> Outlying:
     """One pass for some of the points."""
     d = oracle.points.shape[1]
-    queries = oracle.points[own].astype(np.float64)
+    queries = read_rows(oracle.points, own).astype(np.float64)
     apart = oracle.centre - queries
     normal = (apart * 2.0**oracle.power) @ inverse
     lengths = np.sqrt(np.einsum("ij,ij->i", normal, normal))
@@ -103,9 +102,8 @@ def _look(oracle: Oracle, own: Ints, inverse: Float64) -> Outlying:
 
     def run(start: int, stop: int) -> None:
         _judge_all(points, oracle.block, queries, own, normal, reach, seen, start, stop, lower)
-        oracle.release()
 
-    in_parallel(run, len(own), 1 if oracle.is_mapped else 64)
+    oracle.each(run, np.hstack([low.blocks, own[:, None] // oracle.block]))
     return Outlying(lower, normal)
 
 

@@ -19,7 +19,6 @@ from featgeom.hulls.minimum_norm import UNIT
 from featgeom.hulls.oracle import Oracle
 from featgeom.hulls.work import Problem, Rule, Work
 from featgeom.hulls.working_set import DONE, FAR, LIMIT, OPEN, advance
-from featgeom.parallel import in_parallel
 from featgeom.status import Status, StatusArray, status_array
 
 FLOOR = 1e-13  # default absolute tolerance, in lengths of the problem
@@ -74,7 +73,10 @@ def with_room(oracle: Oracle, queries: Float64, found: Projected, rtol: float) -
 
 
 class _Working:
-    """What is known of each query while it is worked on: its working set (support first), its bounds."""
+    """What is known of each query while it is worked on: its working set (support first), its bounds.
+
+    While ``aiming``, on a thinned hull, those that are done will be asked about once more.
+    """
 
     def __init__(self, oracle: Oracle, queries: Float64, rtol: float, atol: float | None) -> None:
         q, d = queries.shape
@@ -87,9 +89,10 @@ class _Working:
         self.normal = np.full((q, d), 1 / np.sqrt(d))
         self.normal[known] = self.residual[known] / distance[known, None]
         self.proof = self.normal.copy()
-        self.wide = d >= WIDE
+        self.wide, self.aiming = d >= WIDE, False
         self.rows, self.weights = np.zeros((q, 0), dtype=np.int64), np.zeros((q, 0))
-        self.packed = np.zeros((q, 0))  # the lower triangle of the inner products, where it is kept
+        self.packed = np.zeros((q, 0))  # the lower triangles of inner products, where they are kept, and
+        self.slot = np.arange(q)  # in which row that of each query is
         self.total, self.support, self.steps, self.stuck, self.fine = np.zeros((5, q), dtype=np.int64)
         self.upper, self.level = np.full(q, np.inf), np.full(q, np.inf)
         self.lower = np.zeros(q)
@@ -108,10 +111,12 @@ class _Working:
         extra = ((0, 0), (0, room - have))
         self.rows, self.weights = np.pad(self.rows, extra), np.pad(self.weights, extra)
         if self.wide:
-            wider = np.empty((len(self.packed), room * (room + 1) // 2))  # takes memory where it is written
-            for into, old, m in zip(wider, self.packed, self.total):
-                into[: m * (m + 1) // 2] = old[: m * (m + 1) // 2]
-            self.packed = wider
+            open_ = np.arange(len(self.total)) if self.aiming else todo  # of the others none is needed again
+            wider = np.empty((len(open_), room * (room + 1) // 2))
+            for into, i in zip(wider, open_):
+                size = self.total[i] * (self.total[i] + 1) // 2
+                into[:size] = self.packed[self.slot[i], :size]
+            self.packed, self.slot[open_] = wider, np.arange(len(open_))
 
 
 def project_all(
@@ -155,10 +160,10 @@ def _project(
     """One batch: first on a thinned hull, which costs little and aims well, then on all points."""
     work = _Working(oracle, queries, rtol, atol)
     if len(oracle) >= COARSE * STRIDE:
-        work.rtol = max(rtol, 1e-2)
+        work.rtol, work.aiming = max(rtol, 1e-2), True
         stride = max(STRIDE, -(-4 * oracle.points.nbytes // oracle.memory))
         _rounds(oracle.thinned(stride), queries, np.where(own % stride, -1, own // stride), 100, work)
-        work.rtol = rtol
+        work.rtol, work.aiming = rtol, False
         work.rows *= stride
         work.lower[:] = 0.0
         work.stuck[:] = 0
@@ -203,9 +208,9 @@ def _round(
 
     def run(start: int, stop: int) -> None:
         advance(problem, seen, rule, known, todo, start, stop, state)
-        oracle.release()
 
-    in_parallel(run, len(todo), 1 if oracle.is_mapped else 64)  # a page of a file may count as 2 MiB
+    used = np.arange(work.rows.shape[1]) < work.total[todo, None]
+    oracle.each(run, np.hstack([low.blocks, np.where(used, work.rows[todo] // oracle.block, -1)]))
     far = np.flatnonzero(state == FAR)
     if len(far):
         wider = min(8 * keep, oracle.count)

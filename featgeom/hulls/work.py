@@ -32,13 +32,15 @@ class Rule(NamedTuple):
 class Work(NamedTuple):
     """What is known of each query: its working set (support first), its bounds, how it went.
 
-    Where ``packed`` has columns it keeps the inner products of each working set, and these are solved on
-    unless their precision was found too low for a query, which is then ``fine``.
+    Where ``packed`` has columns it keeps the inner products of each working set that is not done, in the row
+    ``slot``, and these are solved on unless their precision was found too low for a query, which is then
+    ``fine``.
     """
 
     rows: Any
     weights: Any
     packed: Any
+    slot: Any
     total: Any
     support: Any
     residual: Any

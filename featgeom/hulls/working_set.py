@@ -132,7 +132,7 @@ def _begin(work, i, room):  # type: ignore[no-untyped-def]
 @compiled
 def _solved_on_products(problem, work, i, known, inner, room):  # type: ignore[no-untyped-def]
     """Solve on the inner products of the working set; the steps taken."""
-    unpack(work.packed[i], known, room.gram)
+    unpack(work.packed[work.slot[i]], known, room.gram)
     query, rows = problem.queries[i], work.rows[i]
     extend(problem.points, query, rows, known, work.total[i], room.fresh, room.four, room.gram)
     work.support[i], taken = least_norm_of(
@@ -163,7 +163,7 @@ def _solve_one(problem, rule, work, i, known, room):  # type: ignore[no-untyped-
     if rough:
         work.steps[i] += _solved_on_products(problem, work, i, known, inner, room)
         mass = _put_in_order(problem, rule, work, i, room)
-        pack(room.gram, room.order, work.total[i], work.packed[i])
+        pack(room.gram, room.order, work.total[i], work.packed[work.slot[i]])
         if not _is_least(
             problem.points, problem.queries[i], work.rows[i], work.support[i], work.residual[i], inner,
             problem.reach[i],

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from featgeom import arrays
 from featgeom.errors import BadArgument
 from featgeom.exact import heads, numbers, screens
 from featgeom.exact.float32 import float32_needs
@@ -297,12 +298,13 @@ def test_roundings_are_bounded_from_above():
 @contextmanager
 def in_small_steps():
     """Screens look at one point at a time."""
-    kept = heads.BLOCK_ENTRIES, screens.TILE_ENTRIES
+    kept = heads.BLOCK_ENTRIES, screens.TILE_ENTRIES, screens.DIRECTIONS
     heads.BLOCK_ENTRIES = screens.TILE_ENTRIES = 1
+    screens.DIRECTIONS = 2, 2
     try:
         yield
     finally:
-        heads.BLOCK_ENTRIES, screens.TILE_ENTRIES = kept
+        heads.BLOCK_ENTRIES, screens.TILE_ENTRIES, screens.DIRECTIONS = kept
 
 
 def test_screens_that_look_at_points_in_steps():
@@ -329,6 +331,21 @@ def test_screens_that_look_at_points_in_steps():
     low, high = least_margin_bounds(points, weight, bias, 2)
     assert all(Fraction(a) <= b <= Fraction(c) for a, b, c in zip(low, least, high))
     assert (high - low < 1e-12).all()
+
+
+def test_many_directions_share_a_look_at_all_points_on_disk(tmp_path, monkeypatch):
+    """Each look reads the file, and of one that is mapped nothing is left behind."""
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).integers(-9, 10, (5000, 4)).astype(np.float32))
+    points = np.load(tmp_path / "points.npy", mmap_mode="r")
+    given_back, looks = [], []
+    monkeypatch.setattr(arrays, "release", given_back.append)
+    monkeypatch.setattr(screens, "blocks", lambda *some: looks.append(some) or arrays.blocks(*some))
+    directions = np.random.default_rng(1).integers(-9, 10, (3000, 4)).astype(float)
+    found = lowest(points, directions)
+    assert len(looks) == 2
+    assert len(given_back) > 10
+    assert all(mapped is not None for mapped in given_back)
+    assert [float(low) for low in found] == (points @ directions.T.astype(np.float32)).min(axis=0).tolist()
 
 
 def test_lowest_of_products_that_overflow_and_at_the_ceiling():
