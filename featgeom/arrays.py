@@ -175,13 +175,14 @@ def release(mapped: mmap.mmap | None) -> None:
 def read_rows(array: NDArray[Any], rows: Ints) -> NDArray[Any]:
     """Some rows of an array, copied; of a large one on disk many are asked for before one is waited for."""
     mapped, plain = file_map(array), np.asarray(array)
-    found: NDArray[Any] = np.empty((len(rows), *plain.shape[1:]), plain.dtype)
-    step = max(1, BLOCK_BYTES // max(AROUND, plain[:1].nbytes))
+    found: NDArray[Any]
     with here_and_there(array) as ask:
         if ask is None:
-            found[:] = plain[rows]
+            found = array[rows] if mapped is None else plain[rows]
             release(mapped)
             return found
+        found = np.empty((len(rows), *plain.shape[1:]), plain.dtype)
+        step = max(1, BLOCK_BYTES // max(AROUND, plain[:1].nbytes))
         for first in range(0, len(rows), step):
             some = rows[first : first + step]
             ask(some, 1)

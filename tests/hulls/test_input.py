@@ -1,5 +1,6 @@
 """What people hand in: right results, or one clear line."""
 
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 import featgeom as fg
+from featgeom import arrays
 from featgeom.arrays import blocks
 
 POINTS = np.array([[0, 0], [4, 0], [0, 4], [1, 1]])
@@ -56,6 +58,40 @@ def test_memory_maps(tmp_path, memory, dtype):
     there = fg.ConvexHull(mapped, memory=memory).project(queries)
     np.testing.assert_allclose(there.distance, fg.ConvexHull(points).project(queries).distance, rtol=1e-6)
     assert there.certificate.check().tally == {"PROVED": 40}
+
+
+def test_what_is_looked_at_on_disk_is_asked_for_and_nothing_around_it(tmp_path, monkeypatch):
+    """Blocks of points lie scattered: else the system reads megabytes around each."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(9_000, 300)).astype(np.float32)
+    np.save(tmp_path / "points.npy", points)
+    told = []
+
+    class Told(mmap.mmap):
+        def madvise(self, option, *where):
+            told.append((option, *where))
+            super().madvise(option, *where)
+
+    monkeypatch.setattr(mmap, "mmap", Told)
+    monkeypatch.setattr(arrays, "SMALL", 0)
+    mapped = np.load(tmp_path / "points.npy", mmap_mode="r")
+    queries = 2 * rng.normal(size=(20, 300))
+    hull = fg.ConvexHull(mapped, memory=1 << 21)
+    told.clear()
+    found = hull.project(queries)
+    np.testing.assert_allclose(found.distance, fg.ConvexHull(points).project(queries).distance, rtol=1e-6)
+    assert found.certificate.check().tally == {"PROVED": 20}
+    kinds = [option for option, *_ in told if option != mmap.MADV_DONTNEED]
+    assert kinds[0] == mmap.MADV_RANDOM
+    assert kinds[-1] == mmap.MADV_NORMAL
+    stretches = [where for option, *where in told if option == mmap.MADV_WILLNEED]
+    assert len(stretches) > 100
+    assert all(where % mmap.PAGESIZE == 0 for where, _ in stretches)
+    assert max(where + size for where, size in stretches) <= (tmp_path / "points.npy").stat().st_size
+    for look in (hull.diameter, lambda: hull.support(queries), lambda: hull.extreme_points(only=[3, 7])):
+        told.clear()
+        look()
+        assert mmap.MADV_WILLNEED in [option for option, *_ in told]
 
 
 @pytest.mark.parametrize(

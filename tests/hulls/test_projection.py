@@ -240,3 +240,31 @@ def test_batches_and_memory_setting_change_nothing():
     tight = fg.ConvexHull(points, memory=1 << 20).project(queries)
     np.testing.assert_allclose(roomy.distance, tight.distance, rtol=1e-6)
     assert (tight.distance - tight.lower_bound <= 1e-6 * tight.distance).all()
+
+
+@pytest.mark.parametrize("n", [900, 9_000])
+def test_working_sets_that_outgrow_their_room_lose_nothing(n, monkeypatch):
+    """Of queries that are done nothing is kept, but between the thinned hull and the whole one."""
+    rng = np.random.default_rng(0)
+    points = (rng.normal(size=(n, 300)) + np.linspace(0, 3, n)[:, None] % 0.7).astype(np.float32)
+    queries = np.vstack([rng.normal(size=(30, 300)), 3 * rng.normal(size=(3, 300)), points[:3] + 0.1])
+    monkeypatch.setattr(projection, "ADD", 4)
+    monkeypatch.setattr(projection, "SPARE", 8)
+    plenty = fg.ConvexHull(points).project(queries, rtol=1e-9)
+    monkeypatch.setattr(projection, "ROOM", 1)
+    grown = []
+    reserve = projection._Working.reserve
+
+    def told(work, todo):
+        before = work.packed
+        reserve(work, todo)
+        if work.packed is not before:
+            grown.append((work.aiming, len(work.packed)))
+
+    monkeypatch.setattr(projection._Working, "reserve", told)
+    found = fg.ConvexHull(points).project(queries, rtol=1e-9)
+    assert len(grown) > 1
+    assert all(rows == len(queries) for aiming, rows in grown if aiming)
+    np.testing.assert_allclose(found.distance, plenty.distance, rtol=1e-8)
+    assert found.stats.passes <= plenty.stats.passes + 1  # nothing is looked for anew
+    assert found.certificate.check().tally == {"PROVED": len(queries)}

@@ -8,12 +8,15 @@ from click.testing import CliRunner
 
 from featgeom.errors import BadArgument
 from featgeom.hulls import separation
+from featgeom.limits import memory_budget
 from featgeom.margins import comparison, machine
 from featgeom.planning import costs
 from featgeom.planning.costs import TERMS, WORK, Size, fit, fitted, predict, stored_costs
 from featgeom.planning.plan import plan, size_of_network, size_of_run
+from featgeom.proofs import hulls as proofs_of_hulls
 from featgeom.runs import claims
-from featgeom.studies import svm
+from featgeom.shelf import held_at_once
+from featgeom.studies import hulls, svm
 from featgeom_cli.main import featgeom
 
 NUMBERS = ["--samples", "5000", "--questions", "500", "--dimension", "64", "--classes", "20"]
@@ -32,6 +35,10 @@ def test_the_plan_counts_what_the_studies_do():
     assert (costs.AGREEMENTS, costs.COMPARED) == (comparison.AGREEMENT_POINTS, svm.AT_A_TIME)
     assert costs.WIDE == machine.WIDE == separation.WIDE
     assert costs.READ_AGAIN == claims.MOST_HELD
+    assert (costs.ASKED, costs.TOGETHER) == (hulls.ASKED, hulls.QUESTIONS)
+    assert costs.MOST_WORK == proofs_of_hulls.MOST_WORK
+    assert costs.MANY == proofs_of_hulls.MOST_CLASSES
+    assert hulls.WORKING + hulls.ASKING + held_at_once() / memory_budget() == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("study", TERMS)
