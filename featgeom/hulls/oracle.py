@@ -119,11 +119,11 @@ class Oracle:
         """Give the pages of a memory-mapped file back to the system."""
         release(self._mapped)
 
-    def each(self, work: Callable[[int, int], object], near: Ints) -> None:
+    def each(self, work: Callable[[int, int], object], near: Ints, rows: Ints | None = None) -> None:
         """Run ``work(start, stop)`` over questions, in parallel, which look at the blocks ``near`` (q, k).
 
-        −1 is no block. Of points on disk some are asked for ahead of their use, and after every question
-        their pages are given back, of which one may count as 2 MiB.
+        And at ``rows`` (q, m); −1 is none. Of points on disk some are asked for ahead of their use, and after
+        every question their pages are given back, of which one may count as 2 MiB.
         """
         if not self.is_mapped:
             in_parallel(work, len(near), 64)
@@ -131,9 +131,10 @@ class Oracle:
         with here_and_there(self.points) as ask:
 
             def one_by_one(start: int, stop: int) -> None:
-                if ask is not None:
-                    needed = np.unique(near[start:stop])
-                    ask(needed[needed >= 0] * self.block, self.block)
+                for table, size in ((near, self.block), (rows, 1)):
+                    if ask is not None and table is not None:
+                        needed = np.unique(table[start:stop])
+                        ask(needed[needed >= 0] * size, size)
                 for one in range(start, stop):
                     work(one, one + 1)
                     self.release()

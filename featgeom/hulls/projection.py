@@ -25,6 +25,7 @@ FLOOR = 1e-13  # default absolute tolerance, in lengths of the problem
 STRIDE = 16  # how thinned the points are for the first rounds, or more to fit into memory
 WIDE = 256  # dimensions from which the inner products of a working set are kept between rounds
 ADD = 32  # points that may enter a working set in one round
+NEARLY = 1e-3  # relative gap from which all blocks that are listed are likely to be looked at
 SPARE = 64  # points that a working set may keep beside its support
 ROOM = 192  # points of a working set that memory is planned for
 COARSE = 500  # fewer points than this are not worth rounds of their own
@@ -100,6 +101,19 @@ class _Working:
     def known(self) -> Work:
         """The same, as compiled code takes it."""
         return Work(**{name: getattr(self, name) for name in Work._fields})
+
+    def held(self, todo: Ints) -> Ints:
+        """The rows in the working sets of some queries; −1 is none."""
+        used = np.arange(self.rows.shape[1]) < self.total[todo, None]
+        return np.where(used, self.rows[todo], -1)
+
+    def looked_at(self, blocks: Ints, todo: Ints) -> Ints:
+        """Of the blocks listed those that are likely to be looked at; −1 is none.
+
+        That is as many as new points may come from, and all where the bounds are nearly closed.
+        """
+        nearly = self.lower[todo] >= (1 - NEARLY) * self.upper[todo]
+        return np.where(nearly[:, None] | (np.arange(blocks.shape[1]) < ADD), blocks, -1)
 
     def reserve(self, todo: Ints) -> None:
         """Room for what one more round may add."""
@@ -209,8 +223,7 @@ def _round(
     def run(start: int, stop: int) -> None:
         advance(problem, seen, rule, known, todo, start, stop, state)
 
-    used = np.arange(work.rows.shape[1]) < work.total[todo, None]
-    oracle.each(run, np.hstack([low.blocks, np.where(used, work.rows[todo] // oracle.block, -1)]))
+    oracle.each(run, work.looked_at(low.blocks, todo), work.held(todo))
     far = np.flatnonzero(state == FAR)
     if len(far):
         wider = min(8 * keep, oracle.count)
