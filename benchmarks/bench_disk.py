@@ -7,9 +7,10 @@ By default 1,280,000 + 10,000 samples in 2,048 dimensions, 1,000 classes: 16 GB 
 ``--folder`` and kept there, or to a temporary one (TMPDIR names another place). Each question is asked in a
 process of its own, with the file read from the disk however often it is looked at, and told beside one pass:
 a float32 product of all features with the head and one read of them; of the hulls, the products of the
-questions with the points of their class. ``hulls`` is that alone, ``hulls-study`` the study of hulls, which
-also asks the hull of all. A study is made with its claims stored, so ``verify`` checks those that were made
-in the same folder before. Run it with OMP_NUM_THREADS=1 and FEATGEOM_THREADS=1 for one core.
+questions with the points of their class. ``hulls`` is that alone, ``whole-hull`` asks as many questions as
+there are classes of the hull of all, ``hulls-study`` is the study of hulls, which asks both. A study is made
+with its claims stored, so ``verify`` checks those that were made in the same folder before. Run it with
+OMP_NUM_THREADS=1 and FEATGEOM_THREADS=1 for one core.
 """
 
 from __future__ import annotations
@@ -70,6 +71,14 @@ def hulls(folder: Path) -> dict[str, float]:
     return {"gap": gap, "passes": float(np.mean(passes)), "support": float(np.mean(supports))}
 
 
+def whole(folder: Path) -> dict[str, float]:
+    """The distance of as many test samples as there are classes to the hull of all training samples."""
+    train, test = opened(folder)
+    found = ConvexHull(train.features).project(test.features[: len(train.classes)])
+    gap = float(((found.distance - found.lower_bound) / found.distance).max())
+    return {"gap": gap, "support": float(np.diff(found.weights.indptr).mean()), "looks": found.stats.passes}
+
+
 def plain(folder: Path) -> dict[str, float]:
     """One float32 product of all features with the head's weights, which reads them once."""
     train, test = opened(folder)
@@ -101,8 +110,9 @@ WORK: dict[str, Callable[[Path], dict[str, float]]] = {
     "verify": verify,
     "plain-hulls": plain_hulls,
     "hulls": hulls,
+    "whole-hull": whole,
 }
-PASS = dict.fromkeys((*STUDIES, "hulls-study", "verify"), "plain") | {"hulls": "plain-hulls"}
+PASS = dict.fromkeys((*STUDIES, "hulls-study", "whole-hull", "verify"), "plain") | {"hulls": "plain-hulls"}
 USUAL = ("plain", "overview", "plain-hulls", "hulls")
 
 

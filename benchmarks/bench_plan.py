@@ -32,7 +32,10 @@ SIZES = (  # training samples of a class, test samples of a class, dimensions, c
     (100, 20, 16, 5), (50, 5, 32, 30), (400, 40, 64, 10), (50, 5, 64, 60), (50, 5, 128, 300),
     (4000, 400, 64, 10), (50, 5, 512, 1000),
 )  # fmt: skip
-MORE = {"svm": ((1000, 100, 512, 10), (200, 20, 2048, 100))}  # where wide machines of pairs weigh most
+MORE = {  # where wide machines of pairs weigh most, and where samples do, not questions
+    "svm": ((1000, 100, 512, 10), (200, 20, 2048, 100)),
+    **dict.fromkeys(("regions", "overview", "collapse"), ((1000, 2, 512, 100),)),
+}
 
 
 def measured(folder: Path, study: str) -> dict[str, float]:
@@ -94,6 +97,7 @@ def main() -> None:
     every = observed([*SIZES, *checked], asked.studies, asked.observed)
     for study in set(MORE) & set(asked.studies):
         every += [one for one in observed([*MORE[study]], [study], asked.observed) if one not in every]
+    every = [one for one in every if one["study"] in asked.studies]
     left_out = [vars(Size(a * c, b * c, d, c)) for a, b, d, c in checked]
     costs = fit([one for one in every if one["size"] not in left_out])
     print(
