@@ -231,14 +231,14 @@ def test_distances_of_weighted_points(seed, many):
     assert hulls.distances_above(csr_array([[1.0]]), np.ones((1, 1)), -np.ones((1, 1)))[0] >= 2
 
 
-def test_distances_of_weighted_points_in_steps_are_the_same(monkeypatch):
+def test_distances_of_weighted_points_in_steps_are_the_same():
     rng = np.random.default_rng(0)
     points, queries = rng.normal(size=(30, 4)), rng.normal(size=(17, 4))
     weights = csr_array(rng.random((17, 30)) * (rng.random((17, 30)) < 0.3))
     weights.data /= np.repeat(np.maximum(weights.sum(axis=1), 0.1), np.diff(weights.indptr))
     at_once = hulls.distances_above(weights, points, queries)
-    monkeypatch.setattr(hulls, "GATHERED", 4 * 12 * 5)
-    in_steps = hulls.distances_above(weights, points, queries)
+    with instead(hulls, "GATHERED", 4 * 12 * 5):
+        in_steps = hulls.distances_above(weights, points, queries)
     np.testing.assert_allclose(in_steps, at_once, rtol=1e-12)
     exact = np.linalg.norm(weights @ points / weights.sum(axis=1)[:, None] - queries, axis=1)
     assert (in_steps >= exact * (1 - 1e-15)).all()

@@ -6,7 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from featgeom.exact import heads
+from featgeom import arrays
+from featgeom.exact import heads, screens
+from featgeom.exact.screens import lowest
 
 ROWS = {
     "any": lambda rng: rng.standard_normal((30, 5)),
@@ -60,3 +62,18 @@ def test_blocks_of_a_file_give_its_pages_back(rng, tmp_path, monkeypatch):
         del given[:]
         assert list(some(mapped, weight, np.zeros(4))) == list(some(points, weight, np.zeros(4)))
         assert given == [mmap.MADV_DONTNEED] * 10
+
+
+def test_many_directions_share_a_look_at_all_points_on_disk(tmp_path, monkeypatch):
+    """Each look reads the file, and of one that is mapped nothing is left behind."""
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).integers(-9, 10, (5000, 4)).astype(np.float32))
+    points = np.load(tmp_path / "points.npy", mmap_mode="r")
+    given_back, looks = [], []
+    monkeypatch.setattr(arrays, "release", given_back.append)
+    monkeypatch.setattr(screens, "blocks", lambda *some: looks.append(some) or arrays.blocks(*some))
+    directions = np.random.default_rng(1).integers(-9, 10, (3000, 4)).astype(float)
+    found = lowest(points, directions)
+    assert len(looks) == 2
+    assert len(given_back) > 10
+    assert all(mapped is not None for mapped in given_back)
+    assert [float(low) for low in found] == (points @ directions.T.astype(np.float32)).min(axis=0).tolist()

@@ -1,11 +1,13 @@
 """A few mutants, always the same ones: each is noticed, or `harmless.py` says why it need not be."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from cases import cases
 from harmless import RULES, narrowed
 from run import all_mutants
 
@@ -29,6 +31,14 @@ def test_a_sample_is_noticed():
     told = re.match(r"12 mutants: (\d+) noticed, (\d+) harmless, 0 not explained", done.stdout)
     assert told is not None, done.stdout
     assert int(told[1]) + int(told[2]) == 12
+
+
+def test_every_case_is_a_plain_call():
+    """Who runs them knows no fixtures."""
+    for one in cases():
+        if one.name.startswith("test_"):
+            function, values = one.run.__defaults__
+            inspect.signature(function).bind(**values)
 
 
 def test_every_rule_explains_a_mutant():
