@@ -333,6 +333,19 @@ def test_screens_that_look_at_points_in_steps():
     assert (high - low < 1e-12).all()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_lowest_of_points_that_rounding_does_not_tell_apart(seed):
+    """Of which float64 finds another one lowest."""
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=6) * (1 + rng.integers(-2, 3, (300, 6)) * 2.0**-52)
+    directions = rng.normal(size=(8, 6))
+    directions -= np.outer(directions @ points[0], points[0]) / (points[0] @ points[0])  # all cancel
+    found = lowest(points, directions)
+    assert found == [min(plain_dot(p, q) for p in points) for q in directions]
+    rounded = points @ directions.T
+    assert any(plain_dot(points[rounded[:, k].argmin()], q) > found[k] for k, q in enumerate(directions))
+
+
 def test_lowest_of_products_that_overflow_and_at_the_ceiling():
     points, most = np.full((1, 3), 0.9), np.full((1, 3), 1.7e308)
     assert lowest(points, most) == [plain_dot(points[0], most[0])]

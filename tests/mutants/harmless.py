@@ -430,6 +430,11 @@ RULES = (
         "is above that by a part in a thousand; else it is decided exactly",
     ),
     Rule(
+        "exact/screens.py lowest_under",
+        r"max\(1, points\.shape\[1\]\) → min\(.*",
+        "how many directions are looked at in one step",
+    ),
+    Rule(
         "exact/screens.py _candidates",
         r"(np\.minimum\(best.* → .*|.* <= best.* → .* < best.*)",
         "of more candidates the lowest is found as well; and a product is nearer than the bound on its "
