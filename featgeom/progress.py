@@ -93,8 +93,9 @@ def _tell(shown: Any, mine: object, over: Event) -> None:
 
 def looked(done: int, total: int) -> None:
     """That ``done`` rows of something large, of ``total``, are looked at, one after the other."""
-    here = _pass[0] if _pass else (done + 1, total, 0.0)
-    began = here[2] if here[0] <= done and here[1] == total else monotonic()
+    began = monotonic()
+    for before, of, since in _pass[:]:  # a copy: others may look at something at the same time
+        began = since if before <= done and of == total else began
     _pass[:] = [(done, total, began)] if done < total else []
 
 

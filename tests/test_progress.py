@@ -145,6 +145,21 @@ def test_a_pass_that_is_given_up_is_not_told_any_more(monkeypatch):
     assert progress._how_far() == ""
 
 
+class Fleeting(list):
+    """Is emptied by somebody else as soon as it was asked whether it holds anything."""
+
+    def __len__(self):
+        count = super().__len__()
+        self.clear()
+        return count
+
+
+def test_a_pass_that_another_thread_ends_meanwhile_disturbs_nobody(monkeypatch):
+    monkeypatch.setattr(progress, "_pass", Fleeting([(1, 3, 0.0)]))
+    progress.looked(2, 3)
+    assert progress._how_far().startswith("at 67 % of 3 rows, ")
+
+
 def test_of_things_within_each_other_the_innermost_is_told(soon, capsys):
     with progress.doing("outer", disable=False), progress.doing("inner", disable=False):
         sleep(0.5)
