@@ -166,7 +166,7 @@ def least_between(gram, side, m, active, weights, count, ready, lift, axis, tria
     largest = 0.0
     for j in range(m):
         largest = max(largest, gram[j, j])
-    if largest == 0.0:
+    if lift == 0.0:  # and so are all atoms
         return count, 0
     noise = 16 * UNIT * largest
 

@@ -86,7 +86,18 @@ def test_copies_and_points_within_a_side_add_nothing():
     assert len(twice.active) <= 6
 
 
-def test_atoms_that_are_all_zero_are_their_own_answer():
+def test_atoms_that_are_all_zero_are_their_own_answer_until_others_come():
+    for lift in (0.0, 1.0):
+        known = Between(3, lift)
+        known.add(np.arange(4), np.array([0, 1, 0, 1]), np.zeros((4, 3)), np.array([1.0, 1.0, 0, 0]))
+        assert not known.solve().any()
+    atoms, side = (
+        np.vstack([np.zeros((2, 3)), atoms_of(2, 30, 3)[0]]),
+        np.append([0, 1], atoms_of(2, 30, 3)[1]),
+    )
     known = Between(3, 1.0)
-    known.add(np.arange(4), np.array([0, 1, 0, 1]), np.zeros((4, 3)), np.array([1.0, 1.0, 0, 0]))
-    assert not known.solve().any()
+    known.add(np.arange(2), side[:2], atoms[:2], np.ones(2))
+    known.solve()
+    known.add(np.arange(2, 32), side[2:], atoms[2:])
+    known.solve()
+    is_nearest(known, atoms, side)
